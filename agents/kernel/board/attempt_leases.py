@@ -50,6 +50,9 @@ class AttemptLeases:
         worker = attempt.worker
         if attempt.reserved or worker.cost_per_s or worker.cost_per_task:
             self._spending.end(attempt, outcome)
+        limiter = self._queue.limiter
+        if limiter is not None and (attempt.task.task_id, attempt.number) not in worker.stopping:
+            limiter.end((attempt.task.task_id, attempt.number), context.now)
         if attempt.is_prefetched:
             self._prefetch.release(attempt)
         else:
@@ -86,6 +89,9 @@ class AttemptLeases:
         """
         worker, task_id = attempt.worker, attempt.task.task_id
         if not worker.alive:
+            limiter = self._queue.limiter
+            if limiter is not None:
+                limiter.await_worker(worker.name, (task_id, attempt.number))
             self.end(attempt, outcome)
             return
         if attempt.is_prefetched:
@@ -99,7 +105,10 @@ class AttemptLeases:
 
     def await_stop(self, attempt: Attempt) -> None:
         """Count an attempt's slot as taken until its worker confirms that it has stopped."""
-        attempt.worker.stopping.add((attempt.task.task_id, attempt.number))
+        key = (attempt.task.task_id, attempt.number)
+        attempt.worker.stopping.add(key)
+        if self._queue.limiter is not None:
+            self._queue.limiter.hold_on(attempt.task.task, key, self._context.now)
         self._timers.set(HeldSlotWarning(attempt, self._context.now + FIRST_WARNING_AFTER_S))
 
     def warn_of_held_slot(self, warning: HeldSlotWarning) -> None:
@@ -134,5 +143,7 @@ class AttemptLeases:
         if (task_id, number) not in worker.stopping:
             return False
         worker.stopping.remove((task_id, number))
+        if self._queue.limiter is not None:
+            self._queue.limiter.end((task_id, number), self._context.now)
         self.update_slots(worker)
         return True

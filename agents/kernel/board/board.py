@@ -18,6 +18,7 @@ from ..model.events import (
     BudgetChanged,
     CancelRequested,
     Event,
+    LimitsChanged,
     ListeningInterrupted,
     ListeningStarted,
     PriorityChanged,
@@ -118,6 +119,7 @@ class Board(BoardState):
         self._on(RetirementRequested, self.quarantine.retire)
         self._on(ListeningStarted, self._start_listening)
         self._on(BudgetChanged, self._change_budget)
+        self._on(LimitsChanged, self._change_limits)
         self._on(StopRequested, self._stop)
         self._on(ListeningInterrupted, self._excuse)
         self._on(TimePassed, self._fire_timers)
@@ -148,7 +150,7 @@ class Board(BoardState):
         if self.start_barrier.opened_at is None and not self.is_suspended:
             self._start_listening()
         self._handlers[type(event)](event)
-        if self.began_at is not None and self.ended_at is None and not self.is_suspended:
+        if self.is_assigning:
             self._assigner.assign_waiting()
             if not self.task_registry.unsettled or self.task_registry.held:
                 self._look_for_rest()
@@ -328,6 +330,12 @@ class Board(BoardState):
         facts = BudgetFacts(self.rules.budget, rules.budget, rules.cost_unit)
         self.change_rules(rules)
         self.context.note(OccurrenceKind.BUDGET_CHANGED, facts=facts)
+
+    def _change_limits(self, event: LimitsChanged) -> None:
+        weights = self.rules.weights if event.weights is None else event.weights
+        self.context.rules = replace(self.rules, limits=event.limits, weights=weights)
+        self.queue.set_limits(event.limits, weights)
+        self.count_begun()
 
     def _start_listening(self, _: ListeningStarted | None = None) -> None:
         if self.is_suspended:

@@ -139,6 +139,8 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
             board.queue.push(record, now)
         board.lifecycle.watch_expiry(record)
         board.lifecycle.watch_deadline(record)
+    board.context.forgotten_begins.restore(snapshot.forgotten_begins)
+    board.count_begun(is_restored=True)
     for worker in workers.present.values():
         board.queue.add_worker(worker)
     board.spending.in_other_units.update(snapshot.spent_in_other_units)
@@ -198,7 +200,7 @@ def _rules_of(snapshot: Snapshot) -> Rules:
 
 def _read_run(state: bytes) -> Snapshot:
     began_at, ended_at, failure, ignored, policy, expected_workers, roster, *later = unpack(state)
-    heartbeat_s, lost_after_s, on_forgotten, in_other_units, budget, cost_unit = (
+    heartbeat_s, lost_after_s, on_forgotten, in_other_units, budget, cost_unit, begins = (
         *later,
         *_LATER_IN_THE_RUN[len(later) :],
     )
@@ -216,10 +218,11 @@ def _read_run(state: bytes) -> Snapshot:
         spent_in_other_units=in_other_units,
         budget=budget,
         cost_unit=cost_unit,
+        forgotten_begins=begins,
     )
 
 
-_LATER_IN_THE_RUN: tuple[Payload, ...] = (None, None, *NO_COSTS)
+_LATER_IN_THE_RUN: tuple[Payload, ...] = (None, None, *NO_COSTS, ())
 """The defaults of the last values of a run, which older stores lack."""
 
 _LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None)

@@ -171,9 +171,12 @@ def _run_state(board: BoardState) -> bytes:
         rules.budget,
         rules.cost_unit,
     ]
-    if costs != NO_COSTS:
+    begins = board.context.forgotten_begins.export()
+    if costs != NO_COSTS or begins:
         # Most rows lack these, and so do the rows of older stores.
         state += costs
+    if begins:
+        state.append(begins)
     return pack_scalars(state)
 
 

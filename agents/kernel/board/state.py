@@ -27,6 +27,7 @@ from .deadlines import describe_deadline, lateness_of
 from .expiry import expiry_of
 from .held_slots import held_slots, holders_of
 from .lease_check import LeaseCheck
+from .limit_history import count_begun
 from .membership import Membership
 from .prefetch import Prefetch
 from .quarantine import QuarantinePolicy
@@ -56,6 +57,7 @@ class BoardState:
             Budget(rules.budget, rules.cost_unit),
         )
         self.queue.set_thrift(rules.thrift)
+        self.queue.set_limits(rules.limits, rules.weights)
         self.queue.unmatched_timeout.change(rules.unmatched_after_s)
         self.spending = Spending(self.context, self.queue)
         self._follow_rules(rules)
@@ -115,10 +117,14 @@ class BoardState:
         timer_at, unmatched_at = self.timers.next_at(), self.queue.unmatched_timeout.due_at()
         if timer_at is None or (unmatched_at is not None and unmatched_at < timer_at):
             timer_at = unmatched_at
-        offers = self.queue.offers
-        if offers is None or offers.wakes_at is None or self.has_ended:
-            return timer_at
-        return offers.wakes_at if timer_at is None else min(timer_at, offers.wakes_at)
+        offers, limiter = self.queue.offers, self.queue.limiter
+        if offers is not None and offers.wakes_at is not None and not self.has_ended:
+            timer_at = offers.wakes_at if timer_at is None else min(timer_at, offers.wakes_at)
+        if limiter is not None and self.is_assigning:
+            opens_at = limiter.wakes_at()
+            if opens_at is not None:
+                timer_at = opens_at if timer_at is None else min(timer_at, opens_at)
+        return timer_at
 
     @property
     def tasks(self) -> Mapping[TaskId, TaskRecord]:
@@ -166,6 +172,11 @@ class BoardState:
         return self.ended_at is not None
 
     @property
+    def is_assigning(self) -> bool:
+        """Whether waiting tasks are assigned to workers now."""
+        return self.began_at is not None and self.ended_at is None and not self.is_suspended
+
+    @property
     def unsettled(self) -> int:
         """How many tasks are pending or in progress."""
         return self.task_registry.unsettled
@@ -183,6 +194,14 @@ class BoardState:
             return self.rules.ends_when_done
         is_idle = not self.queue.count and not tasks.counts[TaskStatus.IN_PROGRESS]
         return bool(tasks.held) and is_idle
+
+    def count_begun(self, *, is_restored: bool = False) -> None:
+        """Let new limits count what has begun.
+
+        Args:
+            is_restored: whether the run has just been restored.
+        """
+        count_begun(self.queue, self.tasks.values(), self.context, is_restored=is_restored)
 
     def change_rules(self, rules: Rules) -> None:
         """Replace the configuration; a worker that has joined keeps its order.
@@ -239,6 +258,9 @@ class BoardState:
         if deadline is not None:
             remarks.append(deadline)
         remarks += self._describe_opinions(record)
+        if self.queue.limiter is not None and record.queue_entry is not None:
+            turns = self.queue.limiter.describe_turns(record.task)
+            remarks += [] if turns is None else [turns]
         explanation = self._explain(record)
         return replace(explanation, remarks=tuple(remarks), traceback=record.error_traceback)
 
@@ -265,7 +287,7 @@ class BoardState:
         if self.has_ended:
             return explain_wait(record, policy, "waits no more: the run was stopped")
         candidates, workers = queue.candidates_for(record), queue.workers
-        headline = self._describe_wait(record)
+        headline, limit = self._describe_wait(record), self._describe_limit(record)
         if self.began_at is not None and queue.has_candidates(record) and not candidates.able:
             what = describe_next(record)
             headline = f"waits for a worker: all that can {what} are in quarantine or retiring"
@@ -276,6 +298,8 @@ class BoardState:
             if worker.stopping
         }
         hold = queue.hold(record, self.context.now) if self.began_at is not None else None
+        if hold is not None and limit is not None:
+            hold = None
         if hold is not None:
             headline = self._describe_hold(hold)
         too_dear = {
@@ -295,6 +319,10 @@ class BoardState:
             too_dear=too_dear,
         )
 
+    def _describe_limit(self, record: TaskRecord) -> str | None:
+        limiter = self.queue.limiter
+        return None if limiter is None else limiter.describe_wait(record, self.context.now)
+
     def _describe_hold(self, hold: Hold) -> str:
         if hold.until == math.inf:
             return f"is held back: {hold.reason}"
@@ -309,6 +337,9 @@ class BoardState:
         if not queue.workers:
             return "waits for a worker: none is connected"
         gives_up_at = queue.gives_up_at(record)
+        limit = self._describe_limit(record)
+        if gives_up_at is None and limit is not None:
+            return limit
         if gives_up_at is None:
             what, able = (
                 describe_next(record),

@@ -168,6 +168,8 @@ class TaskLifecycle:
         """Remove settled tasks, all of them or none."""
         by_id = self._tasks.by_id
         records = find_forgettable(event.task_ids, by_id)
+        if self._queue.limiter is not None:
+            self._context.forgotten_begins.note(records, self._queue.limiter, self._context.now)
         for record in records:
             self._tasks.forget(record)
             self._queue.forget(record.task_id)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Literal
 
 from ....messages import InvalidInput
+from ....messages.limit import Limit, check_limits, check_weights
 
 _NUMBERS = (
     *("expected_workers", "join_timeout_s", "lost_after_s", "heartbeat_s", "time_scale"),
@@ -56,6 +58,8 @@ class Rules:
             never.
         on_late: what happens to a task that can't be completed by its deadline any more: "run" it
             all the same, or "fail" it.
+        limits: how many tasks may begin in a period, or be in progress at once.
+        weights: how many tasks each key may begin in its turn; 1 for all others.
 
     Raises:
         InvalidInput: a value is out of range.
@@ -83,6 +87,8 @@ class Rules:
     cost_unit: str = "USD"
     aging_s: float | None = None
     on_late: Literal["run", "fail"] = "run"
+    limits: tuple[Limit, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def return_within_s(self) -> float:
@@ -129,6 +135,8 @@ class Rules:
                 f"cost_unit is {self.cost_unit!r}; it must be text that is not blank, "
                 f"{MAX_UNIT_CHARACTERS} characters at most"
             )
+        check_limits(self.limits)
+        check_weights(self.weights)
         for name in ("join_timeout_s", "unmatched_after_s"):
             limit_s: float | None = getattr(self, name)
             if limit_s is not None and not limit_s >= 0:

@@ -5,10 +5,12 @@ All are plain values. `Board.handle(event, now)` returns the resulting instructi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from ....messages import Task, TaskId, TaskProgress, TaskResult, WorkerProfile
+from ....messages.limit import Limit
 
 WorkerId: TypeAlias = str
 """A worker's address on the link. It is new at every start of the worker; its name is not."""
@@ -220,6 +222,19 @@ class BudgetChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitsChanged:
+    """The user changes the limits; what has begun counts for the new ones, too.
+
+    Args:
+        limits: all limits from now on.
+        weights: the weights of keys from now on; None to keep them.
+    """
+
+    limits: tuple[Limit, ...]
+    weights: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ListeningStarted:
     """From now on workers can join; the timeout for missing workers begins.
 
@@ -262,6 +277,7 @@ Event: TypeAlias = (
     | RetirementRequested
     | TasksForgotten
     | BudgetChanged
+    | LimitsChanged
     | ListeningStarted
     | StopRequested
     | ListeningInterrupted
