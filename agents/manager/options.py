@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, TypedDict
 
 from ...messages import InvalidInput, Payload
+from ...messages.limit import Limit, check_limits, check_weights
 from ..blobs.places import check_place
 from ..blobs.store import BlobStore
 from ..kernel.lanes import Lanes
@@ -70,6 +71,8 @@ class ManagerOptions:
     cost_unit: str
     aging_s: float | None
     on_late: Literal["run", "fail"]
+    limits: Sequence[Limit]
+    weights: Mapping[str, float] | None
     skills: str | Path | Mapping[str, Payload] | None
     time_scale: float
     quiet: bool
@@ -155,6 +158,8 @@ class ManagerOptions:
             cost_unit=self.cost_unit,
             aging_s=self.aging_s,
             on_late=self.on_late,
+            limits=check_limits(self.limits),
+            weights=check_weights({} if self.weights is None else self.weights),
         )
 
     def matching_policy(self) -> MatchingPolicy:

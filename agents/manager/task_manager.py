@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ...messages import InvalidInput, MusterError, Payload, RunEnded, Task, WorkersMissing
+from ...messages import InvalidInput, Limit, MusterError, Payload, RunEnded, Task, WorkersMissing
 from ..blobs.offload import DEFAULT_THRESHOLD_BYTES
 from ..blobs.places import OwnDirectory, open_place
 from ..blobs.store import BlobStore
@@ -97,6 +97,10 @@ class TaskManager(TaskControl, Submission, HookDispatch, WorkspaceAgent):
             never.
         on_late: what happens to a task that can't be completed by its deadline any more: "run" it
             all the same, or "fail" it.
+        limits: how many tasks may begin in a period, or be in progress at once: by type, by
+            `limit_key`, or all; see `Limit`.
+        weights: how many tasks each `limit_key` may begin in its turn, 0.01 to 100; 1 for those
+            that are not named.
         skills: what workers have shown in earlier runs: a skills file, which is read now and saved
             during the run and at its end, or the content of one. A store that has learned more of
             this run comes first.
@@ -161,6 +165,8 @@ class TaskManager(TaskControl, Submission, HookDispatch, WorkspaceAgent):
         cost_unit: str = "USD",
         aging_s: float | None = None,
         on_late: Literal["run", "fail"] = "run",
+        limits: Sequence[Limit] = (),
+        weights: Mapping[str, float] | None = None,
         skills: str | Path | Mapping[str, Payload] | None = None,
         time_scale: float = 1.0,
         quiet: bool = False,
@@ -205,6 +211,8 @@ class TaskManager(TaskControl, Submission, HookDispatch, WorkspaceAgent):
             cost_unit=cost_unit,
             aging_s=aging_s,
             on_late=on_late,
+            limits=limits,
+            weights=weights,
             skills=skills,
             time_scale=time_scale,
             quiet=quiet,

@@ -135,6 +135,22 @@ def manager(
             help="When a task can't be completed by its deadline any more: run it, or fail it."
         ),
     ] = OnLate.RUN,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELDS",
+            help="A limit, such as type=send_mail,rate=100,per_s=60 or each_key,concurrent=2; "
+            "repeatable.",
+        ),
+    ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=WEIGHT",
+            help="How many tasks with this limit_key may begin in its turn; repeatable "
+            "[default: 1].",
+        ),
+    ] = None,
     workspace: Annotated[str, typer.Option(help="The workspace to open.")] = DEFAULT_WORKSPACE,
     join_timeout: Annotated[
         float | None,
@@ -232,6 +248,7 @@ def manager(
     """
     from ...manager.task_manager import TaskManager
     from ...report.file import check_report_file
+    from ..limit_options import read_limits, read_weights
     from ..manager import manage
     from ..manager_workers import StartedWorkerOptions, check_options, make_pool, read_worker_count
     from ..skill_options import read_skill_options
@@ -264,6 +281,8 @@ def manager(
         cost_unit=cost_unit,
         aging_s=aging_s,
         on_late=on_late.value,
+        limits=read_limits(limit or ()),
+        weights=read_weights(weight or ()),
         join_timeout_s=join_timeout,
         unmatched_after_s=unmatched_after,
         on_missing=on_missing.value,

@@ -46,6 +46,10 @@ def _check_counts(board: BoardState, limiter: Limiter) -> None:
             )
             running.update(gates if is_open else ())
             assert not (gates and attempt.is_prefetched), f"the limited attempt {key} is prefetched"
+    for (task_id, number), gates in limiter.held().items():
+        if task_id not in board.tasks:
+            assert (task_id, number) in awaited, f"an attempt at a forgotten {task_id!r} counts"
+            running.update(gates)
     for gates in limiter.held().values():
         for gate in gates:
             assert gate.running == running[gate], (

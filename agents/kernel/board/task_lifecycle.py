@@ -246,6 +246,7 @@ class TaskLifecycle:
             self._tasks.transition(record, cause)
         if record.task.review or lacks_votes(record):
             self._queue.push(record, self._context.now)
+            self.watch_deadline(record)
 
     def _withdraw(self, record: TaskRecord, outcome: AttemptOutcome, reason: str) -> None:
         """Remove a task from the queue, and stop its attempts."""

@@ -63,7 +63,8 @@ class Limiter:
         self._key_gates: dict[tuple[str, str], tuple[Gate, ...]] = {}
         self._type_gates: dict[str, tuple[Gate, ...]] = {}
         self._max_keys = _IDLE_KEYS_KEPT
-        self._overall = self._gate_of((None, None, False))
+        self.overall = self._gate_of((None, None, False))
+        """The limit of all tasks; None if there is none."""
         # The gates that attempts hold; bounded by the slots.
         self._held: dict[tuple[TaskId, int], tuple[Gate, ...]] = {}
         self._absent: dict[str, set[tuple[TaskId, int]]] = {}
@@ -237,7 +238,7 @@ class Limiter:
     @property
     def is_shut(self) -> bool:
         """Whether the limit of all tasks allows no more tasks now."""
-        return self._overall is not None and self._overall.is_shut
+        return self.overall is not None and self.overall.is_shut
 
     def wakes_at(self) -> float | None:
         """When the next limit allows more tasks, in seconds; None for never."""
@@ -287,34 +288,6 @@ class Limiter:
         takes = "takes" if key else "take"
         return f"{name} {takes} turns with {others:,} other{'s' if others > 1 else ''}{weighted}"
 
-    def startable(self, groups: Iterable[TaskGroup], now: float) -> int:
-        """How many waiting tasks the limits would allow to begin now, if there were workers."""
-        room: dict[Gate, int] = {}
-
-        def take(gates: Iterable[Gate], wanted: int) -> int:
-            for gate in gates:
-                wanted = min(wanted, room.setdefault(gate, gate.room(now)))
-            for gate in gates:
-                room[gate] -= wanted
-            return wanted
-
-        overall = () if self._overall is None else (self._overall,)
-        count = 0
-        for group in groups:
-            queue = group.entries
-            if not isinstance(queue, KeyedQueue):
-                continue
-            if not (overall or queue.gates or any(lane.gates for lane in queue.lanes)):
-                count += group.count
-                continue
-            left = group.count
-            for lane in queue.lanes:
-                # Stale entries are counted, too: counting the others would take long.
-                waiting = min(len(lane.tasks), left)
-                left -= waiting
-                count += take((*overall, *queue.gates, *lane.gates), waiting)
-        return count
-
     # ------------------------------------------------------------------ gates
 
     def _gates_for(self, task_type: str, key: str | None) -> tuple[Gate, ...]:
@@ -323,7 +296,7 @@ class Limiter:
         gates = self._gates_of_type(task_type)
         if key is not None:
             gates += self._gates_of_key(task_type, key)
-        return gates if self._overall is None else (self._overall, *gates)
+        return gates if self.overall is None else (self.overall, *gates)
 
     def _gates_of_type(self, task_type: str) -> tuple[Gate, ...]:
         gates = self._type_gates.get(task_type)
