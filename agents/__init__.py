@@ -12,7 +12,9 @@ from .runtime.lazy_exports import export_lazily
 if TYPE_CHECKING:
     from ..messages import TaskStatus
     from .blobs.store import BlobStore
-    from .client.client import BlockingClient, Client
+    from .client.awaited_tasks import WaitedTasks
+    from .client.blocking_client import BlockingClient
+    from .client.client import Client
     from .execution.declining import TaskDeclined
     from .execution.handlers import Handlers, TaskContext
     from .execution.process_pool import ProcessPool
@@ -34,10 +36,13 @@ if TYPE_CHECKING:
     from .manager.overridable_hooks import OverridableHooks
     from .manager.own_matching import WorkerDetail
     from .manager.task_manager import TaskManager
+    from .one_machine.futures import CallFuture
+    from .one_machine.muster import Muster
     from .report.file import write_report
     from .report.html import render_html
     from .report.model import RunReport, TaskReport, WorkerReport
     from .report.text import render_summary, render_text
+    from .schedules.listing import ScheduleState
     from .security.ticket import Ticket
     from .simulation.memory_network import FaultPlan, MemoryNetwork, SeededFaults
     from .simulation.rehearsal import rehearse
@@ -75,6 +80,7 @@ __all__ = [
     "BlobStore",
     "BlockingClient",
     "ByScore",
+    "CallFuture",
     "Choice",
     "Client",
     "Conditions",
@@ -92,6 +98,7 @@ __all__ = [
     "MatchingPolicy",
     "MemoryNetwork",
     "MemoryStore",
+    "Muster",
     "OverridableHooks",
     "PeerMode",
     "ProcessPool",
@@ -99,6 +106,7 @@ __all__ = [
     "Review",
     "Rows",
     "RunReport",
+    "ScheduleState",
     "SeededFaults",
     "SettledAttempt",
     "SpecializedWorker",
@@ -115,6 +123,7 @@ __all__ = [
     "TaskStatus",
     "Ticket",
     "TraceLog",
+    "WaitedTasks",
     "WaitingHead",
     "WaitingTasks",
     "WorkerAgent",
@@ -141,7 +150,8 @@ _MODULES = {
     "BaseAgent": ".transport.ceylon_api",
     "BestFit": ".kernel.matching.policies",
     "BlobStore": ".blobs.store",
-    "BlockingClient": ".client.client",
+    "BlockingClient": ".client.blocking_client",
+    "CallFuture": ".one_machine.futures",
     "Client": ".client.client",
     "ByScore": ".kernel.matching.policies",
     "Conditions": ".simulation.runner",
@@ -158,11 +168,13 @@ _MODULES = {
     "Hold": ".kernel.matching.learning_policy",
     "LearningPolicy": ".kernel.matching.learning_policy",
     "SettledAttempt": ".kernel.matching.learning_policy",
+    "WaitedTasks": ".client.awaited_tasks",
     "WaitingHead": ".kernel.matching.learning_policy",
     "WaitingTasks": ".kernel.matching.learning_policy",
     "MatchingPolicy": ".kernel.matching.policies",
     "MemoryNetwork": ".simulation.memory_network",
     "MemoryStore": ".store.memory",
+    "Muster": ".one_machine.muster",
     "OverridableHooks": ".manager.overridable_hooks",
     "PeerMode": ".transport.ceylon_api",
     "ProcessPool": ".execution.process_pool",
@@ -170,6 +182,7 @@ _MODULES = {
     "Review": ".execution.reviews",
     "Rows": ".kernel.board.rows",
     "RunReport": ".report.model",
+    "ScheduleState": ".schedules.listing",
     "SeededFaults": ".simulation.memory_network",
     "SpecializedWorker": ".worker.specialized_worker",
     "SqliteStore": ".store.sqlite",

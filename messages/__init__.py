@@ -60,6 +60,7 @@ from .errors import (
     WebError,
     WorkersMissing,
     WrongCall,
+    WrongOutput,
     WrongSecret,
 )
 from .inquiry import (
@@ -84,6 +85,8 @@ from .task import (
 )
 from .work import (
     AskAboutAttempts,
+    AttemptResumed,
+    AttemptSuspended,
     CancelTask,
     Message,
     RecallTasks,
@@ -104,6 +107,8 @@ __all__ = [
     "Answer",
     "AskAboutAttempts",
     "AssigningFailed",
+    "AttemptResumed",
+    "AttemptSuspended",
     "AwaitTasks",
     "BackendFailed",
     "BacklogFull",
@@ -184,6 +189,7 @@ __all__ = [
     "WorkerProfile",
     "WorkersMissing",
     "WrongCall",
+    "WrongOutput",
     "WrongSecret",
     "decode_message",
     "encode_message",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, cast
 
 from pydantic import ConfigDict, Field, StrictInt, StringConstraints, model_validator
 from typing_extensions import Self
@@ -130,15 +129,15 @@ class Limit(Record):
 _PERIODS = {1.0: "a second", 60.0: "a minute", 3_600.0: "an hour", 86_400.0: "a day"}
 
 
-def check_limits(limits: Iterable[Limit]) -> tuple[Limit, ...]:
+def check_limits(limits: Iterable[object]) -> tuple[Limit, ...]:
     """Check limits that are to hold together.
 
     Raises:
         InvalidInput: one is no `Limit`, or two limit the same; the message names them.
     """
-    if isinstance(limits, Limit | str | Mapping):
+    if isinstance(limits, Limit | str):
         raise InvalidInput(
-            f"limits is {show(limits)}; give a list of limits, such as [Limit(concurrent=5)]"
+            f"limits is a {type(limits).__name__}; give a list, such as [Limit(concurrent=5)]"
         )
     checked: dict[tuple[str | None, str | None, bool], Limit] = {}
     for limit in limits:
@@ -159,7 +158,7 @@ def check_limits(limits: Iterable[Limit]) -> tuple[Limit, ...]:
     return tuple(checked.values())
 
 
-def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
+def check_weights(weights: object) -> dict[str, float]:
     """Check the weights of keys.
 
     Raises:
@@ -169,16 +168,21 @@ def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
         raise InvalidInput(
             f'weights is {show(weights)}; give a weight for each key, such as {{"customer-7": 3}}'
         )
-    for key, weight in weights.items():
+    checked: dict[str, float] = {}
+    for key, weight in cast("Mapping[object, object]", weights).items():
         if not isinstance(key, str) or not key.strip() or len(key) > MAX_KEY_CHARACTERS:
             raise InvalidInput(
                 f"weights has the key {show(key)}; a key is text that is not blank, "
                 f"{MAX_KEY_CHARACTERS} characters at most"
             )
-        is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if not is_number or not math.isfinite(weight) or not MIN_WEIGHT <= weight <= MAX_WEIGHT:
+        if (
+            isinstance(weight, bool)
+            or not isinstance(weight, int | float)
+            or not MIN_WEIGHT <= weight <= MAX_WEIGHT
+        ):
             raise InvalidInput(
                 f"the weight of {key!r} is {show(weight)}; it must be a number from "
                 f"{MIN_WEIGHT:g} to {MAX_WEIGHT:g}, and 1 is the weight of keys without one"
             )
-    return dict(weights)
+        checked[key] = weight
+    return checked

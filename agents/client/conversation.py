@@ -19,6 +19,7 @@ from ...messages import (
     ClientHello,
     EncodeError,
     Goodbye,
+    Heartbeat,
     JoinRefused,
     LocalError,
     ManagerReply,
@@ -47,6 +48,7 @@ from ..submission.result_source import Outcome, Settle, call_in
 from ..transport.endpoint import Endpoint
 from ..transport.link import Link
 from ..worker.manager_session import Connect, ManagerSession
+from ..worker.session_holder import SessionHolder
 
 SETTLE_TIMEOUT_S = 2.0
 """How long a client that leaves waits until its last messages are acknowledged."""
@@ -58,7 +60,7 @@ Request: TypeAlias = SubmitTasks | AwaitTasks | ManagerRequest
 Replied: TypeAlias = Callable[[Payload | MusterError], None]
 
 
-class ClientConversation:
+class ClientConversation(SessionHolder):
     """Drives one client, over one connection after the other.
 
     Each request is repeated until a reply arrives, also after the connection or the manager was
@@ -76,6 +78,7 @@ class ClientConversation:
         can_dial_again: Callable[[], bool],
         is_ticket_outdated: Callable[[], bool],
     ) -> None:
+        super().__init__()
         self.name = name
         self.session_id = secrets.token_hex(8)
         self.can_dial_again = can_dial_again
@@ -85,7 +88,6 @@ class ClientConversation:
         """Why the client could not join."""
         self._ended = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._manager_session: ManagerSession | None = None
         self._calls = itertools.count(1)
         self._numbers = itertools.count(1)
         # Requests without a reply, in the order of their numbers.
@@ -118,6 +120,10 @@ class ClientConversation:
         """Call a function with the outcome of tasks that were submitted before, from any thread."""
         self._call(lambda: self._wait_for(task_ids, settle))
 
+    def stop_waiting(self, task_ids: Sequence[TaskId], settle: Settle) -> None:
+        """Do not call a function any more with the outcome of tasks, from any thread."""
+        self._call(lambda: [self._stop_waiting(task_id, settle) for task_id in task_ids])
+
     def listen(self, listener: Callable[[MusterError], None]) -> None:
         """Call a function when no more results will come; at once if that is so already."""
         self._call(lambda: self._listen(listener))
@@ -135,7 +141,7 @@ class ClientConversation:
             )
         )
 
-    def _call(self, function: Callable[[], None]) -> None:
+    def _call(self, function: Callable[[], object]) -> None:
         loop = self._loop
         if loop is None:
             raise RunEnded("the client is not connected; use it inside `async with`")
@@ -207,6 +213,8 @@ class ClientConversation:
             left.remove(settle)
         if left:
             self._waiting[task_id] = tuple(left)
+        else:
+            self._added.discard(task_id)
 
     def _take(self, task_id: TaskId, outcome: Outcome) -> None:
         self._added.discard(task_id)
@@ -264,11 +272,6 @@ class ClientConversation:
     def is_over(self) -> bool:
         """Whether the client is to end."""
         return self._ended.is_set()
-
-    @property
-    def has_joined_by_this_connection(self) -> bool:
-        """Whether a manager has accepted the client over the newest connection."""
-        return self._manager_session is not None and self._manager_session.has_joined
 
     def open(self) -> None:
         """Take requests from now on, in the running loop."""
@@ -339,10 +342,9 @@ class ClientConversation:
 
     # ------------------------------------------------------------------ for the manager session
 
-    @property
-    def running_count(self) -> int:
-        """How many attempts run: a client runs none."""
-        return 0
+    def heartbeat(self) -> Heartbeat:
+        """The heartbeat to send: a client runs no attempts."""
+        return Heartbeat()
 
     def overdue(self) -> Iterable[OverdueAttempt]:
         """The attempts that were cancelled and still run: a client has none."""
@@ -358,21 +360,6 @@ class ClientConversation:
         self._send()
 
     # ------------------------------------------------------------------ receiving
-
-    def receive(self, frame: bytes) -> None:
-        """Take a frame from the link."""
-        if self._manager_session is not None:
-            self._manager_session.endpoint.receive(frame)
-
-    def address_changed(self) -> None:
-        """Use the link's new address; nothing has arrived at the old one yet."""
-        if self._manager_session is not None:
-            self._manager_session.endpoint.take_address()
-
-    def greet(self) -> None:
-        """Ask for a conversation at once."""
-        if self._manager_session is not None:
-            self._manager_session.greet()
 
     def _arrived(self, sender: str, message: BaseModel) -> None:
         session = self._manager_session

@@ -40,8 +40,8 @@ def view_waiting(board: BoardState) -> dict[str, JsonValue]:
     """How many tasks wait for what.
 
     `ready` wait for a free slot, `blocked` for other tasks, `limited` for a limit; `nobody` can be
-    done by no connected worker. `stuck` is why nothing goes on, or ""; `limits` is which limit holds
-    back the most, or "".
+    done by no connected worker. `stuck` is why nothing goes on, or ""; `limits` is which limit
+    holds back the most, or "".
     """
     pending = board.counts[TaskStatus.PENDING]
     if not pending or board.began_at is None or board.has_ended:

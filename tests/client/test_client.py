@@ -51,6 +51,12 @@ async def last(task: Task) -> str:
     return "done"
 
 
+@handlers.task("fail")
+async def fail(task: Task) -> None:
+    await asyncio.sleep(task.data)
+    raise ValueError("as it was told")
+
+
 class Place:
     """A manager, a worker and clients, over one memory network."""
 
@@ -334,6 +340,97 @@ def test_a_silent_client_is_dropped_and_nothing_is_kept_for_it() -> None:
         return before, after
 
     assert play(story) == ((1, 1), (0, 0))
+
+
+def test_results_come_as_they_are_completed_by_task_or_by_id() -> None:
+    async def story() -> Any:
+        place = Place()
+        await place.open()
+        await place.work()
+        client = await place.client()
+        await client.add_tasks([lasting(1, 9.0), lasting(2, 1.0)])
+        given = [1, lasting(3, 5.0), 2, lasting(3, 5.0)]
+        order = [result.task_id async for result in client.as_completed(given)]
+        with pytest.raises(UnknownTask, match="77"):
+            async for _ in client.as_completed([1, 77]):
+                pass
+        with pytest.raises(InvalidInput, match="must be a list"):
+            await client.wait(lasting(1, 9.0))  # type: ignore[arg-type]
+        await client.stop()
+        await place.close()
+        return order
+
+    assert play(story) == [2, 3, 1]
+
+
+WAITS: list[tuple[dict[str, Any], list[int], list[int]]] = [
+    ({}, [1, 4, 2, 3], []),
+    ({"return_when": "first"}, [1], [2, 3, 4]),
+    ({"return_when": "first_failed"}, [1, 4], [2, 3]),
+    ({"timeout_s": 6.5}, [1, 4, 2], [3]),
+    ({"timeout_s": 0.5, "return_when": "first"}, [], [1, 2, 3, 4]),
+]
+
+
+@pytest.mark.parametrize(("options", "done", "not_done"), WAITS)
+def test_waiting_for_several_tasks(
+    options: dict[str, Any], done: list[int], not_done: list[int]
+) -> None:
+    async def story() -> Any:
+        place = Place()
+        await place.open()
+        await place.work()
+        client = await place.client()
+        await client.add_tasks([lasting(1, 1.0), lasting(2, 6.0), lasting(3, 9.0)])
+        failing = Task(id=4, description="fail", type="fail", data=2.0, max_attempts=1)
+        waited = await client.wait([1, 2, 3, failing], **options)
+        left = len(client._conversation._waiting)
+        await client.stop()
+        await place.close()
+        return [result.task_id for result in waited.done], waited.not_done, left
+
+    # What is not waited for any more is not kept either.
+    assert play(story) == (done, not_done, 0)
+
+
+def test_the_reply_to_a_submission_shares_the_frame_of_its_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Longer than the pace of the link, which is no direct connection.
+    monkeypatch.setattr("muster.agents.manager.clients.REPLY_WITHIN_S", 0.05)
+
+    async def story() -> Any:
+        place = Place()
+        place.network = MemoryNetwork(latency_s=0.0001)
+        await place.open()
+        await place.work()
+        client = await place.client()
+        loop = asyncio.get_running_loop()
+        await client.submit(doubling(1))
+        await asyncio.sleep(0.5)
+        arrived: list[tuple[str, float]] = []
+        take = client._conversation._arrived
+
+        def note(sender: str, message: Any) -> None:
+            arrived.append((type(message).__name__, loop.time()))
+            take(sender, message)
+
+        client._conversation._manager_session.endpoint._arrived = note
+        for number in range(2, 12):
+            await client.submit(doubling(number))
+        # A task that takes long does not hold the reply back for long.
+        began_at = loop.time()
+        await client.add_tasks([lasting(100, 60.0)])
+        took_s = loop.time() - began_at
+        await client.stop()
+        await place.close()
+        return arrived, took_s
+
+    arrived, took_s = play(story)
+    replies = [at for kind, at in arrived if kind == "ManagerReply"]
+    assert len(replies) == 11
+    assert replies[:10] == [at for kind, at in arrived if kind == "TaskResult"]
+    assert took_s < 0.1
 
 
 def test_only_its_own_process_may_make_a_manager_forget() -> None:

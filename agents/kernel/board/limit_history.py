@@ -36,7 +36,8 @@ def count_begun(
         task = record.task
         for attempt in record.attempts:
             key = (record.task_id, attempt.number)
-            is_open = attempt.outcome is None or key in attempt.worker.stopping
+            is_open = attempt.outcome is None
+            is_open |= key in attempt.worker.stopping or key in attempt.worker.withdrawn
             if not is_open and _may_run_on(attempt, is_restored=is_restored):
                 awaited.append(attempt)
                 is_open = True

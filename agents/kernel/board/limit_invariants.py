@@ -40,12 +40,12 @@ def _check_counts(board: BoardState, limiter: Limiter) -> None:
         gates = limiter.gates_of(record.task)
         for attempt in record.attempts:
             key = (record.task_id, attempt.number)
-            is_open = attempt.outcome is None or key in attempt.worker.stopping or key in awaited
+            may_run_on = awaited | attempt.worker.stopping | attempt.worker.withdrawn
+            is_open = attempt.outcome is None or key in may_run_on
             assert (key in limiter.held()) is (is_open and bool(gates)), (
                 f"attempt {key} is {'' if is_open else 'not '}in progress, and is miscounted"
             )
             running.update(gates if is_open else ())
-            assert not (gates and attempt.is_prefetched), f"the limited attempt {key} is prefetched"
     for (task_id, number), gates in limiter.held().items():
         if task_id not in board.tasks:
             assert (task_id, number) in awaited, f"an attempt at a forgotten {task_id!r} counts"

@@ -19,18 +19,23 @@ from ..matching.learning_policy import Hold
 from ..matching.policies import BestFit, MatchingPolicy
 from ..matching.task_queue import TaskQueue
 from ..model.config import Rules
-from ..model.occurrences import FailureCause, Occurrence
+from ..model.occurrence_text import describe_delay
+from ..model.occurrences import DelayFacts, FailureCause, Occurrence
 from ..model.records import TaskRecord, WorkerRecord
 from ..model.second_opinions import describe_next, describe_opinions
 from .context import BoardContext
 from .deadlines import describe_deadline, lateness_of
+from .delays import DelayEnd
+from .draining import Draining
 from .expiry import expiry_of
 from .held_slots import held_slots, holders_of
 from .lease_check import LeaseCheck
 from .limit_history import count_begun
 from .membership import Membership
+from .pause import Pause
 from .prefetch import Prefetch
 from .quarantine import QuarantinePolicy
+from .schedule_book import ScheduleBook
 from .spending import Spending
 from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
@@ -72,7 +77,10 @@ class BoardState:
         self.quarantine = QuarantinePolicy(
             self.context, self.worker_registry, self.queue, self.timers
         )
+        self.draining = Draining(self.context, self.worker_registry, self.queue, self.prefetch)
+        self.pause = Pause(self.context, self.queue, self.prefetch)
         self.lease_check = LeaseCheck(self.context, self.task_registry.by_id)
+        self.schedules = ScheduleBook(self.task_registry.by_id)
         self.is_suspended = False
         """Whether this is a restored run that has not been resumed yet."""
         self.former_policy = ""
@@ -104,6 +112,8 @@ class BoardState:
             self.timers.set(self.start_barrier)
         for record in self.tasks.values():
             record.move_to(now)
+            if record.wait_until is not None:
+                self.timers.set(DelayEnd(record, record.wait_until))
             expiry = expiry_of(record, self.rules.time_scale)
             if expiry is not None:
                 self.timers.set(expiry)
@@ -118,7 +128,8 @@ class BoardState:
         if timer_at is None or (unmatched_at is not None and unmatched_at < timer_at):
             timer_at = unmatched_at
         offers, limiter = self.queue.offers, self.queue.limiter
-        if offers is not None and offers.wakes_at is not None and not self.has_ended:
+        is_over = self.has_ended or self.pause.holds
+        if offers is not None and offers.wakes_at is not None and not is_over:
             timer_at = offers.wakes_at if timer_at is None else min(timer_at, offers.wakes_at)
         if limiter is not None and self.is_assigning:
             opens_at = limiter.wakes_at()
@@ -174,7 +185,13 @@ class BoardState:
     @property
     def is_assigning(self) -> bool:
         """Whether waiting tasks are assigned to workers now."""
-        return self.began_at is not None and self.ended_at is None and not self.is_suspended
+        is_over = self.ended_at is not None or self.is_suspended
+        return self.began_at is not None and not is_over and not self.pause.holds
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether no tasks are assigned until the user resumes the run."""
+        return self.pause.since is not None
 
     @property
     def unsettled(self) -> int:
@@ -187,13 +204,18 @@ class BoardState:
         return frozenset(self.task_registry.held)
 
     @property
+    def ends_when_settled(self) -> bool:
+        """Whether the run ends when all tasks are settled: no schedule may make more of them."""
+        return self.rules.ends_when_done and not self.schedules.is_active
+
+    @property
     def is_at_rest(self) -> bool:
         """Whether no task is left to run, except held ones."""
         tasks = self.task_registry
         if not tasks.unsettled:
-            return self.rules.ends_when_done
-        is_idle = not self.queue.count and not tasks.counts[TaskStatus.IN_PROGRESS]
-        return bool(tasks.held) and is_idle
+            return self.ends_when_settled
+        is_busy = tasks.delayed or tasks.counts[TaskStatus.IN_PROGRESS]
+        return bool(tasks.held) and not self.queue.count and not is_busy
 
     def count_begun(self, *, is_restored: bool = False) -> None:
         """Let new limits count what has begun.
@@ -254,13 +276,23 @@ class BoardState:
         expiry = expiry_of(record, self.rules.time_scale)
         if expiry is not None and not self.has_ended and (due_at := expiry.due_at()) is not None:
             remarks.append(f"it expires in {max(due_at - now, 0.0):.1f} s unless it begins")
+        if origin := self.schedules.describe_origin(task_id):
+            remarks.append(origin)
         deadline = describe_deadline(record, self.rules.time_scale, now)
         if deadline is not None:
             remarks.append(deadline)
+        remarks += [
+            f"{each.worker.name}: attempt {each.number} {each.suspended_for}; its slot is free"
+            for each in record.attempts
+            if each.suspended_for
+        ]
         remarks += self._describe_opinions(record)
         if self.queue.limiter is not None and record.queue_entry is not None:
             turns = self.queue.limiter.describe_turns(record.task)
             remarks += [] if turns is None else [turns]
+        is_remark = record.unfinished or record.status is not TaskStatus.PENDING
+        if record.wait_until is not None and is_remark and not self.has_ended:
+            remarks.append(f"it {self._describe_delay(record)}")
         explanation = self._explain(record)
         return replace(explanation, remarks=tuple(remarks), traceback=record.error_traceback)
 
@@ -278,7 +310,7 @@ class BoardState:
             return explain_decision(record, policy)
         if record.task_id in self.task_registry.held and not record.unfinished:
             return explain_wait(record, policy, "waits until assign_tasks hands it out")
-        if record.queue_entry is None:
+        if record.queue_entry is None and (record.unfinished or record.wait_until is None):
             needed = [tasks[each] for each in dict.fromkeys(record.task.depends_on)]
             unfinished = [each for each in needed if each.status is not TaskStatus.COMPLETED]
             return explain_wait(record, policy, describe_dependencies(unfinished))
@@ -286,11 +318,13 @@ class BoardState:
             return explain_wait(record, policy, f"was never assigned: {self.failure}")
         if self.has_ended:
             return explain_wait(record, policy, "waits no more: the run was stopped")
+        if record.wait_until is not None:
+            return explain_wait(record, policy, self._describe_delay(record))
         candidates, workers = queue.candidates_for(record), queue.workers
         headline, limit = self._describe_wait(record), self._describe_limit(record)
         if self.began_at is not None and queue.has_candidates(record) and not candidates.able:
             what = describe_next(record)
-            headline = f"waits for a worker: all that can {what} are in quarantine or retiring"
+            headline = f"waits for a worker: all that can {what} are in quarantine or leaving"
         held_back = {each.name for each in workers if queue.is_held_back(each)}
         held = {
             worker.name: [each.describe(self.context.now) for each in held_slots(worker, tasks)]
@@ -323,6 +357,12 @@ class BoardState:
         limiter = self.queue.limiter
         return None if limiter is None else limiter.describe_wait(record, self.context.now)
 
+    def _describe_delay(self, record: TaskRecord) -> str:
+        assert record.wait_until is not None
+        facts, now = DelayFacts(record.wait_until, record.wait_reason), self.context.now
+        left_s = max(record.wait_until - now, 0.0)
+        return f"waits {describe_delay(facts, now)}, {left_s:.1f} s more"
+
     def _describe_hold(self, hold: Hold) -> str:
         if hold.until == math.inf:
             return f"is held back: {hold.reason}"
@@ -331,6 +371,10 @@ class BoardState:
 
     def _describe_wait(self, record: TaskRecord) -> str:
         queue, barrier = self.queue, self.start_barrier
+        if self.pause.since is not None:
+            return f"waits: the run is paused since {self.context.now - self.pause.since:.0f} s"
+        if self.pause.is_closing:
+            return "waits: the run is about to be stopped"
         if self.began_at is None:
             awaited = "" if barrier.is_over else f": {barrier.progress(self.worker_registry)}"
             return f"waits for the assigning to begin{awaited}"

@@ -25,14 +25,14 @@ class Begin(NamedTuple):
         task_type: the type of its task.
         limit_key: the key of its task.
         at: when it began, in seconds.
-        count: how many such attempts there are.
+        number: how many such attempts there are.
         held: the task's id and the number of the attempt, if it is in progress or may be.
     """
 
     task_type: str
     limit_key: str | None
     at: float
-    count: int = 1
+    number: int = 1
     held: tuple[TaskId, int] | None = None
 
 
@@ -91,13 +91,14 @@ class Limiter:
             queue.push(entry)
         group.entries = queue
 
-    def drop(self, group: TaskGroup) -> None:
-        """Forget a group without tasks."""
-        queue = group.entries
-        if isinstance(queue, KeyedQueue):
-            queue.take_all()
-            for gate in queue.gates:
-                gate.queues.pop(queue, None)
+    def drop(self, groups: Iterable[TaskGroup]) -> None:
+        """Forget groups without tasks."""
+        for group in groups:
+            queue = group.entries
+            if isinstance(queue, KeyedQueue):
+                queue.take_all()
+                for gate in queue.gates:
+                    gate.queues.pop(queue, None)
 
     def name_lane(self, entry: QueueEntry) -> tuple[str, float]:
         """The key and the level of a task."""
@@ -205,7 +206,7 @@ class Limiter:
                 gate.running += begin.held is not None
                 per_s = gate.limit.per_s
                 if per_s is not None and begin.at + per_s > now:
-                    for _ in range(begin.count):
+                    for _ in range(begin.number):
                         # A clock that was wrong must not shut it for longer than a period.
                         gate.note_begun(min(begin.at, now))
         self._shut_full(touched, now)

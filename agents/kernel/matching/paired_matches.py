@@ -64,7 +64,7 @@ class PairedMatches:
                 record.attempt + 1, queue.candidates_of(group), ((worker.name, 0.0),), 1
             )
             yield record, worker, decision, group.duration
-        is_busy = has_paired or any(worker.taken for worker in queue.workers)
+        is_busy = has_paired or any(worker.taken or worker.suspended for worker in queue.workers)
         for group in matched:
             # Where `first` is None, limits allow none of its tasks to begin yet.
             if is_busy or group.entries.first is None:

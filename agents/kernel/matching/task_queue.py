@@ -395,7 +395,7 @@ class TaskQueue:
         """
         entry = entry_of(record)
         since = entry.group.unmatched_since
-        return None if since is None else max(since, entry.since) + self.unmatched_timeout.lasts_s
+        return None if since is None else self.unmatched_timeout.ends_at(max(since, entry.since))
 
     def _add_group(self, key: Hashable, group: TaskGroup) -> TaskGroup:
         if len(self.groups) >= self._max_groups:
@@ -408,9 +408,8 @@ class TaskQueue:
 
     def _drop_empty_groups(self) -> None:
         if len(self.groups) >= self._max_groups:
-            empty = [group for group in self.groups.values() if not group.count]
-            for group in empty if self.limiter is not None else ():
-                self.limiter.drop(group)
+            if self.limiter is not None:
+                self.limiter.drop(group for group in self.groups.values() if not group.count)
             self.groups = {key: group for key, group in self.groups.items() if group.count}
             self._max_groups = 2 * len(self.groups) + _EMPTY_GROUPS_KEPT
 

@@ -7,6 +7,7 @@ else in trace files and stores.
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 
 from ....messages import TaskId, TaskStatus
 from .occurrences import (
@@ -16,6 +17,7 @@ from .occurrences import (
     CancellationFacts,
     ChargeFacts,
     DeclineFacts,
+    DelayFacts,
     Facts,
     FailureCause,
     FailureFacts,
@@ -32,6 +34,8 @@ from .occurrences import (
     ReturnFacts,
     ReviewFacts,
 )
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - all times are UTC
 
 
 def describe_facts(occurrence: Occurrence) -> str:
@@ -58,8 +62,12 @@ def describe_facts(occurrence: Occurrence) -> str:
             return f"attempt lost: {worker} does not hold it"
         case RequeueFacts(RequeueCause.DECLINED):
             return f"declined: {worker}"
+        case RequeueFacts(RequeueCause.RETURNED):
+            return f"given back by {worker}, which left"
         case RequeueFacts():
             return "given back, not begun"
+        case DelayFacts():
+            return describe_delay(facts, occurrence.at)
         case DeclineFacts(reason):
             return reason
         case ChargeFacts(cost, unit, is_counted):
@@ -82,6 +90,22 @@ def describe_facts(occurrence: Occurrence) -> str:
             return f"failed {failures_in_a_row} times in a row; for {lasts_s:g} s"
 
 
+def describe_delay(facts: DelayFacts, now: float) -> str:
+    """Until when and why a task waits, such as "until 14:05:10 UTC (retry 2 of 5 after OSError)".
+
+    Args:
+        facts: until when, and why.
+        now: the time in seconds; the date is left out if it is that of the same day.
+    """
+    try:
+        until, today = (_EPOCH + timedelta(seconds=at) for at in (facts.until, now))
+    except (ValueError, OverflowError):
+        # A store may hold any number.
+        return f"until {facts.until:g} ({facts.reason})"
+    form = "%H:%M:%S" if until.date() == today.date() else "%Y-%m-%d %H:%M:%S"
+    return f"until {until.strftime(form)} UTC ({facts.reason})"
+
+
 def _describe_review(facts: ReviewFacts) -> str:
     reviewed, grade, reason = facts
     graded = "accepted" if grade is None else f"graded {grade:g}"
@@ -95,6 +119,10 @@ def _describe_budget(budget: float | None, unit: str) -> str:
 _WITHOUT_FACTS = {
     OccurrenceKind.WORKER_RELEASED: "its quarantine is over",
     OccurrenceKind.WORKER_RETIRED: "not needed any more",
+    OccurrenceKind.WORKER_DRAINED: "gets no more tasks",
+    OccurrenceKind.WORKER_RESUMED: "gets tasks again",
+    OccurrenceKind.RUN_PAUSED: "no more tasks are assigned",
+    OccurrenceKind.RUN_UNPAUSED: "tasks are assigned again",
 }
 
 
@@ -224,5 +252,5 @@ def _facts_of(what: OccurrenceKind, found: re.Match[str]) -> Facts:
         case OccurrenceKind.WORKER_QUARANTINED:
             return QuarantineFacts(int(found[1]), float(found[2]))
         case _:
-            cause = next(cause for cause in RequeueCause if found[cause.value])
+            cause = next(RequeueCause(name) for name, text in found.groupdict().items() if text)
             return RequeueFacts(cause, int(found["left"] or 0))

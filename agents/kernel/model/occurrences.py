@@ -22,6 +22,8 @@ class OccurrenceKind(str, Enum):
     TASK_FAILED = "task_failed"
     TASK_CANCELLED = "task_cancelled"
     TASK_REQUEUED = "task_requeued"
+    TASK_DELAYED = "task_delayed"
+    """A task waits until a time: before it may begin, or between two attempts."""
     TASK_REPRIORITIZED = "task_reprioritized"
     TASK_FORGOTTEN = "task_forgotten"
     TASK_RETRIED = "task_retried"
@@ -35,6 +37,9 @@ class OccurrenceKind(str, Enum):
     ATTEMPT_REJECTED = "attempt_rejected"
     ATTEMPT_DECLINED = "attempt_declined"
     ATTEMPT_CHARGED = "attempt_charged"
+    ATTEMPT_SUSPENDED = "attempt_suspended"
+    """An attempt that waits for something, and has given back its slot."""
+    ATTEMPT_RESUMED = "attempt_resumed"
     RESULT_IGNORED = "result_ignored"
     SLOT_HELD = "slot_held"
     WORKER_JOINED = "worker_joined"
@@ -44,9 +49,15 @@ class OccurrenceKind(str, Enum):
     WORKER_QUARANTINED = "worker_quarantined"
     WORKER_RELEASED = "worker_released"
     WORKER_RETIRED = "worker_retired"
+    WORKER_DRAINED = "worker_drained"
+    """A worker gets no more tasks, and finishes those it has."""
+    WORKER_RESUMED = "worker_resumed"
+    """A drained worker may get tasks again."""
     ASSIGNING_BEGUN = "assigning_begun"
     BUDGET_CHANGED = "budget_changed"
     RUN_RESUMED = "run_resumed"
+    RUN_PAUSED = "run_paused"
+    RUN_UNPAUSED = "run_unpaused"
     RUN_ENDED = "run_ended"
 
 
@@ -141,6 +152,8 @@ class RequeueCause(str, Enum):
     """Its worker returned it before it had begun."""
     DECLINED = "declined"
     """Its worker declined it."""
+    RETURNED = "returned"
+    """Its worker left, and gave it back unfinished."""
 
 
 class RequeueFacts(NamedTuple):
@@ -153,6 +166,18 @@ class RequeueFacts(NamedTuple):
 
     cause: RequeueCause
     attempts_left: int = 0
+
+
+class DelayFacts(NamedTuple):
+    """Until when a task waits.
+
+    Args:
+        until: the time, in seconds of the board's time.
+        reason: why it waits, such as "retry 2 of 5 after ConnectionError".
+    """
+
+    until: float
+    reason: str
 
 
 class DeclineFacts(NamedTuple):
@@ -280,6 +305,7 @@ Facts: TypeAlias = (
     | ReviewFacts
     | CancellationFacts
     | RequeueFacts
+    | DelayFacts
     | DeclineFacts
     | ChargeFacts
     | BudgetFacts
@@ -298,6 +324,7 @@ FACTS_OF: Mapping[OccurrenceKind, type[Facts]] = {
     OccurrenceKind.TASK_FAILED: FailureFacts,
     OccurrenceKind.TASK_CANCELLED: CancellationFacts,
     OccurrenceKind.TASK_REQUEUED: RequeueFacts,
+    OccurrenceKind.TASK_DELAYED: DelayFacts,
     OccurrenceKind.TASK_REPRIORITIZED: PriorityFacts,
     OccurrenceKind.TASK_RETRIED: RetryFacts,
     OccurrenceKind.ATTEMPT_FAILED: FailureFacts,
@@ -334,6 +361,20 @@ class Occurrence(NamedTuple):
     attempt: int = 0
     worker: str = ""
     facts: Facts | str | None = None
+
+
+def move_occurrence(occurrence: Occurrence, at: float, later_s: float) -> Occurrence:
+    """An occurrence as it is after the board has moved to another clock.
+
+    Args:
+        occurrence: the occurrence.
+        at: its time by the new clock, in seconds.
+        later_s: by how much the new clock is ahead of the old one, in seconds.
+    """
+    facts = occurrence.facts
+    if isinstance(facts, DelayFacts):
+        facts = facts._replace(until=facts.until + later_s)
+    return occurrence._replace(at=at, facts=facts)
 
 
 Watcher: TypeAlias = Callable[[Occurrence], None]

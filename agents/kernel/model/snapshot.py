@@ -30,6 +30,7 @@ class Snapshot:
         budget: what all attempts together may cost; None for no limit.
         cost_unit: the unit of costs.
         forgotten_begins: when attempts at forgotten tasks began, for the rates that count them.
+        paused_since: when the run was paused, None if it is not.
     """
 
     tasks: list[TaskRecord] = field(default_factory=list)
@@ -48,3 +49,4 @@ class Snapshot:
     budget: float | None = None
     cost_unit: str = "USD"
     forgotten_begins: Payload = ()
+    paused_since: float | None = None
