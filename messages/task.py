@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from .errors import InvalidTask
+from .limit import LimitKey
 from .record import Record
 from .retry import MAX_ATTEMPTS, Retry
 from .rule import Rule
@@ -196,6 +197,8 @@ class Task(Record):
         review: whether a second worker reviews a successful attempt before it counts.
         votes: how many workers run the task, 1 to 9, an odd number; the answer of the majority
             counts.
+        limit_key: whose task it is, such as "customer-7": limits may count the tasks of each key
+            for itself, and the keys take turns. At most 200 characters.
 
     Raises:
         pydantic.ValidationError: a field is invalid; names the field, the value and the rule.
@@ -242,6 +245,7 @@ class Task(Record):
     votes: Annotated[
         Literal[1, 3, 5, 7, 9], Rule("must be 1, 3, 5, 7 or 9, so that votes have a majority")
     ] = 1
+    limit_key: LimitKey | None = None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: object) -> None:

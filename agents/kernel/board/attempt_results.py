@@ -197,6 +197,8 @@ class AttemptResults:
         for attempt in attempts:
             record, name = attempt.task, attempt.worker.name
             attempt.ended_at = self._context.now
+            if self._queue.limiter is not None:
+                self._queue.limiter.end((record.task_id, attempt.number), attempt.ended_at)
             self._spending.end(attempt, AttemptOutcome.LOST)
             resume(attempt, self._context.now)
             if attempt.is_prefetched:

@@ -32,6 +32,7 @@ from .delays import DelayEnd
 from .dependents import waits_for
 from .expiry import Expiry, has_begun
 from .held_slots import HeldSlotWarning
+from .limit_invariants import check_limiter
 from .prefetch import attempts_of
 from .task_checks import named_tasks
 from .worker_registry import Quarantine
@@ -54,6 +55,7 @@ def check_invariants(board: BoardState) -> None:
     _check_workers(board)
     _check_queue(board)
     _check_candidate_sets(board)
+    check_limiter(board)
     _check_timers(board)
     _check_costs(board)
     _check_schedules(board)
@@ -324,28 +326,31 @@ def _check_candidate_sets(board: BoardState) -> None:
         )
         is_unmatched = group.unmatched_since is not None
         assert is_unmatched is (bool(queue.workers) and not able), "a group wrongly unmatched"
-        if group.candidate_set is None or not group.count:
+        if group.candidate_set is None or not group.count or group.entries.first is None:
+            # `check_limiter` checks that none is first only where limits allow none.
             continue
         if queue.offers is not None:
             _check_offer(queue, group)
             continue
         head = group.candidate_set.head()
         assert head is not None, "a candidate set does not see its tasks"
-        assert head <= min(group.current_entries()), (
-            "a candidate set does not see its most urgent task"
-        )
-        assert not chosen & queue.free, f"tasks wait though {len(chosen & queue.free)} are free"
+        urgent = group.entries.first if queue.limiter else min(group.current_entries())
+        assert head <= urgent, "a candidate set does not see its most urgent task"
+        if queue.limiter is None or not queue.limiter.is_shut:
+            assert not chosen & queue.free, f"tasks wait though {len(chosen & queue.free)} are free"
 
 
 def _check_offer(queue: TaskQueue, group: TaskGroup) -> None:
     """Check that a learning policy is offered a group's most urgent task, and will be again."""
     offers = queue.offers
     assert offers is not None
-    assert group.listed is min(group.current_entries()), "a task is not offered"
+    first = group.entries.first if queue.limiter else min(group.current_entries())
+    assert group.listed is first, "a task is not offered"
     assert group in offers.waiting.heads, "a group is not offered"
     assert group.candidate_set is not None
     assert group.able == group.candidate_set.workers, "a group is offered with other workers"
-    if group.able & queue.free and offers.wakes_at is None:
+    is_shut = queue.limiter is not None and queue.limiter.is_shut
+    if group.able & queue.free and offers.wakes_at is None and not is_shut:
         is_busy = any(each.taken or each.prefetched or each.suspended for each in queue.workers)
         assert is_busy, "a task waits for ever though a worker is free"
 

@@ -159,6 +159,8 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
             board.queue.push(record, now)
         board.lifecycle.watch_expiry(record)
         board.lifecycle.watch_deadline(record)
+    board.context.forgotten_begins.restore(snapshot.forgotten_begins)
+    board.count_begun(is_restored=True)
     for worker in workers.present.values():
         board.queue.add_worker(worker)
     board.pause.restore(snapshot.paused_since)
@@ -238,6 +240,7 @@ def _read_run(state: bytes) -> Snapshot:
         budget=budget,
         cost_unit=cost_unit,
         paused_since=more.get("paused_since"),
+        forgotten_begins=more.get("forgotten_begins", ()),
     )
 
 

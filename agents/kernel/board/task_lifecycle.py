@@ -157,6 +157,8 @@ class TaskLifecycle:
         """Remove settled tasks, all of them or none."""
         by_id = self._tasks.by_id
         records = find_forgettable(event.task_ids, by_id)
+        if self._queue.limiter is not None:
+            self._context.forgotten_begins.note(records, self._queue.limiter, self._context.now)
         for record in records:
             self._tasks.forget(record)
             self._queue.forget(record.task_id)
@@ -276,6 +278,7 @@ class TaskLifecycle:
             self._tasks.transition(record, cause)
         if record.wait_until is None and (record.task.review or lacks_votes(record)):
             self._queue.push(record, self._context.now)
+            self.watch_deadline(record)
 
     # ------------------------------------------------------------------ settled
 
