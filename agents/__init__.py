@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from .client.awaited_tasks import WaitedTasks
     from .client.blocking_client import BlockingClient
     from .client.client import Client
-    from .execution.declining import TaskDeclined
+    from .execution.handler_requests import GiveUp, RetryLater, TaskDeclined
     from .execution.handlers import Handlers, TaskContext
     from .execution.process_pool import ProcessPool
     from .execution.reviews import Rejected, Review
+    from .execution.typed_function import TypedFunction
     from .kernel.board.rows import Rows
     from .kernel.matching.explanation import Explanation
     from .kernel.matching.learning_policy import (
@@ -36,10 +37,13 @@ if TYPE_CHECKING:
     from .manager.overridable_hooks import OverridableHooks
     from .manager.own_matching import WorkerDetail
     from .manager.task_manager import TaskManager
+    from .one_machine.futures import CallFuture
+    from .one_machine.muster import Muster
     from .report.file import write_report
     from .report.html import render_html
     from .report.model import RunReport, TaskReport, WorkerReport
     from .report.text import render_summary, render_text
+    from .schedules.listing import ScheduleState
     from .security.ticket import Ticket
     from .simulation.memory_network import FaultPlan, MemoryNetwork, SeededFaults
     from .simulation.rehearsal import rehearse
@@ -77,6 +81,7 @@ __all__ = [
     "BlobStore",
     "BlockingClient",
     "ByScore",
+    "CallFuture",
     "Choice",
     "Client",
     "Conditions",
@@ -84,6 +89,7 @@ __all__ = [
     "Explanation",
     "FaultPlan",
     "ForkServer",
+    "GiveUp",
     "Handlers",
     "Hold",
     "InOrder",
@@ -94,13 +100,16 @@ __all__ = [
     "MatchingPolicy",
     "MemoryNetwork",
     "MemoryStore",
+    "Muster",
     "OverridableHooks",
     "PeerMode",
     "ProcessPool",
     "Rejected",
+    "RetryLater",
     "Review",
     "Rows",
     "RunReport",
+    "ScheduleState",
     "SeededFaults",
     "SettledAttempt",
     "SpecializedWorker",
@@ -117,6 +126,7 @@ __all__ = [
     "TaskStatus",
     "Ticket",
     "TraceLog",
+    "TypedFunction",
     "WaitedTasks",
     "WaitingHead",
     "WaitingTasks",
@@ -145,6 +155,7 @@ _MODULES = {
     "BestFit": ".kernel.matching.policies",
     "BlobStore": ".blobs.store",
     "BlockingClient": ".client.blocking_client",
+    "CallFuture": ".one_machine.futures",
     "Client": ".client.client",
     "ByScore": ".kernel.matching.policies",
     "Conditions": ".simulation.runner",
@@ -167,6 +178,7 @@ _MODULES = {
     "MatchingPolicy": ".kernel.matching.policies",
     "MemoryNetwork": ".simulation.memory_network",
     "MemoryStore": ".store.memory",
+    "Muster": ".one_machine.muster",
     "OverridableHooks": ".manager.overridable_hooks",
     "PeerMode": ".transport.ceylon_api",
     "ProcessPool": ".execution.process_pool",
@@ -174,6 +186,7 @@ _MODULES = {
     "Review": ".execution.reviews",
     "Rows": ".kernel.board.rows",
     "RunReport": ".report.model",
+    "ScheduleState": ".schedules.listing",
     "SeededFaults": ".simulation.memory_network",
     "SpecializedWorker": ".worker.specialized_worker",
     "SqliteStore": ".store.sqlite",
@@ -182,13 +195,16 @@ _MODULES = {
     "Store": ".store.protocol",
     "StressStory": ".simulation.workload",
     "TaskContext": ".execution.handlers",
-    "TaskDeclined": ".execution.declining",
+    "TaskDeclined": ".execution.handler_requests",
+    "GiveUp": ".execution.handler_requests",
+    "RetryLater": ".execution.handler_requests",
     "TaskManager": ".manager.task_manager",
     "TaskReport": ".report.model",
     "TaskState": ".local.task",
     "TaskStatus": "..messages",
     "Ticket": ".security.ticket",
     "TraceLog": ".kernel.trace",
+    "TypedFunction": ".execution.typed_function",
     "WorkerAgent": ".worker.worker_agent",
     "WorkerDetail": ".manager.own_matching",
     "ForkServer": ".worker_pool.fork_server",

@@ -60,6 +60,7 @@ from .errors import (
     WebError,
     WorkersMissing,
     WrongCall,
+    WrongOutput,
     WrongSecret,
 )
 from .inquiry import (
@@ -68,9 +69,11 @@ from .inquiry import (
     SkillsAnswer,
     SkillsInquiry,
 )
+from .limit import Limit
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain_data import to_plain
+from .retry import Retry
 from .task import (
     MAX_DIFFICULTY,
     MIN_DIFFICULTY,
@@ -83,6 +86,8 @@ from .task import (
 )
 from .work import (
     AskAboutAttempts,
+    AttemptResumed,
+    AttemptSuspended,
     CancelTask,
     Message,
     RecallTasks,
@@ -103,6 +108,8 @@ __all__ = [
     "Answer",
     "AskAboutAttempts",
     "AssigningFailed",
+    "AttemptResumed",
+    "AttemptSuspended",
     "AwaitTasks",
     "BackendFailed",
     "BacklogFull",
@@ -133,6 +140,7 @@ __all__ = [
     "InvalidTask",
     "InvalidTrace",
     "JoinRefused",
+    "Limit",
     "LocalError",
     "ManagerReply",
     "ManagerRequest",
@@ -152,6 +160,7 @@ __all__ = [
     "Refusal",
     "Rejected",
     "ResultRecorded",
+    "Retry",
     "ReturnTasks",
     "RobotsForbid",
     "RunEnded",
@@ -182,6 +191,7 @@ __all__ = [
     "WorkerProfile",
     "WorkersMissing",
     "WrongCall",
+    "WrongOutput",
     "WrongSecret",
     "decode_message",
     "encode_message",

@@ -18,6 +18,7 @@ from .errors import TaskFailed
 from .record import Record
 from .rule import Rule
 from .task import MAX_NAME_CHARACTERS, DeclaredT, Payload, Task, TaskId
+from .times import WaitSeconds
 from .wording import elide_middle
 
 Name = Annotated[
@@ -93,6 +94,9 @@ class TaskResult(Message):
             reason.
         error_traceback: the traceback of the exception that a handler raised, as text; None if
             there is none, or its worker sends none. Of a long one the middle is left out.
+        retry_after_s: after how many seconds the handler wants to be called again; None if it did
+            not ask for it.
+        gives_up: whether no further attempt shall follow a failed one.
     """
 
     task_id: TaskId = Field(kw_only=False)
@@ -107,6 +111,8 @@ class TaskResult(Message):
     quality: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     declined: bool = False
     error_traceback: TracebackText | None = None
+    retry_after_s: WaitSeconds | None = None
+    gives_up: bool = False
 
     def unwrap(self) -> Payload:
         """The output of a successful attempt.
@@ -148,6 +154,8 @@ class TaskAssignment(Message):
         inputs: the outputs of the tasks it depends on, by task id.
         traceparent: the W3C traceparent of the attempt, or None.
         reviewed: the result that the worker reviews; None if it runs the task.
+        upstream_errors: why tasks that it depends on were not completed, by task id; empty unless
+            its `run_if` allows for that.
     """
 
     task: SerializeAsAny[Task] = Field(kw_only=False)
@@ -158,6 +166,7 @@ class TaskAssignment(Message):
     inputs: dict[TaskId, Payload] = Field(default_factory=dict)
     traceparent: TraceParent | None = None
     reviewed: TaskResult | None = None
+    upstream_errors: dict[TaskId, str] = Field(default_factory=dict)
 
 
 class TaskProgress(Message):
@@ -176,6 +185,32 @@ class TaskProgress(Message):
     attempt: int = Field(default=1, ge=1)
     percent: float = Field(ge=0, le=100, allow_inf_nan=False)
     note: Note = ""
+
+
+class AttemptSuspended(Message):
+    """A worker reports that an attempt waits for something, and that its slot is free meanwhile.
+
+    Args:
+        task_id: the task's id.
+        attempt: the number of the attempt, from 1.
+        reason: what it waits for, as text such as "waits for 3 subtasks".
+    """
+
+    task_id: TaskId
+    attempt: int = Field(default=1, ge=1)
+    reason: Note = ""
+
+
+class AttemptResumed(Message):
+    """A worker reports that an attempt that was suspended has a slot again.
+
+    Args:
+        task_id: the task's id.
+        attempt: the number of the attempt, from 1.
+    """
+
+    task_id: TaskId
+    attempt: int = Field(default=1, ge=1)
 
 
 class CancelTask(Message):

@@ -7,11 +7,12 @@ from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from ...messages import InvalidInput, Task, TaskId, TaskResult
+from ..execution.current_submitter import enter_submitter, exit_submitter
+from ..runtime.loop_thread import LoopThread
 from ..submission.submission import Submission
-from .loop_thread import LoopThread
 from .manager_calls import ManagerCalls
 from .task_calls import TaskCalls
 
@@ -85,6 +86,7 @@ class BlockingClient:
             self._thread.stop()
             raise
         self._is_connected = True
+        enter_submitter(self)
         return self
 
     def __exit__(
@@ -93,6 +95,7 @@ class BlockingClient:
         fault: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        exit_submitter(self)
         try:
             self._thread.wait_for(self._client.stop())
         finally:
@@ -101,14 +104,29 @@ class BlockingClient:
 
     # ------------------------------------------------------------------ tasks
 
-    def submit(self, task: Task) -> Future[TaskResult]:
-        """Submit a task without waiting for its result; see `Client.submit`."""
-        return self.client.submit_nowait(task)
+    @overload
+    def submit(self, /, task: Task) -> Future[TaskResult]: ...
+
+    @overload
+    def submit(
+        self,
+        task: Callable[_Arguments, Any],
+        /,
+        *arguments: _Arguments.args,
+        **named: _Arguments.kwargs,
+    ) -> Future[TaskResult]: ...
+
+    def submit(self, /, *task: Any, **named: Any) -> Future[TaskResult]:
+        """Submit a task, or a function with arguments, without waiting for its result.
+
+        See `Client.submit`.
+        """
+        return self.client.submit_nowait(*task, **named)
 
     submit_many = _iterates(Submission.submit_many)
     """Submit any number of tasks, and yield their results; see `Client.submit_many`."""
 
-    map = _iterates(TaskCalls.map)
+    map = _iterates(Submission.map)
     """Submit a task for each item, and yield the results in order; see `Client.map`."""
 
     gather = _waits(TaskCalls.gather)
@@ -153,6 +171,9 @@ class BlockingClient:
 
     workers = _waits(ManagerCalls.workers)
     """The workers; see `Client.workers`."""
+
+    schedules = _waits(ManagerCalls.schedules)
+    """The schedules; see `Client.schedules`."""
 
     # ------------------------------------------------------------------ its event loop
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ...messages import ManagerUnavailable
+from ..execution.current_submitter import enter_submitter, exit_submitter
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.background import BackgroundRun
 from ..security.ticket import Ticket
@@ -94,6 +95,7 @@ class Client(ClientCalls):
 
     async def __aenter__(self) -> Client:
         await self.start()
+        enter_submitter(self)
         return self
 
     async def __aexit__(
@@ -102,4 +104,5 @@ class Client(ClientCalls):
         fault: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        exit_submitter(self)
         await self.stop()

@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import replace as replaced
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, TypeAlias, TypeVar, cast, overload
 
 from pydantic import ValidationError
 
@@ -37,18 +37,28 @@ from ...messages.wording import summarize
 from .handler_executor import HandlerExecutor
 from .handler_log import make_handler_log
 from .handler_report import HandlerReport
+from .parameters import name_of
 from .reviews import ReviewCall, Reviewer
-from .signature import PlannedCall, name_of, plan_call
+from .signature import PlannedCall, plan_call
+from .subtasks import SubtaskCalls
+from .typed_call import TypedCall
+from .typed_function import (
+    ParametersT,
+    ReturnedT,
+    TaskDecorator,
+    TaskT,
+    TypedFunction,
+    attach,
+)
 
 if TYPE_CHECKING:
     from structlog.stdlib import BoundLogger
 
 Handler: TypeAlias = Callable[..., Payload | Awaitable[Payload]]
-HandlerT = TypeVar("HandlerT", bound=Handler)
 ReviewerT = TypeVar("ReviewerT", bound=Reviewer)
 
 
-class TaskContext(HandlerReport):
+class TaskContext(HandlerReport, SubtaskCalls):
     """What a running handler can read and report; safe to use from a thread.
 
     Args:
@@ -85,6 +95,11 @@ class TaskContext(HandlerReport):
         return self._assignment.inputs
 
     @cached_property
+    def upstream_errors(self) -> Mapping[TaskId, str]:
+        """Why tasks that this task depends on were not completed, by task id; see `Task.run_if`."""
+        return self._assignment.upstream_errors
+
+    @cached_property
     def log(self) -> BoundLogger:
         """A structlog logger that is bound to the task's id, the attempt and the worker.
 
@@ -118,6 +133,7 @@ class TaskContext(HandlerReport):
     def mark_cancelled(self, reason: str) -> None:
         """Note that this attempt is to stop; called by the agent."""
         self.cancel_reason = reason
+        self.cancel_waits()
 
 
 class Handlers:
@@ -128,16 +144,19 @@ class Handlers:
         self._reviewers: dict[str, PlannedCall] = {}
 
     @overload
-    def task(self, task_type: HandlerT, /) -> HandlerT: ...
+    def task(  # pyright: ignore[reportOverlappingOverload] - a task is not just any argument
+        self, task_type: Callable[Concatenate[TaskT, ParametersT], ReturnedT], /
+    ) -> Callable[Concatenate[TaskT, ParametersT], ReturnedT]: ...
 
     @overload
     def task(
-        self, task_type: str | None = None, *, replace: bool = False
-    ) -> Callable[[HandlerT], HandlerT]: ...
+        self, task_type: Callable[ParametersT, ReturnedT], /
+    ) -> TypedFunction[ParametersT, ReturnedT]: ...
 
-    def task(
-        self, task_type: str | HandlerT | None = None, *, replace: bool = False
-    ) -> HandlerT | Callable[[HandlerT], HandlerT]:
+    @overload
+    def task(self, task_type: str | None = None, *, replace: bool = False) -> TaskDecorator: ...
+
+    def task(self, task_type: Any = None, *, replace: bool = False) -> Any:
         """Register the decorated function for a task type.
 
         The function takes the `Task` and, if it has a parameter for it, the `TaskContext`: one that
@@ -146,6 +165,10 @@ class Handlers:
         event loop, a plain one in a thread or in the worker's executor; what it returns is awaited
         if it can be. Its return value becomes the result's output; an exception becomes the error
         message.
+
+        A function whose parameters are annotated with other types takes arguments instead, which
+        are checked, as is what it returns: `def add(x: int, y: int = 3) -> int`. See
+        `TypedFunction`.
 
         Args:
             task_type: the type; without it, and for `@handlers.task` without brackets, it is the
@@ -208,6 +231,16 @@ class Handlers:
                 raise InvalidInput(f"there are two reviewers for tasks of type {task_type!r}")
         self._by_type.update(others._by_type)
         self._reviewers.update(others._reviewers)
+
+    def check(self, task: Task) -> None:
+        """Check that a typed function here can be called with the data of a task of its type.
+
+        Raises:
+            WrongCall: it can't; names each fault.
+        """
+        registered = self._by_type.get(task.type)
+        if registered is not None and isinstance(registered.function, TypedCall):
+            registered.function.arguments.read(task.data)
 
     def __iter__(self) -> Iterator[str]:
         """The task types that have a handler."""
@@ -332,6 +365,8 @@ def _register(
         wanted = _type_from_name(function, role) if task_type is None else task_type
         _check_type(registered, wanted, role, replace=replace)
         registered[wanted] = planned
+        if isinstance(planned.function, TypedCall):
+            return attach(TypedFunction(wanted, planned.function.arguments))
         return function
 
     return register

@@ -9,6 +9,9 @@ from pydantic import BaseModel
 
 from ...messages import (
     Answer,
+    AttemptResumed,
+    AttemptSuspended,
+    AwaitTasks,
     BlobsReached,
     BlobsWanted,
     ClientHello,
@@ -16,9 +19,11 @@ from ...messages import (
     Heartbeat,
     Hello,
     Inquiry,
+    ManagerRequest,
     Parcel,
     ReturnTasks,
     SkillsInquiry,
+    SubmitTasks,
     TaskId,
     TaskProgress,
     UnknownTask,
@@ -27,6 +32,8 @@ from ...messages import (
 from ...messages.wording import find_by_short_id
 from ..kernel.model.events import (
     ProgressReported,
+    ResumptionReported,
+    SuspensionReported,
     TasksGivenBack,
     WorkerHeard,
     WorkerJoined,
@@ -37,6 +44,7 @@ from ..transport.lane_manager import LaneManager
 from .board_driver import BoardDriver
 from .clients import Clients
 from .outgoing import OutgoingMessages
+from .worker_calls import WorkerCalls
 
 
 class MessageHandlers(Protocol):
@@ -55,6 +63,7 @@ class Incoming:
         outgoing: answers, and knows who is admitted.
         handlers: take all other messages.
         clients: takes what clients send.
+        worker_calls: answers what the handlers of workers ask.
     """
 
     def __init__(
@@ -63,12 +72,14 @@ class Incoming:
         outgoing: OutgoingMessages,
         handlers: MessageHandlers,
         clients: Clients,
+        worker_calls: WorkerCalls,
     ) -> None:
         self._driver = driver
         self._outgoing = outgoing
         self._offload = outgoing.offload
         self._handlers = handlers
         self._clients = clients
+        self._worker_calls = worker_calls
         self._lanes: LaneManager | None = None
 
     def start(self, lanes: LaneManager | None) -> None:
@@ -88,17 +99,23 @@ class Incoming:
             case _ if self._clients.has(sender):
                 self._clients.arrived(sender, message)
             case Heartbeat():
-                self._driver.apply(WorkerHeard(sender))
+                self._driver.apply(WorkerHeard(sender, message.is_draining))
             case TaskProgress():
                 self._driver.apply(ProgressReported(sender, message))
+            case AttemptSuspended():
+                self._driver.apply(SuspensionReported(sender, message))
+            case AttemptResumed():
+                self._driver.apply(ResumptionReported(sender, message))
             case Hello():
                 if self._lanes is not None:
                     self._lanes.note_seen(message.name, sender)
                 self._driver.apply(_joined(sender, message))
+            case SubmitTasks() | AwaitTasks() | ManagerRequest():
+                self._worker_calls.arrived(sender, message)
             case ReturnTasks():
                 self._driver.apply(TasksGivenBack(sender, message.attempts))
             case Goodbye():
-                left = WorkerLeft(sender, message.reason)
+                left = WorkerLeft(sender, message.reason, is_orderly=True)
                 self._offload.after_reads(sender, lambda: self._driver.apply(left))
             case Inquiry():
                 self._outgoing.post_datagram(sender, self._answer(message))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from ...messages import InvalidInput, Task, TaskId, TaskResult
+from ...messages import InvalidInput, Limit, Task, TaskId, TaskResult
 from ..runtime.log import log
 from .options import expected_worker_rules
-from .run_view import RunView
+from .schedule_control import ScheduleControl
 
 
-class TaskControl(RunView):
+class TaskControl(ScheduleControl):
     """Adds, changes, recovers and cancels tasks, and retires workers, from any thread."""
 
     @property
@@ -116,6 +116,61 @@ class TaskControl(RunView):
         """
         self.ask(lambda: self._shell.driver.retire(name))
 
+    def lose_worker(self, name: str, reason: str) -> None:
+        """Note that a connected worker is gone, as somebody knows who watches its process.
+
+        Its tasks go to other workers at once. Does nothing if no worker of this name is connected.
+
+        Args:
+            name: its name.
+            reason: how that is known, for people.
+        """
+        self.ask(lambda: self._shell.driver.lose_worker(name, reason))
+
+    def drain(self, worker: str, *, leaves: bool = True) -> None:
+        """Give a worker no more tasks; it finishes those that it has begun.
+
+        Those that it has not begun go to other workers at once.
+
+        Args:
+            worker: its name.
+            leaves: whether it is told to stop once it has finished them. If not, it stays without
+                tasks until `resume`.
+
+        Raises:
+            UnknownName: no worker of this name is connected; the message lists those that are.
+        """
+        self.ask(lambda: self._shell.driver.drain(worker, leaves=leaves))
+
+    def pause(self) -> None:
+        """Assign no more tasks until `resume`; those that run go on, and tasks can be added.
+
+        A task does not fail meanwhile because no connected worker can do it. The pause is kept in
+        the store, so that a manager that is started again is paused, too.
+        """
+        self.ask(self._shell.driver.pause)
+
+    def resume(self, worker: str | None = None) -> None:
+        """Assign tasks again.
+
+        Args:
+            worker: a drained worker that gets tasks again, if it has not left yet; None ends the
+                pause of the whole run.
+
+        Raises:
+            UnknownName: no worker of this name is connected.
+        """
+        driver = self._shell.driver
+        if worker is None:
+            self.ask(driver.end_pause)
+        else:
+            self.ask(lambda: driver.end_drain(worker))
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether no tasks are assigned until `resume`."""
+        return self.board.is_paused
+
     def set_budget(self, budget: float | None) -> None:
         """Change what all attempts together may cost, before or during the run.
 
@@ -129,6 +184,24 @@ class TaskControl(RunView):
             InvalidInput: it is below 0 or not finite.
         """
         self.ask(lambda: self._shell.driver.change_budget(budget))
+
+    def set_limits(
+        self, limits: Iterable[Limit], weights: Mapping[str, float] | None = None
+    ) -> None:
+        """Change the limits, before or during the run; they take the place of those there are.
+
+        What has begun within a period, and what is in progress, counts for the new limits, too. A
+        manager that is started again has the limits that it is started with.
+
+        Args:
+            limits: all limits from now on; none ends all of them.
+            weights: how many tasks each key may begin in its turn, 0.01 to 100; 1 for those that
+                are not named. None keeps the weights there are.
+
+        Raises:
+            InvalidInput: two limits are for the same tasks, or a weight is out of range.
+        """
+        self.ask(lambda: self._shell.driver.change_limits(tuple(limits), weights))
 
     def wait_longer(self, more_s: float) -> None:
         """Extend the time for which the manager waits for the expected workers, if it is limited.

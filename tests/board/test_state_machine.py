@@ -35,18 +35,24 @@ from muster.agents.kernel.model.events import (
     AssigningBegun,
     BudgetChanged,
     CancelRequested,
+    DrainEnded,
+    DrainRequested,
     Event,
     HandOut,
     ListeningInterrupted,
     ListeningStarted,
+    PauseEnded,
+    PauseRequested,
     PriorityChanged,
     ProgressReported,
     RecoveryRequested,
     RestConfirmed,
     ResultReceived,
     ResultsReceived,
+    ResumptionReported,
     RetirementRequested,
     RetryRequested,
+    SuspensionReported,
     TasksAdded,
     TasksForgotten,
     TasksGivenBack,
@@ -67,10 +73,12 @@ from muster.agents.kernel.model.instructions import (
     SendWelcome,
 )
 from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
-from muster.agents.kernel.model.records import AttemptOutcome, TaskRecord, WorkerRecord
+from muster.agents.kernel.model.records import AttemptOutcome, Drain, TaskRecord, WorkerRecord
 from muster.agents.kernel.model.second_opinions import wants_vote
 from muster.agents.store.memory import SharedRows
 from muster.messages import (
+    AttemptResumed,
+    AttemptSuspended,
     IllegalTransition,
     Task,
     TaskProgress,
@@ -179,10 +187,15 @@ class Muster(RuleBasedStateMachine):
                     worker = self.board.workers[assignment.worker]
                     assert not worker.is_retiring, "an assignment for who was told to stop"
                     assert worker.quarantined_until is None, "an assignment into quarantine"
+                    assert worker.drain is None, "an assignment for a worker that is drained"
+                    assert not self.board.is_paused, "an assignment in a pause"
                     self.check_terms(self.board.tasks[assignment.task.id], worker)
                     self.check_time(self.board.tasks[assignment.task.id])
                     self.leased.add(lease)
-                    assert set(assignment.inputs) == set(assignment.task.depends_on)
+                    named = set(assignment.task.depends_on)
+                    failed = set(assignment.upstream_errors)
+                    assert set(assignment.inputs) | failed == named
+                    assert not failed or assignment.task.run_if != "completed"
                     self.held.setdefault(worker_id, []).append((*lease, assignment.worker))
                 case SendCancel(worker_id, task_id, attempt, _):
                     assert (task_id, attempt) in self.leased
@@ -256,6 +269,9 @@ class Muster(RuleBasedStateMachine):
         deadline=st.sampled_from([None, None, 2.0, 25.0]),
         escalate=st.sampled_from([(), (), ("w0", "w1"), ("vision", "paint", "w2"), ("nobody",)]),
         vision=st.sampled_from([None, None, 4.0]),
+        run_if=st.sampled_from(["completed", "completed", "failed", "settled"]),
+        parent=st.none() | task_ids,
+        on_parent_cancel=st.sampled_from(["cancel", "cancel", "keep", None]),
         not_before=st.sampled_from([None, None, 3.0]),
     )
     def add(
@@ -271,6 +287,9 @@ class Muster(RuleBasedStateMachine):
         deadline: float | None = None,
         escalate: tuple[str, ...] = (),
         vision: float | None = None,
+        run_if: Literal["completed", "failed", "settled"] = "completed",
+        parent: int | None = None,
+        on_parent_cancel: Literal["cancel", "keep"] | None = None,
         not_before: float | None = None,
     ) -> int:
         task_id = next(self.ids)
@@ -291,6 +310,9 @@ class Muster(RuleBasedStateMachine):
             escalate=escalate,
             required_skills={} if vision is None else {"vision": vision},
             strict=vision is not None,
+            run_if=run_if,
+            parent_id=parent if parent in self.board.tasks else None,
+            on_parent_cancel=on_parent_cancel,
             not_before=not_before,
         )
         self.tell(TasksAdded((task,)))
@@ -395,7 +417,7 @@ class Muster(RuleBasedStateMachine):
         if worker is None or not worker.alive:
             with pytest.raises(UnknownName):
                 self.board.handle(RetirementRequested(name), self.now)
-        elif worker.taken:
+        elif worker.taken or worker.suspended:
             with pytest.raises(IllegalTransition):
                 self.board.handle(RetirementRequested(name), self.now)
         else:
@@ -502,13 +524,37 @@ class Muster(RuleBasedStateMachine):
         self.tell(TasksAdded(tuple(record.added for record in before.tasks.values())))
         self.tell(ListeningStarted())
 
-    @rule(name=st.sampled_from(NAMES))
-    def leave(self, name: str) -> None:
-        self.tell(WorkerLeft(self.addresses.get(name, "nowhere")))
+    @rule(name=st.sampled_from(NAMES), is_orderly=st.booleans())
+    def leave(self, name: str, is_orderly: bool = False) -> None:
+        losses = {task_id: record.losses for task_id, record in self.board.tasks.items()}
+        self.tell(WorkerLeft(self.addresses.get(name, "nowhere"), is_orderly=is_orderly))
+        if is_orderly:
+            after = {task_id: record.losses for task_id, record in self.board.tasks.items()}
+            assert after == losses, "who says goodbye loses nothing"
+
+    @rule(name=st.sampled_from(NAMES), is_draining=st.sampled_from([False, False, True]))
+    def be_heard(self, name: str, is_draining: bool = False) -> None:
+        self.tell(WorkerHeard(self.addresses.get(name, "nowhere"), is_draining=is_draining))
+
+    @rule(name=st.sampled_from(NAMES), leaves=st.booleans())
+    def drain(self, name: str, leaves: bool) -> None:
+        if self.is_connected(name):
+            self.tell(DrainRequested(name, leaves))
+        else:
+            with pytest.raises(UnknownName):
+                self.board.handle(DrainRequested(name, leaves), self.now)
 
     @rule(name=st.sampled_from(NAMES))
-    def be_heard(self, name: str) -> None:
-        self.tell(WorkerHeard(self.addresses.get(name, "nowhere")))
+    def end_drain(self, name: str) -> None:
+        if self.is_connected(name):
+            self.tell(DrainEnded(name))
+
+    def is_connected(self, name: str) -> bool:
+        return name in self.board.workers and self.board.workers[name].alive
+
+    @rule(is_paused=st.booleans())
+    def pause(self, is_paused: bool) -> None:
+        self.tell(PauseRequested() if is_paused else PauseEnded())
 
     # ------------------------------------------------------------------ answers
 
@@ -617,7 +663,7 @@ class Muster(RuleBasedStateMachine):
         self.tell(TasksGivenBack(address, tuple(sorted(missing))))
         for worker in self.board.worker_registry.present.values():
             if worker.worker_id == address:
-                books = {*worker.running, *worker.prefetched, *worker.stopping}
+                books = {*worker.running, *worker.prefetched, *worker.stopping, *worker.suspended}
                 assert not books & missing, "a lease that nobody works on"
 
     @rule(
@@ -628,6 +674,10 @@ class Muster(RuleBasedStateMachine):
     def give_back_unasked(self, sender: str, task_id: int, attempt: int) -> None:
         address = self.addresses.get(sender, "nowhere")
         asked = self.recalled.get(address, set()) | self.asked.get(address, set())
+        known = self.board.workers.get(sender)
+        if known is not None and known.drain is Drain.OWN:
+            # It gives back what reaches it now.
+            return
         if (task_id, attempt) not in asked | self.ever_asked(task_id, attempt):
             before = self.board.tasks.get(task_id)
             status = before and before.status
@@ -669,6 +719,21 @@ class Muster(RuleBasedStateMachine):
     def report_progress(self, sender: str, task_id: int, attempt: int, percent: float) -> None:
         progress = TaskProgress(task_id=task_id, worker=sender, attempt=attempt, percent=percent)
         self.tell(ProgressReported(self.addresses.get(sender, "nowhere"), progress))
+
+    @precondition(lambda self: any(self.held.values()))
+    @rule(data=st.data(), is_over=st.booleans())
+    def suspend_or_resume(self, data: st.DataObject, is_over: bool) -> None:
+        """Let an attempt wait, or go on; also one that the worker was told to stop."""
+        address = data.draw(st.sampled_from(sorted(a for a in self.held if self.held[a])))
+        task_id, attempt, _ = data.draw(st.sampled_from(self.held[address]))
+        if is_over:
+            resumed = AttemptResumed(task_id=task_id, attempt=attempt)
+            self.tell(ResumptionReported(address, resumed))
+        else:
+            suspended = AttemptSuspended(task_id=task_id, attempt=attempt, reason="waits")
+            self.tell(SuspensionReported(address, suspended))
+            for worker in self.board.worker_registry.present.values():
+                assert (task_id, attempt) not in worker.running, "who waits holds a slot"
 
     # ------------------------------------------------------------------ time
 
@@ -724,6 +789,7 @@ class Muster(RuleBasedStateMachine):
         for name in ("able", "abler", *ABLE_VOTERS):
             profile = able.model_copy(update={"name": name})
             self.tell(WorkerJoined(name, profile, session=session))
+        self.tell(PauseEnded())
         self.tell(AssigningBegun())
         for _ in range(2_000):
             if not any(self.held.values()) and self.board.next_timer_at() is None:
@@ -785,13 +851,15 @@ def _essence(board: Board) -> Any:
             worker.session,
             worker.call,
             set(worker.running) | set(worker.prefetched),
+            set(worker.suspended),
             worker.failures_in_a_row,
             worker.quarantined_until,
+            worker.drain,
         )
         for name, worker in board.workers.items()
     }
     costs = round(board.budget.spent, 6), board.spending.in_other_units
-    return tasks, workers, dict(board.counts), board.began_at, costs
+    return tasks, workers, dict(board.counts), board.began_at, costs, board.pause.since
 
 
 class BusyMuster(Muster):

@@ -11,12 +11,14 @@ from typing import Annotated
 import typer
 
 from ...kernel.lanes import MAX_LANES
-from ...kernel.model.config import MAX_WORKERS
+from ...kernel.model.config import DEFAULT_MAX_LOSSES, MAX_WORKERS
 from ...runtime.ports import DEFAULT_PORT, DEFAULT_WORKSPACE, LOOPBACK, read_lane_ports
 from ..console.credentials import take_secret
 from ..console.logging_setup import configure_logging
 from .shared import (
+    DEFAULT_GRACE_S,
     AsJson,
+    Grace,
     Insecure,
     Otel,
     ReportFile,
@@ -68,6 +70,14 @@ def manager(
             "starts that many workers on this machine, as the load requires.",
         ),
     ] = "0",
+    schedules: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Schedules that make tasks again and again: a .json or .toml file. The manager "
+            "then runs until it is stopped.",
+        ),
+    ] = None,
     skill: Annotated[
         list[str] | None,
         typer.Option(
@@ -135,6 +145,37 @@ def manager(
             help="When a task can't be completed by its deadline any more: run it, or fail it."
         ),
     ] = OnLate.RUN,
+    retry: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[TYPE:]RETRY",
+            help="Which failed attempts are followed by another, such as 5 (attempts) or "
+            "'max_attempts=5; wait_s=2; on=ConnectionError'; for tasks that do not say it; "
+            "repeatable for task types.",
+        ),
+    ] = None,
+    max_losses: Annotated[
+        int,
+        typer.Option(
+            min=0, help="How often a task may lose its worker before it fails, if it does not say."
+        ),
+    ] = DEFAULT_MAX_LOSSES,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELDS",
+            help="A limit, such as type=send_mail,rate=100,per_s=60 or each_key,concurrent=2; "
+            "repeatable.",
+        ),
+    ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=WEIGHT",
+            help="How many tasks with this limit_key may begin in its turn; repeatable "
+            "[default: 1].",
+        ),
+    ] = None,
     workspace: Annotated[str, typer.Option(help="The workspace to open.")] = DEFAULT_WORKSPACE,
     join_timeout: Annotated[
         float | None,
@@ -218,6 +259,7 @@ def manager(
         ),
     ] = False,
     insecure: Insecure = False,
+    grace: Grace = DEFAULT_GRACE_S,
     as_json: AsJson = False,
     web: WebPort = None,
     web_host: WebHost = LOOPBACK,
@@ -232,8 +274,17 @@ def manager(
     """
     from ...manager.task_manager import TaskManager
     from ...report.file import check_report_file
+    from ..limit_options import read_limits, read_weights
     from ..manager import manage
-    from ..manager_workers import StartedWorkerOptions, check_options, make_pool, read_worker_count
+    from ..manager_workers import (
+        StartedWorkerOptions,
+        check_options,
+        check_tasks,
+        make_pool,
+        read_worker_count,
+    )
+    from ..retry_text import read_retry_options
+    from ..schedules_file import read_schedules
     from ..skill_options import read_skill_options
     from ..tasks_file import read_tasks
     from ..telemetry import enable_opentelemetry
@@ -248,10 +299,14 @@ def manager(
         handlers or (),
         cost_per_s,
         cost_per_task,
+        grace,
     )
     check_options(count, options, allow or ())
     read = () if tasks is None else read_tasks(tasks)
+    check_tasks(read, options)
+    scheduled = () if schedules is None else read_schedules(schedules)
     check_report_file(report)
+    retry_of_all, retries = read_retry_options(retry or ())
     page = web_page_options(web, web_host, web_name, web_linger)
     made = TaskManager(
         read,
@@ -264,6 +319,11 @@ def manager(
         cost_unit=cost_unit,
         aging_s=aging_s,
         on_late=on_late.value,
+        retry=retry_of_all,
+        retries=retries,
+        max_losses=max_losses,
+        limits=read_limits(limit or ()),
+        weights=read_weights(weight or ()),
         join_timeout_s=join_timeout,
         unmatched_after_s=unmatched_after,
         on_missing=on_missing.value,
@@ -285,6 +345,8 @@ def manager(
         made.stay()
     # Also if the command fails before the run begins, which would close the store itself.
     with contextlib.closing(made):
+        for schedule in scheduled:
+            schedule.declare(made)
         if otel:
             enable_opentelemetry(made)
         managing = manage(
@@ -296,5 +358,6 @@ def manager(
             as_json=as_json,
             pool=count.bounds and make_pool(made, count.bounds, options, time_scale),
             web=page,
+            grace_s=grace,
         )
         raise typer.Exit(asyncio.run(managing))

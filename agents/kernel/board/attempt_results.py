@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ....messages import TaskId, TaskProgress, TaskResult, TaskStatus
+from ....messages import TaskId, TaskProgress, TaskResult, TaskStatus, WrongCall
 from ....messages.task import MAX_ATTEMPTS
 from ..matching.eligibility import describe_declines, max_attempts_of
 from ..matching.task_queue import TaskQueue
+from ..model.error_kind import error_kind
 from ..model.events import WorkerId
 from ..model.failed_attempt import FailedAttempt
 from ..model.leases import failure_of
@@ -18,9 +19,11 @@ from ..model.occurrences import (
     RequeueCause,
     RequeueFacts,
 )
-from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
+from ..model.records import Attempt, AttemptOutcome, Drain, TaskRecord, WorkerRecord
 from ..model.second_opinions import needs_second_opinion
+from ..model.suspension import resume
 from .attempt_leases import AttemptLeases
+from .attempt_retries import choose_worker, delay_of_retry, explain_end, may_be_retried
 from .context import BoardContext
 from .lessons import Lessons
 from .quarantine import QuarantinePolicy
@@ -35,7 +38,7 @@ MAX_DECLINES = 100
 """How many workers may decline a task before it fails even if others could have it."""
 
 _SUCCEEDED = AttemptOutcome.SUCCEEDED
-_UNCOUNTED = frozenset({AttemptOutcome.LOST, AttemptOutcome.NOT_BEGUN})
+_UNCOUNTED = frozenset({AttemptOutcome.LOST, AttemptOutcome.NOT_BEGUN, AttemptOutcome.RETURNED})
 
 
 class AttemptResults:
@@ -120,7 +123,7 @@ class AttemptResults:
         attempt.is_reported = True
         self._spending.note_result(attempt, result)
         duration = attempt.duration
-        if duration is not None and not result.declined:
+        if duration is not None and not result.declined and result.retry_after_s is None:
             took_s = result.execution_time
             duration.learn(took_s)
             if self._fails_late and result.success and duration.note_success(took_s):
@@ -132,7 +135,9 @@ class AttemptResults:
                 self._complete(record, attempt, result)
             else:
                 error = result.error_message or "failed: no reason given"
-                self._fail(attempt, FailureFacts(FailureCause.HANDLER, error), result)
+                is_postponed = result.retry_after_s is not None
+                cause = FailureCause.POSTPONED if is_postponed else FailureCause.HANDLER
+                self._fail(attempt, FailureFacts(cause, error), result)
         elif (
             result.success
             and not result.declined
@@ -148,7 +153,8 @@ class AttemptResults:
         record = self._tasks.by_id.get(progress.task_id)
         if worker is None or record is None or progress.worker != worker.name:
             return
-        if worker.running.get((progress.task_id, progress.attempt)) is not record:
+        key = (progress.task_id, progress.attempt)
+        if worker.running.get(key) is not record and key not in worker.suspended:
             return
         record.progress = progress.percent
         record.note = progress.note
@@ -167,10 +173,11 @@ class AttemptResults:
                 continue
             key = (task_id, number)
             record = worker.prefetched.get(key) or worker.running.get(key)
+            record = record or worker.suspended.get(key)
             if record is None:
                 continue
             attempt = record.attempts[number - 1]
-            if attempt.is_recalled:
+            if attempt.is_recalled or worker.drain is Drain.OWN:
                 self._leases.end(attempt, AttemptOutcome.NOT_BEGUN)
                 facts = RequeueFacts(RequeueCause.GIVEN_BACK)
                 self._requeue(attempt, Cause.GIVEN_BACK, facts, worker=worker.name)
@@ -190,7 +197,10 @@ class AttemptResults:
         for attempt in attempts:
             record, name = attempt.task, attempt.worker.name
             attempt.ended_at = self._context.now
+            if self._queue.limiter is not None:
+                self._queue.limiter.end((record.task_id, attempt.number), attempt.ended_at)
             self._spending.end(attempt, AttemptOutcome.LOST)
+            resume(attempt, self._context.now)
             if attempt.is_prefetched:
                 # It had not begun, so it can't be the cause of the worker's loss.
                 attempt.is_prefetched = False
@@ -201,6 +211,20 @@ class AttemptResults:
                 self._lessons.tell(attempt, AttemptOutcome.LOST)
             error = f"worker lost: {record.losses} times, last on {name}"
             self._requeue_lost(attempt, RequeueCause.WORKER_LOST, error)
+
+    def return_all(self, attempts: list[Attempt]) -> None:
+        """Requeue the tasks of attempts whose worker left in order: it stopped them itself."""
+        for attempt in attempts:
+            attempt.ended_at = self._context.now
+            has_begun = not attempt.is_prefetched
+            outcome = AttemptOutcome.RETURNED if has_begun else AttemptOutcome.NOT_BEGUN
+            self._spending.end(attempt, outcome)
+            attempt.outcome, attempt.is_prefetched = outcome, False
+            if has_begun:
+                self._lessons.tell(attempt, outcome)
+            cause = RequeueCause.RETURNED if has_begun else RequeueCause.GIVEN_BACK
+            name = attempt.worker.name
+            self._requeue(attempt, Cause.GIVEN_BACK, RequeueFacts(cause), worker=name)
 
     def _lose_unheld(self, attempt: Attempt) -> None:
         """Mark an attempt as lost that its worker neither holds nor has reported."""
@@ -216,11 +240,13 @@ class AttemptResults:
     def _requeue_lost(self, attempt: Attempt, cause: RequeueCause, error: str) -> None:
         """Requeue a task whose attempt was lost, unless that has happened too often."""
         record = attempt.task
-        if record.losses <= self._context.rules.max_losses:
+        limit = record.task.max_losses
+        limit = self._context.rules.max_losses if limit is None else limit
+        if record.losses <= limit:
             name = attempt.worker.name
             self._requeue(attempt, Cause.WORKER_LOST, RequeueFacts(cause), worker=name)
             return
-        record.error_message = error
+        error = record.error_message = f"{error}; its max_losses is {limit}"
         result = failure_of(attempt, error, self._context.now)
         facts = FailureFacts(FailureCause.LOST, error)
         self._lifecycle.fail(record, Cause.LOST_TOO_OFTEN, facts, result)
@@ -263,42 +289,54 @@ class AttemptResults:
     def _fail(self, attempt: Attempt, facts: FailureFacts, result: TaskResult) -> None:
         """Fail an attempt, and its task if it has no attempts left."""
         record, worker, error = attempt.task, attempt.worker, facts.error
+        # That a handler wants to be called later is not the worker's fault.
+        is_postponed = facts.cause is FailureCause.POSTPONED
         if facts.cause is FailureCause.TIMED_OUT:
             what = OccurrenceKind.ATTEMPT_TIMED_OUT
             self._leases.stop(attempt, AttemptOutcome.TIMED_OUT, error)
         else:
             what = OccurrenceKind.ATTEMPT_FAILED
-            self._leases.end(attempt, AttemptOutcome.FAILED)
-        worker.stats.completed_tasks += 1
-        worker.stats.total_time += result.execution_time
+            outcome = AttemptOutcome.POSTPONED if is_postponed else AttemptOutcome.FAILED
+            self._leases.end(attempt, outcome)
         record.error_message = error
         if result.error_traceback is not None:
             record.failure = FailedAttempt(error, result.error_traceback)
         self._context.note_task(what, record, attempt.number, worker.name, facts)
-        self._quarantine.count_failure(worker)
+        if not is_postponed:
+            worker.stats.completed_tasks += 1
+            worker.stats.total_time += result.execution_time
+            if not (result.gives_up and error_kind(error) == WrongCall.__name__):
+                # Any worker would have failed with these arguments.
+                self._quarantine.count_failure(worker)
         if attempt.is_review:
             self._opinions.fail_review(attempt, facts, result)
             return
         self._lessons.tell(attempt, attempt.outcome or AttemptOutcome.FAILED, result, error)
         record.failures += 1
-        record.failed_by |= {worker.name}
+        if not is_postponed:
+            record.failed_by |= {worker.name}
         self._retry_or_fail(attempt, facts, result)
 
     def _retry_or_fail(self, attempt: Attempt, facts: FailureFacts, result: TaskResult) -> None:
         """Requeue a task whose attempt failed, or fail it if it has no attempts left."""
-        record = attempt.task
-        if record.task.votes > 1:
+        record, context = attempt.task, self._context
+        may_retry = may_be_retried(record, facts, result)
+        delay = delay_of_retry(context, record, facts, result)
+        left = max_attempts_of(record) - record.failures
+        if may_retry and record.task.votes > 1:
+            choose_worker(attempt)
             requeue = RequeueFacts(RequeueCause.REASSIGNED)
-            self._opinions.go_on(attempt, Cause.TO_BE_RETRIED, requeue)
-            return
-        left = max_attempts_of(record.task) - record.failures
-        if left > 0:
+            self._opinions.go_on(attempt, Cause.TO_BE_RETRIED, requeue, delay=delay)
+        elif may_retry and left > 0:
+            choose_worker(attempt)
             requeue = RequeueFacts(RequeueCause.RETRY, left)
-            self._lifecycle.requeue(attempt, Cause.TO_BE_RETRIED, requeue)
-        elif self._can_be_reassigned(record):
+            self._lifecycle.requeue(attempt, Cause.TO_BE_RETRIED, requeue, delay=delay)
+        elif may_retry and self._can_be_reassigned(record) and result.retry_after_s is None:
             requeue = RequeueFacts(RequeueCause.REASSIGNED)
             self._lifecycle.requeue(attempt, Cause.TO_BE_RETRIED, requeue)
         else:
+            facts, result = explain_end(record, facts, result)
+            record.error_message = facts.error
             self._lifecycle.fail(record, Cause.FAILED_FOR_GOOD, facts, result)
 
     def _requeue(self, attempt: Attempt, cause: Cause, facts: RequeueFacts, *, worker: str) -> None:
@@ -311,10 +349,13 @@ class AttemptResults:
         """Whether a connected worker can run a task and has not failed it yet."""
         if not self._context.rules.reassigns_failed or record.failures >= MAX_ATTEMPTS:
             return False
+        if record.retry is not None:
+            # It says how many attempts there are.
+            return False
         eligibility, workers = self._queue.eligibility_of(record), self._queue.workers
         return any(
             worker.name not in record.failed_by
-            and not worker.is_retiring
+            and not worker.is_leaving
             and eligibility.may_get(worker, workers)
             for worker in workers
         )
@@ -345,7 +386,7 @@ class AttemptResults:
         workers = [
             each
             for each in self._workers.by_name.values()
-            if each.may_have_leases and not each.is_retiring
+            if each.may_have_leases and not each.is_leaving
         ]
         return bool(self._queue.eligibility_of(record).able_if_paid(workers))
 

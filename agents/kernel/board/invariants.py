@@ -7,10 +7,20 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ....messages import TaskId, TaskStatus
-from ..matching.eligibility import terms_of
+from ..matching.eligibility import max_attempts_of, terms_of
+from ..matching.prefetched_matches import max_prefetched
 from ..matching.ready_queue import TaskGroup
 from ..matching.task_queue import TaskQueue
-from ..model.records import MAX_PREFETCHED, MAX_STORY, Attempt, AttemptOutcome, TaskRecord
+from ..model.records import (
+    MAX_PREFETCHED,
+    MAX_STORY,
+    Attempt,
+    AttemptOutcome,
+    Drain,
+    TaskRecord,
+    WorkerRecord,
+)
+from ..model.schedules import format_due, parse_scheduled_id
 from ..model.second_opinions import (
     needs_second_opinion,
     open_attempts,
@@ -19,8 +29,10 @@ from ..model.second_opinions import (
 )
 from .deadlines import Lateness
 from .delays import DelayEnd
+from .dependents import waits_for
 from .expiry import Expiry, has_begun
 from .held_slots import HeldSlotWarning
+from .limit_invariants import check_limiter
 from .prefetch import attempts_of
 from .task_checks import named_tasks
 from .worker_registry import Quarantine
@@ -38,12 +50,29 @@ def check_invariants(board: BoardState) -> None:
     for task_id, record in board.tasks.items():
         _check_task(board, task_id, record)
     _check_names(board)
+    _check_parents(board)
     _check_counts(board)
     _check_workers(board)
     _check_queue(board)
     _check_candidate_sets(board)
+    check_limiter(board)
     _check_timers(board)
     _check_costs(board)
+    _check_schedules(board)
+
+
+def _check_schedules(board: BoardState) -> None:
+    latest: dict[str, str] = {}
+    for task_id in board.tasks:
+        found = parse_scheduled_id(task_id) if board.schedules.by_name else None
+        if found is not None:
+            latest[found[0]] = max(found[1], latest.get(found[0], ""))
+    for name, record in board.schedules.by_name.items():
+        label = f"schedule {name!r}"
+        last_due = record.last_due
+        assert last_due is None or last_due <= record.through, f"{label} is behind {last_due}"
+        has_made = latest.get(name, "") <= format_due(record.through)
+        assert has_made, f"{label} would make {latest.get(name)} again"
 
 
 def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
@@ -64,6 +93,9 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
     current = record.current_attempts
     failures = sum(attempt.outcome in _FAILURES and not attempt.is_review for attempt in current)
     assert record.failures == failures, f"{label} counts {record.failures} failures"
+    if record.retry is not None and record.task.votes == 1:
+        most = max_attempts_of(record)
+        assert record.failures <= most, f"{label} failed {record.failures} of {most} times"
     ended = Counter(attempt.outcome for attempt in current)
     assert record.losses == ended[AttemptOutcome.LOST], f"{label} counts {record.losses} losses"
     declined_by = {each.worker.name for each in current if each.outcome is AttemptOutcome.DECLINED}
@@ -73,9 +105,9 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
     is_final = record.status.is_final
     assert (record.finished_at is not None) is is_final, f"{label} finished {record.finished_at}"
     needed = [board.tasks[each] for each in dict.fromkeys(record.task.depends_on)]
-    unfinished = sum(each.status is not TaskStatus.COMPLETED for each in needed)
+    unfinished = sum(waits_for(record, each) for each in needed)
     assert record.unfinished == unfinished, f"{label} waits for {record.unfinished} tasks"
-    if record.status is TaskStatus.PENDING:
+    if record.status is TaskStatus.PENDING and record.task.run_if == "completed":
         gone_wrong = [each.task_id for each in needed if each.status.is_final and unfinished]
         gone_wrong = [
             each for each in gone_wrong if board.tasks[each].status is not TaskStatus.COMPLETED
@@ -90,7 +122,14 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
         assert record.result is None or not record.result.success, f"{label} has a success"
 
 
-_FAILURES = frozenset({AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.REJECTED})
+_FAILURES = frozenset(
+    {
+        AttemptOutcome.FAILED,
+        AttemptOutcome.TIMED_OUT,
+        AttemptOutcome.REJECTED,
+        AttemptOutcome.POSTPONED,
+    }
+)
 
 
 def _check_opinions(label: str, record: TaskRecord) -> None:
@@ -129,8 +168,24 @@ def _check_costs(board: BoardState) -> None:
     assert not (budget.is_committed and dear), "a paid worker is free at the end of the budget"
     has_limit = budget.limit is not None and board.began_at is not None
     for worker in board.queue.workers:
-        ahead = worker.prefetched and (worker.cost_per_s or worker.cost_per_task)
+        ahead = _prefetched_count(worker) and (worker.cost_per_s or worker.cost_per_task)
         assert not (has_limit and ahead), f"{worker.name} prefetched tasks of unknown cost"
+
+
+def _check_parents(board: BoardState) -> None:
+    """Check that each subtask belongs to one parent, and is not left over when that is gone."""
+    for task_id, record in board.tasks.items():
+        for child_id, child in (record.children or {}).items():
+            assert child.task.parent_id == task_id, f"{child_id!r} is a child of two tasks"
+            assert board.tasks[child_id] is child, f"{child_id!r} is a forgotten child"
+        task, parent_id = record.task, record.task.parent_id
+        if parent_id is None or task.on_parent_cancel is None:
+            assert record.place is None, f"task {task_id!r} has a place of another one"
+            continue
+        parent = board.tasks[parent_id]
+        assert record.place == (parent.sequence if parent.place is None else parent.place)
+        is_linked = task_id in (parent.children or {})
+        assert is_linked is (task.on_parent_cancel == "cancel"), f"{task_id!r} has lost its parent"
 
 
 def _check_names(board: BoardState) -> None:
@@ -145,6 +200,10 @@ def _check_lease(label: str, attempt: Attempt) -> None:
     worker, key = attempt.worker, (attempt.task.task_id, attempt.number)
     assert worker.may_have_leases, f"{label} is leased to {worker.name}, which is lost"
     leases = worker.prefetched if attempt.is_prefetched else worker.running
+    if attempt.suspended_at is not None:
+        assert not attempt.is_prefetched, f"{label} is suspended and has not begun"
+        assert attempt.deadline is None, f"{label} may time out while it is suspended"
+        leases = worker.suspended
     assert leases.get(key) is attempt.task, f"{label} is not among {worker.name}'s leases"
 
 
@@ -172,11 +231,16 @@ def _check_workers(board: BoardState) -> None:
         assert not worker.running.keys() & worker.stopping, (
             f"{name} runs an attempt that it was told to stop"
         )
-        is_rid = not worker.taken and not worker.prefetched
+        is_rid = not worker.taken and not worker.prefetched and not worker.suspended
         assert worker.may_have_leases or is_rid, f"{name} is lost and holds work"
         assert worker.alive is (worker.lost_at is None), f"{name} was lost at {worker.lost_at}"
         is_free = worker.alive and board.queue.is_free(worker)
-        assert not (worker.is_retiring and worker.taken), f"{name} retires and holds work"
+        has_work = worker.taken or worker.suspended
+        assert not (worker.is_retiring and has_work), f"{name} retires and holds work"
+        if not board.has_ended:
+            leaves = worker.alive and worker.drain is Drain.LEAVES and not worker.is_retiring
+            assert leaves is (name in board.draining.leaving), f"{name} leaves, or not, wrongly"
+            assert not (leaves and worker.holds_nothing), f"{name} is not told to leave"
         assert (worker in board.queue.free) is is_free, f"{name} is wrongly free or busy"
         assert worker.taken >= worker.slots or not worker.prefetched, (
             f"{name} has prefetched tasks although slots are free"
@@ -184,20 +248,29 @@ def _check_workers(board: BoardState) -> None:
         assert len(worker.prefetched) <= MAX_PREFETCHED, (
             f"{name} has prefetched {len(worker.prefetched)} tasks"
         )
-        most = worker.max_prefetched(board.rules.quarantine_after)
-        assert len(worker.prefetched) <= most, f"{name} may begin tasks in its quarantine"
+        most = max_prefetched(worker, board.rules.quarantine_after)
+        assert _prefetched_count(worker) <= most, f"{name} may begin tasks in its quarantine"
         expected_s = sum(attempt.expected_s for attempt in attempts_of(worker.prefetched))
         assert math.isclose(worker.prefetched_s, expected_s, abs_tol=1e-6), f"{name} is miscounted"
         assert not worker.running.keys() & worker.prefetched.keys(), (
             f"{name} runs an attempt that is prefetched"
         )
-        for (task_id, number), record in (worker.running | worker.prefetched).items():
+        assert not worker.suspended.keys() & (
+            worker.running.keys() | worker.prefetched.keys() | worker.stopping | worker.withdrawn
+        ), f"{name} holds a slot for an attempt that waits"
+        leases = worker.running | worker.prefetched | worker.suspended
+        for (task_id, number), record in leases.items():
             attempt = record.attempts[number - 1]
             assert record is board.tasks[task_id], f"{name} runs an unknown task {task_id!r}"
             assert attempt.outcome is None, f"{name} runs an attempt that has ended"
             assert attempt.worker is worker, f"{name} runs {attempt.worker.name}'s attempt"
     for name in board.worker_registry.challenges:
         assert board.workers[name].alive, f"a newcomer waits for the free name {name}"
+
+
+def _prefetched_count(worker: WorkerRecord) -> int:
+    """How many attempts a worker has prefetched, without those that lost their slot."""
+    return sum(not each.is_displaced for each in attempts_of(worker.prefetched))
 
 
 def _check_queue(board: BoardState) -> None:
@@ -240,6 +313,8 @@ def _check_candidate_sets(board: BoardState) -> None:
     # Candidates are computed only while tasks are assigned.
     if board.began_at is None or board.has_ended or board.is_suspended:
         return
+    if board.pause.holds:
+        return
     if queue.pairs:
         # The user's pairing function decides which tasks wait.
         return
@@ -251,29 +326,32 @@ def _check_candidate_sets(board: BoardState) -> None:
         )
         is_unmatched = group.unmatched_since is not None
         assert is_unmatched is (bool(queue.workers) and not able), "a group wrongly unmatched"
-        if group.candidate_set is None or not group.count:
+        if group.candidate_set is None or not group.count or group.entries.first is None:
+            # `check_limiter` checks that none is first only where limits allow none.
             continue
         if queue.offers is not None:
             _check_offer(queue, group)
             continue
         head = group.candidate_set.head()
         assert head is not None, "a candidate set does not see its tasks"
-        assert head <= min(group.current_entries()), (
-            "a candidate set does not see its most urgent task"
-        )
-        assert not chosen & queue.free, f"tasks wait though {len(chosen & queue.free)} are free"
+        urgent = group.entries.first if queue.limiter else min(group.current_entries())
+        assert head <= urgent, "a candidate set does not see its most urgent task"
+        if queue.limiter is None or not queue.limiter.is_shut:
+            assert not chosen & queue.free, f"tasks wait though {len(chosen & queue.free)} are free"
 
 
 def _check_offer(queue: TaskQueue, group: TaskGroup) -> None:
     """Check that a learning policy is offered a group's most urgent task, and will be again."""
     offers = queue.offers
     assert offers is not None
-    assert group.listed is min(group.current_entries()), "a task is not offered"
+    first = group.entries.first if queue.limiter else min(group.current_entries())
+    assert group.listed is first, "a task is not offered"
     assert group in offers.waiting.heads, "a group is not offered"
     assert group.candidate_set is not None
     assert group.able == group.candidate_set.workers, "a group is offered with other workers"
-    if group.able & queue.free and offers.wakes_at is None:
-        is_busy = any(worker.taken or worker.prefetched for worker in queue.workers)
+    is_shut = queue.limiter is not None and queue.limiter.is_shut
+    if group.able & queue.free and offers.wakes_at is None and not is_shut:
+        is_busy = any(each.taken or each.prefetched or each.suspended for each in queue.workers)
         assert is_busy, "a task waits for ever though a worker is free"
 
 
@@ -311,7 +389,7 @@ def _check_timers(board: BoardState) -> None:
         for task_id, number in worker.stopping:
             attempt = board.tasks[task_id].attempts[number - 1]
             assert attempt in warned_of, f"no timer warns of the slots that {name} holds"
-    if board.queue.unmatched_timeout.lasts_s < math.inf:
+    if board.queue.unmatched_timeout.lasts_s < math.inf and not board.pause.holds:
         for record in board.tasks.values():
             if record.queue_entry is not None and board.queue.gives_up_at(record) is not None:
                 due_at = board.queue.unmatched_timeout.due_at()

@@ -17,6 +17,8 @@ _UNSKILLED = frozenset(
         AttemptOutcome.NOT_BEGUN,
         AttemptOutcome.OVERTAKEN,
         AttemptOutcome.DECLINED,
+        AttemptOutcome.POSTPONED,
+        AttemptOutcome.RETURNED,
     }
 )
 """The outcomes that say nothing about the skill of the worker."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
+from ....messages import TaskId
 from ..matching.task_queue import TaskQueue
 from ..model.events import WorkerId, WorkerJoined, WorkerLeft
 from ..model.instructions import DropWorker, RefuseWorker, SendWelcome, StartAssigning
 from ..model.occurrences import JoinFacts, OccurrenceKind, ReturnFacts
 from ..model.records import Attempt, WorkerRecord
+from ..model.suspension import worked_s
 from .context import BoardContext
 from .join_limit import JoinLimit
 from .prefetch import attempts_of
@@ -172,17 +175,19 @@ class Membership:
             self._workers.disconnect(worker, context.now)
             self._queue.remove_worker(worker)
             context.instructions.append(DropWorker(worker.worker_id))
-        leases = {**worker.running, **worker.prefetched}
+        leases = {**worker.running, **worker.suspended, **worker.prefetched}
         held = {key: record for key, record in leases.items() if key in event.holding}
         lost = list(attempts_of({key: leases[key] for key in leases if key not in held}))
         for attempt in lost:
             if not attempt.is_prefetched:
-                worker.stats.busy_time += context.now - attempt.started_at
+                worker.stats.busy_time += worked_s(attempt, context.now)
+        worker.suspended = {key: worker.suspended[key] for key in held if key in worker.suspended}
         worker.running = {key: worker.running[key] for key in held if key in worker.running}
         worker.prefetched = {
             key: worker.prefetched[key] for key in held if key in worker.prefetched
         }
         worker.prefetched_s = sum(attempt.expected_s for attempt in attempts_of(worker.prefetched))
+        self._end_limits(worker, (worker.stopping | worker.withdrawn) - event.holding)
         worker.stopping &= event.holding
         worker.withdrawn &= event.holding
         self._connect(event)
@@ -215,16 +220,25 @@ class Membership:
         self._context.instructions.append(RefuseWorker(event.worker_id, event.session, reason))
 
     def _end_leases(self, worker: WorkerRecord) -> list[Attempt]:
-        running = list(attempts_of(worker.running))
+        running = [*attempts_of(worker.running), *attempts_of(worker.suspended)]
         for attempt in running:
-            worker.stats.busy_time += self._context.now - attempt.started_at
+            worker.stats.busy_time += worked_s(attempt, self._context.now)
         prefetched = list(attempts_of(worker.prefetched))
         worker.running.clear()
+        self._end_limits(worker, worker.stopping | worker.withdrawn)
+        worker.suspended.clear()
         worker.stopping.clear()
         worker.prefetched.clear()
         worker.prefetched_s = 0.0
         worker.withdrawn.clear()
         return running + prefetched
+
+    def _end_limits(self, worker: WorkerRecord, keys: Collection[tuple[TaskId, int]]) -> None:
+        """Count attempts that have ended on the board as ended for limits, too."""
+        limiter, now = self._queue.limiter, self._context.now
+        if limiter is not None:
+            limiter.forget_worker(worker.name, now)
+            limiter.end_all(tuple(keys), now)
 
 
 def _welcome(event: WorkerJoined) -> SendWelcome:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ....messages import IllegalTransition, TaskId, TaskResult, TaskStatus, UnknownTask
-from ..model.records import TaskRecord, describe_story
+from ..model.records import TaskRecord
 from ..model.second_opinions import needs_second_opinion
+from ..model.story_text import describe_story
 from .context import BoardContext
 from .transitions import TRANSITIONS, Cause
 
@@ -62,6 +63,10 @@ class TaskRegistry:
         del self.by_id[record.task_id]
         self.results.pop(record.task_id, None)
         self.counts[record.status] -= 1
+        parent_id = record.task.parent_id
+        parent = None if parent_id is None else self.by_id.get(parent_id)
+        if parent is not None and parent.children is not None:
+            parent.children.pop(record.task_id, None)
 
     def clear(self) -> None:
         """Remove all tasks."""

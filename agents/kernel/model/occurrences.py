@@ -37,6 +37,9 @@ class OccurrenceKind(str, Enum):
     ATTEMPT_REJECTED = "attempt_rejected"
     ATTEMPT_DECLINED = "attempt_declined"
     ATTEMPT_CHARGED = "attempt_charged"
+    ATTEMPT_SUSPENDED = "attempt_suspended"
+    """An attempt that waits for something, and has given back its slot."""
+    ATTEMPT_RESUMED = "attempt_resumed"
     RESULT_IGNORED = "result_ignored"
     SLOT_HELD = "slot_held"
     WORKER_JOINED = "worker_joined"
@@ -46,9 +49,15 @@ class OccurrenceKind(str, Enum):
     WORKER_QUARANTINED = "worker_quarantined"
     WORKER_RELEASED = "worker_released"
     WORKER_RETIRED = "worker_retired"
+    WORKER_DRAINED = "worker_drained"
+    """A worker gets no more tasks, and finishes those it has."""
+    WORKER_RESUMED = "worker_resumed"
+    """A drained worker may get tasks again."""
     ASSIGNING_BEGUN = "assigning_begun"
     BUDGET_CHANGED = "budget_changed"
     RUN_RESUMED = "run_resumed"
+    RUN_PAUSED = "run_paused"
+    RUN_UNPAUSED = "run_unpaused"
     RUN_ENDED = "run_ended"
 
 
@@ -78,6 +87,8 @@ class FailureCause(str, Enum):
     """It could not be completed by its deadline any more."""
     DECLINED = "declined"
     """Each worker that could run it declined it."""
+    POSTPONED = "postponed"
+    """Its handler asked to be called again later."""
     BUDGET = "budget"
     """The budget was spent, and only workers that cost something could run it."""
 
@@ -115,6 +126,10 @@ class CancellationCause(str, Enum):
     """The user or a client requested it."""
     UPSTREAM = "upstream"
     """A task that it depends on was not completed."""
+    NOT_NEEDED = "not_needed"
+    """It runs only if a task that it depends on fails, and none did."""
+    PARENT = "parent"
+    """Its parent was cancelled or failed."""
 
 
 class CancellationFacts(NamedTuple):
@@ -143,6 +158,8 @@ class RequeueCause(str, Enum):
     """Its worker returned it before it had begun."""
     DECLINED = "declined"
     """Its worker declined it."""
+    RETURNED = "returned"
+    """Its worker left, and gave it back unfinished."""
 
 
 class RequeueFacts(NamedTuple):
@@ -350,6 +367,20 @@ class Occurrence(NamedTuple):
     attempt: int = 0
     worker: str = ""
     facts: Facts | str | None = None
+
+
+def move_occurrence(occurrence: Occurrence, at: float, later_s: float) -> Occurrence:
+    """An occurrence as it is after the board has moved to another clock.
+
+    Args:
+        occurrence: the occurrence.
+        at: its time by the new clock, in seconds.
+        later_s: by how much the new clock is ahead of the old one, in seconds.
+    """
+    facts = occurrence.facts
+    if isinstance(facts, DelayFacts):
+        facts = facts._replace(until=facts.until + later_s)
+    return occurrence._replace(at=at, facts=facts)
 
 
 Watcher: TypeAlias = Callable[[Occurrence], None]

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
 
-from ....messages import Task, TaskId, TaskResult, TaskStatus, WorkerProfile
+from ....messages import Retry, Task, TaskId, TaskResult, TaskStatus, WorkerProfile
+from .attempt_outcomes import AttemptOutcome, Drain
 from .decision import Decision
 from .duration_estimate import DurationEstimate
 from .events import WorkerId
 from .failed_attempt import FailedAttempt
-from .occurrence_text import describe_facts
-from .occurrences import CancellationFacts, DelayFacts, Occurrence, OccurrenceKind
+from .occurrences import CancellationFacts, Occurrence, OccurrenceKind, move_occurrence
 from .restriction import Restriction
 from .worker_stats import WorkerStats
 
@@ -28,18 +27,7 @@ _REPLACED_BY_THE_NEXT = frozenset(
 )
 
 
-class AttemptOutcome(str, Enum):
-    """How an attempt ended."""
-
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    TIMED_OUT = "timed out"
-    LOST = "lost"
-    CANCELLED = "cancelled"
-    OVERTAKEN = "overtaken"
-    NOT_BEGUN = "not begun"
-    DECLINED = "declined"
-    REJECTED = "rejected"
+_SUSPENDED, _RESUMED = OccurrenceKind.ATTEMPT_SUSPENDED, OccurrenceKind.ATTEMPT_RESUMED
 
 
 @dataclass(slots=True, eq=False)
@@ -62,11 +50,13 @@ class WorkerRecord:
         stopping: attempts it was told to stop, which hold their slots until it confirms.
         prefetched: the attempts leased to it that wait there for a slot, oldest first.
         prefetched_s: the expected total duration of `prefetched`, in seconds.
-        withdrawn: prefetched attempts that it was told to drop.
+        suspended: the attempts leased to it that wait for something, and hold no slots meanwhile.
+        withdrawn: prefetched or suspended attempts that it was told to drop; they hold no slot.
         stats: its statistics.
         failures_in_a_row: how many attempts failed or timed out since the last success.
         quarantined_until: the end of its quarantine, in seconds; None if it is not in quarantine.
         is_retiring: whether it was told to stop because it is no longer needed.
+        drain: why it gets no more tasks; None if it may get some.
         name: its name; this and the following fields are copied from the profile.
         skill_level: its skill level.
         specialties: the task types for which its skill counts more.
@@ -92,11 +82,13 @@ class WorkerRecord:
     stopping: set[tuple[TaskId, int]] = field(default_factory=set)
     prefetched: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
     prefetched_s: float = 0.0
+    suspended: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
     withdrawn: set[tuple[TaskId, int]] = field(default_factory=set)
     stats: WorkerStats = field(default_factory=WorkerStats)
     failures_in_a_row: int = 0
     quarantined_until: float | None = None
     is_retiring: bool = False
+    drain: Drain | None = None
     name: str = field(init=False)
     skill_level: int = field(init=False)
     specialties: frozenset[str] = field(init=False)
@@ -135,11 +127,23 @@ class WorkerRecord:
         return len(self.running) + len(self.stopping)
 
     @property
+    def is_leaving(self) -> bool:
+        """Whether it will leave, and gets no more tasks until then."""
+        return self.is_retiring or self.drain is not None
+
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether no attempt is leased to it, and none that it was told to stop may still run."""
+        return not (
+            self.running or self.suspended or self.stopping or self.prefetched or self.withdrawn
+        )
+
+    @property
     def is_free(self) -> bool:
         """Whether the worker may get a task now."""
         return (
             self.quarantined_until is None
-            and not self.is_retiring
+            and not self.is_leaving
             and len(self.running) + len(self.stopping) < self.slots
         )
 
@@ -152,40 +156,6 @@ class WorkerRecord:
     def load(self) -> float:
         """The share of its slots that is in use, 0 to 1."""
         return self.taken / self.slots
-
-    def max_prefetched(self, quarantine_after: int | None) -> int:
-        """The maximum number of tasks that the worker may prefetch.
-
-        A worker begins prefetched tasks without asking the manager. So the running and prefetched
-        tasks together are limited to the number of failures that would start its quarantine. Then
-        no task begins during a quarantine.
-
-        Args:
-            quarantine_after: the number of consecutive failures that start a quarantine; None
-                never.
-        """
-        if quarantine_after is None:
-            return MAX_PREFETCHED
-        may_fail = quarantine_after - self.failures_in_a_row - len(self.running)
-        return min(max(may_fail, 0), MAX_PREFETCHED)
-
-    def prefetch_room_s(self, prefetch_s: float) -> float:
-        """How much more work the worker may prefetch now, in seconds.
-
-        It gets none until half of its prefetched work is done, so that tasks are sent in batches.
-
-        Args:
-            prefetch_s: the maximum amount of prefetched work per slot, in seconds.
-        """
-        whole_s = prefetch_s * self.slots
-        if (
-            self.prefetched_s > whole_s / 2
-            or len(self.prefetched) > MAX_PREFETCHED // 2
-            or self.quarantined_until is not None
-            or self.is_retiring
-        ):
-            return 0.0
-        return whole_s - self.prefetched_s
 
 
 @dataclass(slots=True, eq=False)
@@ -204,6 +174,7 @@ class Attempt:
         is_reported: whether its worker has reported the result.
         is_prefetched: whether it waits at its worker for a slot.
         is_recalled: whether the worker was asked to give it back.
+        is_displaced: whether it is prefetched because a resumed attempt has taken its slot.
         asked_at: when the worker was last asked whether it holds the attempt; None for never.
         expected_s: the expected duration of a prefetched attempt, in seconds.
         duration: the estimate that is updated with its duration; None for none.
@@ -213,6 +184,11 @@ class Attempt:
         result: its successful result while that waits for a review or for other votes; None
             before and after.
         reserved: what it is expected to cost while it runs, as far as the budget is concerned.
+        suspended_for: what it waits for while it is suspended, such as "waits for 3 subtasks".
+        suspended_at: since when it is suspended; None while it is not. A suspended attempt holds no
+            slot and does not time out.
+        left_s: what was left of its timeout when it was suspended, in seconds; None for no limit.
+        suspended_s: for how long it was suspended before, in seconds.
     """
 
     number: int
@@ -225,6 +201,7 @@ class Attempt:
     is_reported: bool = False
     is_prefetched: bool = False
     is_recalled: bool = False
+    is_displaced: bool = False
     asked_at: float | None = None
     expected_s: float = 0.0
     duration: DurationEstimate | None = None
@@ -234,6 +211,10 @@ class Attempt:
     is_review: bool = False
     result: TaskResult | None = None
     reserved: float = 0.0
+    suspended_for: str = ""
+    suspended_at: float | None = None
+    left_s: float | None = None
+    suspended_s: float = 0.0
 
     def due_at(self) -> float | None:
         """When it times out; None for never, and while a resumed run waits for its worker."""
@@ -270,10 +251,14 @@ class TaskRecord:
         wait_until: the time until which it waits, whatever else it waits for; None if no time holds
             it back.
         wait_reason: why it waits until then.
+        retry: which failed attempts are followed by another; None if only `max_attempts` says it.
+        returns_to: the name of the worker that gets the next attempt while it is connected, or "".
         retried_at: when it last began anew after it was settled; None for never.
         former_attempts: how many attempts it had before that; they count towards no limit.
         named_by: how many tasks depend on it or are its children, including settled ones.
         dependents: the tasks that depend on it.
+        children: the tasks that are cancelled with it, by id; None for none.
+        place: the number of the task whose place in the queue it has; None for its own.
         queue_entry: its entry in the task queue while it waits there; only the queue reads it.
         restriction: the workers that may not have its next attempt; None if all may. The queue
             sets it.
@@ -302,10 +287,14 @@ class TaskRecord:
     unfinished: int = 0
     wait_until: float | None = None
     wait_reason: str = ""
+    retry: Retry | None = None
+    returns_to: str = ""
     retried_at: float | None = None
     former_attempts: int = 0
     named_by: int = 0
     dependents: list[TaskRecord] | None = None
+    children: dict[TaskId, TaskRecord] | None = None
+    place: int | None = None
     queue_entry: object | None = None
     restriction: Restriction | None = None
     decision: Decision | None = None
@@ -336,6 +325,11 @@ class TaskRecord:
         return self.attempts[self.former_attempts :] if self.former_attempts else self.attempts
 
     @property
+    def max_attempts(self) -> int:
+        """How many attempts it has; see `max_attempts_of` for one with a ladder."""
+        return self.task.max_attempts if self.retry is None else self.retry.max_attempts
+
+    @property
     def attempt(self) -> int:
         """The number of the last attempt, 0 if there was none."""
         return len(self.attempts)
@@ -354,6 +348,11 @@ class TaskRecord:
     def deadline(self) -> float | None:
         """The deadline of the last attempt; None if it has none."""
         return self.attempts[-1].deadline if self.attempts else None
+
+    @property
+    def suspended_for(self) -> str:
+        """What its suspended attempt waits for, such as "waits for 3 subtasks"; "" if none does."""
+        return self.attempts[-1].suspended_for if self.attempts else ""
 
     @property
     def story(self) -> tuple[Occurrence, ...]:
@@ -377,13 +376,13 @@ class TaskRecord:
         self.added_at = at
         self.finished_at = None if self.finished_at is None else at
         self.wait_until = None if self.wait_until is None else self.wait_until + later_s
-        self._story = [_moved(each, at, later_s) for each in self._story]
+        self._story = [move_occurrence(each, at, later_s) for each in self._story]
 
     def add_occurrence(self, occurrence: Occurrence) -> None:
         """Add an occurrence to the story.
 
         Of consecutive progress reports or ignored results only the latest is kept, so that a worker
-        that sends many does not displace other occurrences.
+        that sends many does not displace other occurrences. So it is with suspensions.
         """
         story = self._story
         if story:
@@ -392,34 +391,11 @@ class TaskRecord:
                 self.forgotten += 1
                 story[-1] = occurrence
                 return
+            is_again = last is _RESUMED and occurrence.what is _SUSPENDED
+            if is_again and len(story) > 1 and story[-2].what is _SUSPENDED:
+                self.forgotten += 2
+                del story[-2:]
             if len(story) == MAX_STORY:
                 self.forgotten += 1
                 del story[0]
         story.append(occurrence)
-
-
-def _moved(occurrence: Occurrence, at: float, later_s: float) -> Occurrence:
-    facts = occurrence.facts
-    if isinstance(facts, DelayFacts):
-        facts = facts._replace(until=facts.until + later_s)
-    return occurrence._replace(at=at, facts=facts)
-
-
-def describe_since(record: TaskRecord) -> str:
-    """What happened to a task at `since`, in words that follow "it"."""
-    return "was added" if record.retried_at is None else "began anew"
-
-
-def describe_story(record: TaskRecord) -> str:
-    """A task's story as one line, for error messages."""
-    started = record.added_at
-    parts = [
-        f"+{each.at - started:g} s {each.what.value}"
-        + (f" {each.attempt}" if each.attempt else "")
-        + (f" by {each.worker}" if each.worker else "")
-        + (f" ({facts})" if (facts := describe_facts(each)) else "")
-        for each in record.story
-    ]
-    if record.forgotten:
-        parts.insert(0, f"{record.forgotten} earlier occurrences dropped")
-    return "; ".join(parts)

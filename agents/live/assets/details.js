@@ -11,6 +11,7 @@ const LINK = "#task=";
 const WORDS = {
   task_added: "added", task_assigned: "given to", task_progressed: "progress at", task_completed: "done by", task_failed: "failed",
   task_cancelled: "cancelled", task_requeued: "waits again", task_delayed: "waits", task_reprioritized: "new priority", task_retried: "begins anew", attempt_failed: "attempt failed on",
+  attempt_suspended: "waits at", attempt_resumed: "goes on at",
   attempt_declined: "declined by", attempt_charged: "cost told by",
   attempt_succeeded: "attempt succeeded on", attempt_reviewed: "reviewed by", attempt_rejected: "result rejected of",
   attempt_timed_out: "timed out on", slot_held: "slot still held at", result_ignored: "result ignored, from",
@@ -122,8 +123,8 @@ export class Details {
       ["Difficulty", task.difficulty], ["Type", task.type || "none: simulated"], ["Priority", task.priority],
       ["Worker", task.worker || "none yet"], ["Attempts", task.attempts],
       ["Took", task.execution_time === null ? "" : seconds(1000 * task.execution_time)],
-      ["Expires after", task.expires_s === null ? "" : seconds(1000 * task.expires_s)], ["Depends on", task.depends_on.join(", ")], ["Child of", task.parent_id ?? ""], ["Skills", Object.entries(task.required_skills).map(([name, level]) => `${name} ${level}`).join(", ") + (task.strict ? ", strictly" : "")],
-      ["Deadline", task.deadline === null ? "" : `${seconds(1000 * task.deadline)} after it was added`], ["Ladder", task.escalate.join(", then ")],
+      ["Expires after", task.expires_s === null ? "" : seconds(1000 * task.expires_s)], ["Waits until", task.waits_until === null ? "" : `${new Date(1000 * task.waits_until).toLocaleString()} (${task.waits_for})`], ["Depends on", task.depends_on.join(", ")], ["Child of", task.parent_id ?? ""], ["Skills", Object.entries(task.required_skills).map(([name, level]) => `${name} ${level}`).join(", ") + (task.strict ? ", strictly" : "")],
+      ["Deadline", task.deadline === null ? "" : `${seconds(1000 * task.deadline)} after it was added`], ["Key", task.limit_key ?? ""], ["Ladder", task.escalate.join(", then ")],
       ["Review", task.review ? "by a second worker" : ""], ["Votes", task.votes > 1 ? task.votes : ""],
       ["Cost", task.cost ? `${amount(task.cost)} ${this.unit()}` : ""], ["Quality", task.quality === null ? "" : task.quality.toFixed(2)],
       ["Note", task.note],
