@@ -272,6 +272,17 @@ class ClientConversation:
         return self._ended.is_set()
 
     @property
+    def is_connected(self) -> bool:
+        """Whether a manager has accepted the client, and answers."""
+        session = self._manager_session
+        return session is not None and session.is_member and not self.is_over
+
+    @property
+    def waiting_count(self) -> int:
+        """How many tasks it waits for."""
+        return len(self._waiting)
+
+    @property
     def has_joined_by_this_connection(self) -> bool:
         """Whether a manager has accepted the client over the newest connection."""
         return self._manager_session is not None and self._manager_session.has_joined

@@ -25,6 +25,7 @@ from ...messages import (
     UnknownTask,
 )
 from ...messages.wording import show, summarize
+from ..manager.notebook_table import manager_table
 from ..manager.task_manager import TaskManager
 from ..report.model import RunReport
 from ..runtime.error_text import HandlerFailed
@@ -377,12 +378,11 @@ class Muster(Caller):
 
     def report(self) -> RunReport:
         """The report of all calls; of those that are done, the latest 10,000."""
+        return self.manager.report()
 
-        async def report() -> RunReport:
-            return self.manager.report()
-
-        loop_thread = self._loop_thread
-        return self.manager.report() if loop_thread is None else loop_thread.wait_for(report())
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return self.manager.ask(lambda: manager_table(self.manager.name, self.manager.board))
 
 
 def _make_task(
