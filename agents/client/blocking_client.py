@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from ...messages import InvalidInput, Task, TaskId, TaskResult
 from ...messages.html_table import html_table
-from ..execution.current_submitter import SubmitterScope
+from ..execution.current_submitter import enter_submitter, exit_submitter
 from ..runtime.loop_thread import LoopThread
 from ..submission.submission import Submission
 from .manager_calls import ManagerCalls
@@ -80,7 +80,6 @@ class BlockingClient:
         self._client = client
         self._is_connected = False
         self._thread = LoopThread("muster-client")
-        self._submitting = SubmitterScope(self)
 
     def __enter__(self) -> BlockingClient:
         self._thread.start()
@@ -90,7 +89,7 @@ class BlockingClient:
             self._thread.stop()
             raise
         self._is_connected = True
-        self._submitting.enter()
+        enter_submitter(self)
         return self
 
     def __exit__(
@@ -99,7 +98,7 @@ class BlockingClient:
         fault: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._submitting.exit()
+        exit_submitter(self)
         try:
             self._thread.wait_for(self._client.stop())
         finally:
@@ -175,6 +174,9 @@ class BlockingClient:
 
     workers = _waits(ManagerCalls.workers)
     """The workers; see `Client.workers`."""
+
+    schedules = _waits(ManagerCalls.schedules)
+    """The schedules; see `Client.schedules`."""
 
     def _repr_html_(self) -> str:
         """What a notebook shows: what the manager has, if it is connected."""

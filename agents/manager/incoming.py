@@ -9,6 +9,8 @@ from pydantic import BaseModel
 
 from ...messages import (
     Answer,
+    AttemptResumed,
+    AttemptSuspended,
     BlobsReached,
     BlobsWanted,
     ClientHello,
@@ -27,6 +29,8 @@ from ...messages import (
 from ...messages.wording import find_by_short_id
 from ..kernel.model.events import (
     ProgressReported,
+    ResumptionReported,
+    SuspensionReported,
     TasksGivenBack,
     WorkerHeard,
     WorkerJoined,
@@ -88,9 +92,13 @@ class Incoming:
             case _ if self._clients.has(sender):
                 self._clients.arrived(sender, message)
             case Heartbeat():
-                self._driver.apply(WorkerHeard(sender))
+                self._driver.apply(WorkerHeard(sender, message.is_draining))
             case TaskProgress():
                 self._driver.apply(ProgressReported(sender, message))
+            case AttemptSuspended():
+                self._driver.apply(SuspensionReported(sender, message))
+            case AttemptResumed():
+                self._driver.apply(ResumptionReported(sender, message))
             case Hello():
                 if self._lanes is not None:
                     self._lanes.note_seen(message.name, sender)
@@ -98,7 +106,7 @@ class Incoming:
             case ReturnTasks():
                 self._driver.apply(TasksGivenBack(sender, message.attempts))
             case Goodbye():
-                left = WorkerLeft(sender, message.reason)
+                left = WorkerLeft(sender, message.reason, is_orderly=True)
                 self._offload.after_reads(sender, lambda: self._driver.apply(left))
             case Inquiry():
                 self._outgoing.post_datagram(sender, self._answer(message))

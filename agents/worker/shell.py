@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Protocol, TypeAlias
 
 from pydantic import BaseModel
 
 from ...messages import (
     AskAboutAttempts,
+    AttemptResumed,
+    AttemptSuspended,
     BlobPlace,
     CancelTask,
     EncodeError,
@@ -47,43 +48,18 @@ from ..runtime.error_text import MAX_ERROR_CHARACTERS
 from ..runtime.loop_watch import LoopWatch
 from ..transport.endpoint import Endpoint
 from ..transport.link import Link
+from .departure import Departure
 from .history import TaskHistory
+from .hooks import Around, WorkerHooks
 from .manager_session import Connect, ManagerSession
 from .outbox import ResultOutbox
+from .session_holder import SessionHolder
 
 SETTLE_TIMEOUT_S = 2.0
 """How long a worker that stops waits until its last messages are acknowledged."""
 
-Perform: TypeAlias = Callable[[TaskAssignment], Awaitable[TaskResult]]
-"""Performs a task."""
 
-Around: TypeAlias = Callable[[Perform, TaskAssignment], Awaitable[TaskResult]]
-"""Calls what performs a task, and does something of its own before and after."""
-
-
-class WorkerHooks(Protocol):
-    """What the shell needs of the agent around it."""
-
-    send_tracebacks: bool
-
-    def perform(self, assignment: TaskAssignment) -> Awaitable[TaskResult]:
-        """Perform a task; whatever it raises becomes the task's error."""
-        ...
-
-    def hand_to_handlers(self, message: BaseModel, sender: str) -> bool:
-        """Pass a user's own message to the user's handlers; False if there are none."""
-        ...
-
-    def can_dial_again(self) -> bool:
-        """Whether a connection that is given up can be replaced by another."""
-        ...
-
-    def is_ticket_outdated(self) -> bool:
-        """Whether the manager is now reached by another ticket."""
-        ...
-
-
-class WorkerShell:
+class WorkerShell(SessionHolder):
     """Drives one worker, over one connection after the other.
 
     Args:
@@ -91,6 +67,7 @@ class WorkerShell:
     """
 
     def __init__(self, hooks: WorkerHooks) -> None:
+        super().__init__()
         self._hooks = hooks
         self._runner: TaskRunner | None = None
         self._around: Around | None = None
@@ -107,9 +84,9 @@ class WorkerShell:
         self._worker = ""
         self.session_id = ""
         self._calls = itertools.count(1)
-        self._manager_session: ManagerSession | None = None
         self._was_member = False
         self._was_dismissed = False
+        self._departure = Departure(self, self._post)
         self.joined = asyncio.Event()
         self.farewell = ""
         self.history = TaskHistory()
@@ -130,9 +107,9 @@ class WorkerShell:
         return self._manager_session is not None and self._manager_session.is_member
 
     @property
-    def has_joined_by_this_connection(self) -> bool:
-        """Whether a manager has accepted this worker over the newest connection."""
-        return self._manager_session is not None and self._manager_session.has_joined
+    def is_leaving(self) -> bool:
+        """Whether it begins no more tasks, since it is about to leave."""
+        return self._departure.has_begun
 
     @property
     def is_over(self) -> bool:
@@ -245,6 +222,21 @@ class WorkerShell:
         """Have a function called around each task that is performed; call this before `run`."""
         self._around = around
 
+    async def drain(self, grace_s: float, reason: str) -> None:
+        """Begin no more tasks, finish those that run, and leave.
+
+        What has not begun goes back to the manager at once.
+
+        Args:
+            grace_s: for how long those that run go on at most, in seconds; then they are stopped.
+            reason: why, for the manager.
+        """
+        await self._departure.finish(grace_s)
+        if self._runner is not None and not self.is_over:
+            # Before the goodbye, or another worker might begin what still runs here.
+            await self._runner.stop()
+        self.leave(reason)
+
     def leave(self, reason: str) -> None:
         """Stop: say goodbye, so that the manager reassigns unfinished tasks at once."""
         if self.manager_address and not self._ended.is_set():
@@ -265,6 +257,7 @@ class WorkerShell:
             self._report_result,
             self._post,
             sends_tracebacks=self._hooks.send_tracebacks,
+            report_state=self._report_state,
         )
 
     def _greeting(self, profile: WorkerProfile, call: int) -> Hello:
@@ -289,10 +282,14 @@ class WorkerShell:
         yield from self._outbox.keys()
         yield from self._offload.keys
 
-    @property
-    def running_count(self) -> int:
-        """How many attempts run."""
-        return len(self.running)
+    def take_unbegun(self) -> list[tuple[TaskId, int]]:
+        """Drop the attempts that have not begun, and return them."""
+        runner = self._runner
+        return [] if runner is None else [*self._offload.give_back_all(), *runner.give_back_all()]
+
+    def heartbeat(self) -> Heartbeat:
+        """The heartbeat to send now."""
+        return Heartbeat(running=len(self.running), is_draining=self.is_leaving)
 
     def overdue(self) -> Iterable[OverdueAttempt]:
         """The attempts that were cancelled and still run."""
@@ -317,21 +314,6 @@ class WorkerShell:
         self._outbox.send()
 
     # ------------------------------------------------------------------ receiving
-
-    def receive(self, frame: bytes) -> None:
-        """Take in a frame from the link."""
-        if self._manager_session is not None:
-            self._manager_session.endpoint.receive(frame)
-
-    def address_changed(self) -> None:
-        """Use the link's new address; nothing has arrived at the old one yet."""
-        if self._manager_session is not None:
-            self._manager_session.endpoint.take_address()
-
-    def greet(self) -> None:
-        """Ask to join at once; see `ManagerSession.greet`."""
-        if self._manager_session is not None:
-            self._manager_session.greet()
 
     def _arrived(self, sender: str, message: BaseModel) -> None:
         session = self._manager_session
@@ -366,6 +348,9 @@ class WorkerShell:
         self.joined.set()
         self._offload.welcomed(welcome.blob_threshold_bytes)
         self._outbox.send()
+        # What was told to another manager, or by a connection that broke, may have been lost.
+        for state in () if self._runner is None else self._runner.states:
+            self._post(state)
 
     def _from_manager(self, message: BaseModel) -> None:
         assert self._runner is not None
@@ -412,7 +397,9 @@ class WorkerShell:
             self._post(ReturnTasks(attempts=missing))
 
     def _take(self, assignment: TaskAssignment) -> None:
-        if self._runner is not None and not self._ended.is_set():
+        if self._runner is None or self._ended.is_set():
+            return
+        if not self._departure.refuses((assignment.task.id, assignment.attempt)):
             self._runner.take(assignment)
 
     # ------------------------------------------------------------------ sending
@@ -440,6 +427,11 @@ class WorkerShell:
             self._offload.send(key, message)
         else:
             self._queue_result(key, message)
+
+    def _report_state(self, state: AttemptSuspended | AttemptResumed) -> None:
+        # The manager fills the slots in the same order as this worker.
+        self._outbox.send()
+        self._post(state)
 
     def _queue_result(self, key: tuple[TaskId, int], message: bytes) -> None:
         # While more tasks wait for a slot here, their results may share a frame.

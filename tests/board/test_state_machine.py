@@ -35,18 +35,24 @@ from muster.agents.kernel.model.events import (
     AssigningBegun,
     BudgetChanged,
     CancelRequested,
+    DrainEnded,
+    DrainRequested,
     Event,
     HandOut,
     ListeningInterrupted,
     ListeningStarted,
+    PauseEnded,
+    PauseRequested,
     PriorityChanged,
     ProgressReported,
     RecoveryRequested,
     RestConfirmed,
     ResultReceived,
     ResultsReceived,
+    ResumptionReported,
     RetirementRequested,
     RetryRequested,
+    SuspensionReported,
     TasksAdded,
     TasksForgotten,
     TasksGivenBack,
@@ -67,10 +73,12 @@ from muster.agents.kernel.model.instructions import (
     SendWelcome,
 )
 from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
-from muster.agents.kernel.model.records import AttemptOutcome, TaskRecord, WorkerRecord
+from muster.agents.kernel.model.records import AttemptOutcome, Drain, TaskRecord, WorkerRecord
 from muster.agents.kernel.model.second_opinions import wants_vote
 from muster.agents.store.memory import SharedRows
 from muster.messages import (
+    AttemptResumed,
+    AttemptSuspended,
     IllegalTransition,
     Task,
     TaskProgress,
@@ -179,6 +187,8 @@ class Muster(RuleBasedStateMachine):
                     worker = self.board.workers[assignment.worker]
                     assert not worker.is_retiring, "an assignment for who was told to stop"
                     assert worker.quarantined_until is None, "an assignment into quarantine"
+                    assert worker.drain is None, "an assignment for a worker that is drained"
+                    assert not self.board.is_paused, "an assignment in a pause"
                     self.check_terms(self.board.tasks[assignment.task.id], worker)
                     self.check_time(self.board.tasks[assignment.task.id])
                     self.leased.add(lease)
@@ -395,7 +405,7 @@ class Muster(RuleBasedStateMachine):
         if worker is None or not worker.alive:
             with pytest.raises(UnknownName):
                 self.board.handle(RetirementRequested(name), self.now)
-        elif worker.taken:
+        elif worker.taken or worker.suspended:
             with pytest.raises(IllegalTransition):
                 self.board.handle(RetirementRequested(name), self.now)
         else:
@@ -502,13 +512,37 @@ class Muster(RuleBasedStateMachine):
         self.tell(TasksAdded(tuple(record.added for record in before.tasks.values())))
         self.tell(ListeningStarted())
 
-    @rule(name=st.sampled_from(NAMES))
-    def leave(self, name: str) -> None:
-        self.tell(WorkerLeft(self.addresses.get(name, "nowhere")))
+    @rule(name=st.sampled_from(NAMES), is_orderly=st.booleans())
+    def leave(self, name: str, is_orderly: bool = False) -> None:
+        losses = {task_id: record.losses for task_id, record in self.board.tasks.items()}
+        self.tell(WorkerLeft(self.addresses.get(name, "nowhere"), is_orderly=is_orderly))
+        if is_orderly:
+            after = {task_id: record.losses for task_id, record in self.board.tasks.items()}
+            assert after == losses, "who says goodbye loses nothing"
+
+    @rule(name=st.sampled_from(NAMES), is_draining=st.sampled_from([False, False, True]))
+    def be_heard(self, name: str, is_draining: bool = False) -> None:
+        self.tell(WorkerHeard(self.addresses.get(name, "nowhere"), is_draining=is_draining))
+
+    @rule(name=st.sampled_from(NAMES), leaves=st.booleans())
+    def drain(self, name: str, leaves: bool) -> None:
+        if self.is_connected(name):
+            self.tell(DrainRequested(name, leaves))
+        else:
+            with pytest.raises(UnknownName):
+                self.board.handle(DrainRequested(name, leaves), self.now)
 
     @rule(name=st.sampled_from(NAMES))
-    def be_heard(self, name: str) -> None:
-        self.tell(WorkerHeard(self.addresses.get(name, "nowhere")))
+    def end_drain(self, name: str) -> None:
+        if self.is_connected(name):
+            self.tell(DrainEnded(name))
+
+    def is_connected(self, name: str) -> bool:
+        return name in self.board.workers and self.board.workers[name].alive
+
+    @rule(is_paused=st.booleans())
+    def pause(self, is_paused: bool) -> None:
+        self.tell(PauseRequested() if is_paused else PauseEnded())
 
     # ------------------------------------------------------------------ answers
 
@@ -617,7 +651,7 @@ class Muster(RuleBasedStateMachine):
         self.tell(TasksGivenBack(address, tuple(sorted(missing))))
         for worker in self.board.worker_registry.present.values():
             if worker.worker_id == address:
-                books = {*worker.running, *worker.prefetched, *worker.stopping}
+                books = {*worker.running, *worker.prefetched, *worker.stopping, *worker.suspended}
                 assert not books & missing, "a lease that nobody works on"
 
     @rule(
@@ -628,6 +662,10 @@ class Muster(RuleBasedStateMachine):
     def give_back_unasked(self, sender: str, task_id: int, attempt: int) -> None:
         address = self.addresses.get(sender, "nowhere")
         asked = self.recalled.get(address, set()) | self.asked.get(address, set())
+        known = self.board.workers.get(sender)
+        if known is not None and known.drain is Drain.OWN:
+            # It gives back what reaches it now.
+            return
         if (task_id, attempt) not in asked | self.ever_asked(task_id, attempt):
             before = self.board.tasks.get(task_id)
             status = before and before.status
@@ -669,6 +707,21 @@ class Muster(RuleBasedStateMachine):
     def report_progress(self, sender: str, task_id: int, attempt: int, percent: float) -> None:
         progress = TaskProgress(task_id=task_id, worker=sender, attempt=attempt, percent=percent)
         self.tell(ProgressReported(self.addresses.get(sender, "nowhere"), progress))
+
+    @precondition(lambda self: any(self.held.values()))
+    @rule(data=st.data(), is_over=st.booleans())
+    def suspend_or_resume(self, data: st.DataObject, is_over: bool) -> None:
+        """Let an attempt wait, or go on; also one that the worker was told to stop."""
+        address = data.draw(st.sampled_from(sorted(a for a in self.held if self.held[a])))
+        task_id, attempt, _ = data.draw(st.sampled_from(self.held[address]))
+        if is_over:
+            resumed = AttemptResumed(task_id=task_id, attempt=attempt)
+            self.tell(ResumptionReported(address, resumed))
+        else:
+            suspended = AttemptSuspended(task_id=task_id, attempt=attempt, reason="waits")
+            self.tell(SuspensionReported(address, suspended))
+            for worker in self.board.worker_registry.present.values():
+                assert (task_id, attempt) not in worker.running, "who waits holds a slot"
 
     # ------------------------------------------------------------------ time
 
@@ -724,6 +777,7 @@ class Muster(RuleBasedStateMachine):
         for name in ("able", "abler", *ABLE_VOTERS):
             profile = able.model_copy(update={"name": name})
             self.tell(WorkerJoined(name, profile, session=session))
+        self.tell(PauseEnded())
         self.tell(AssigningBegun())
         for _ in range(2_000):
             if not any(self.held.values()) and self.board.next_timer_at() is None:
@@ -785,13 +839,15 @@ def _essence(board: Board) -> Any:
             worker.session,
             worker.call,
             set(worker.running) | set(worker.prefetched),
+            set(worker.suspended),
             worker.failures_in_a_row,
             worker.quarantined_until,
+            worker.drain,
         )
         for name, worker in board.workers.items()
     }
     costs = round(board.budget.spent, 6), board.spending.in_other_units
-    return tasks, workers, dict(board.counts), board.began_at, costs
+    return tasks, workers, dict(board.counts), board.began_at, costs, board.pause.since
 
 
 class BusyMuster(Muster):

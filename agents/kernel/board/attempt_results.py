@@ -18,8 +18,9 @@ from ..model.occurrences import (
     RequeueCause,
     RequeueFacts,
 )
-from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
+from ..model.records import Attempt, AttemptOutcome, Drain, TaskRecord, WorkerRecord
 from ..model.second_opinions import needs_second_opinion
+from ..model.suspension import resume
 from .attempt_leases import AttemptLeases
 from .context import BoardContext
 from .lessons import Lessons
@@ -35,7 +36,7 @@ MAX_DECLINES = 100
 """How many workers may decline a task before it fails even if others could have it."""
 
 _SUCCEEDED = AttemptOutcome.SUCCEEDED
-_UNCOUNTED = frozenset({AttemptOutcome.LOST, AttemptOutcome.NOT_BEGUN})
+_UNCOUNTED = frozenset({AttemptOutcome.LOST, AttemptOutcome.NOT_BEGUN, AttemptOutcome.RETURNED})
 
 
 class AttemptResults:
@@ -148,7 +149,8 @@ class AttemptResults:
         record = self._tasks.by_id.get(progress.task_id)
         if worker is None or record is None or progress.worker != worker.name:
             return
-        if worker.running.get((progress.task_id, progress.attempt)) is not record:
+        key = (progress.task_id, progress.attempt)
+        if worker.running.get(key) is not record and key not in worker.suspended:
             return
         record.progress = progress.percent
         record.note = progress.note
@@ -167,10 +169,11 @@ class AttemptResults:
                 continue
             key = (task_id, number)
             record = worker.prefetched.get(key) or worker.running.get(key)
+            record = record or worker.suspended.get(key)
             if record is None:
                 continue
             attempt = record.attempts[number - 1]
-            if attempt.is_recalled:
+            if attempt.is_recalled or worker.drain is Drain.OWN:
                 self._leases.end(attempt, AttemptOutcome.NOT_BEGUN)
                 facts = RequeueFacts(RequeueCause.GIVEN_BACK)
                 self._requeue(attempt, Cause.GIVEN_BACK, facts, worker=worker.name)
@@ -191,6 +194,7 @@ class AttemptResults:
             record, name = attempt.task, attempt.worker.name
             attempt.ended_at = self._context.now
             self._spending.end(attempt, AttemptOutcome.LOST)
+            resume(attempt, self._context.now)
             if attempt.is_prefetched:
                 # It had not begun, so it can't be the cause of the worker's loss.
                 attempt.is_prefetched = False
@@ -201,6 +205,20 @@ class AttemptResults:
                 self._lessons.tell(attempt, AttemptOutcome.LOST)
             error = f"worker lost: {record.losses} times, last on {name}"
             self._requeue_lost(attempt, RequeueCause.WORKER_LOST, error)
+
+    def return_all(self, attempts: list[Attempt]) -> None:
+        """Requeue the tasks of attempts whose worker left in order: it stopped them itself."""
+        for attempt in attempts:
+            attempt.ended_at = self._context.now
+            has_begun = not attempt.is_prefetched
+            outcome = AttemptOutcome.RETURNED if has_begun else AttemptOutcome.NOT_BEGUN
+            self._spending.end(attempt, outcome)
+            attempt.outcome, attempt.is_prefetched = outcome, False
+            if has_begun:
+                self._lessons.tell(attempt, outcome)
+            cause = RequeueCause.RETURNED if has_begun else RequeueCause.GIVEN_BACK
+            name = attempt.worker.name
+            self._requeue(attempt, Cause.GIVEN_BACK, RequeueFacts(cause), worker=name)
 
     def _lose_unheld(self, attempt: Attempt) -> None:
         """Mark an attempt as lost that its worker neither holds nor has reported."""
@@ -314,7 +332,7 @@ class AttemptResults:
         eligibility, workers = self._queue.eligibility_of(record), self._queue.workers
         return any(
             worker.name not in record.failed_by
-            and not worker.is_retiring
+            and not worker.is_leaving
             and eligibility.may_get(worker, workers)
             for worker in workers
         )
@@ -345,7 +363,7 @@ class AttemptResults:
         workers = [
             each
             for each in self._workers.by_name.values()
-            if each.may_have_leases and not each.is_retiring
+            if each.may_have_leases and not each.is_leaving
         ]
         return bool(self._queue.eligibility_of(record).able_if_paid(workers))
 

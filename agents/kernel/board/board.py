@@ -17,18 +17,28 @@ from ..model.events import (
     AssigningBegun,
     BudgetChanged,
     CancelRequested,
+    ClosingBegun,
+    DrainEnded,
+    DrainRequested,
     Event,
     ListeningInterrupted,
     ListeningStarted,
+    PauseEnded,
+    PauseRequested,
     PriorityChanged,
     ProgressReported,
     RecoveryRequested,
     RestConfirmed,
     ResultReceived,
     ResultsReceived,
+    ResumptionReported,
     RetirementRequested,
     RetryRequested,
+    ScheduleCameDue,
+    ScheduleDeclared,
+    ScheduleRemoved,
     StopRequested,
+    SuspensionReported,
     TasksAdded,
     TasksForgotten,
     TasksGivenBack,
@@ -52,6 +62,7 @@ from .held_slots import HeldSlotWarning
 from .lessons import Lessons
 from .prefetch import PrefetchRecall, attempts_of
 from .state import BoardState
+from .suspensions import Suspensions
 from .task_lifecycle import TaskLifecycle
 from .task_retries import TaskRetries
 from .worker_registry import Absence, Challenge, Quarantine, Silence, StartBarrier
@@ -77,6 +88,7 @@ class Board(BoardState):
         self.lifecycle = TaskLifecycle(
             context, tasks, queue, self._leases, timers, spending=spending
         )
+        self._suspensions = Suspensions(context, tasks, self.prefetch, self._leases, timers)
         self._retries = TaskRetries(context, tasks, self.lifecycle)
         self._results = AttemptResults(
             context,
@@ -108,6 +120,8 @@ class Board(BoardState):
         self._on(TasksHandedOut, self._hand_out)
         self._on(RestConfirmed, self._leave_rest)
         self._on(ProgressReported, self._note_progress)
+        self._on(SuspensionReported, self._suspend)
+        self._on(ResumptionReported, self._continue)
         self._on(ResultReceived, self._take_result)
         self._on(ResultsReceived, self._take_results)
         self._on(TasksGivenBack, self._take_back)
@@ -117,8 +131,16 @@ class Board(BoardState):
         self._on(RecoveryRequested, self._recover)
         self._on(RetryRequested, self._retry)
         self._on(RetirementRequested, self.quarantine.retire)
+        self._on(DrainRequested, self.draining.begin)
+        self._on(DrainEnded, self.draining.end)
+        self._on(PauseRequested, self.pause.begin)
+        self._on(PauseEnded, self.pause.end)
+        self._on(ClosingBegun, self.pause.close)
         self._on(ListeningStarted, self._start_listening)
         self._on(BudgetChanged, self._change_budget)
+        self._on(ScheduleDeclared, self.schedules.declare)
+        self._on(ScheduleCameDue, self._come_due)
+        self._on(ScheduleRemoved, self.schedules.remove)
         self._on(StopRequested, self._stop)
         self._on(ListeningInterrupted, self._excuse)
         self._on(TimePassed, self._fire_timers)
@@ -139,7 +161,7 @@ class Board(BoardState):
         Raises:
             InvalidTask: a new task can't be added, so none is. Its subclasses give the reason.
             UnknownTask: the task to cancel, try again, reprioritise or forget does not exist.
-            UnknownName: the worker to retire does not exist.
+            UnknownName: the worker to retire or drain does not exist.
             IllegalTransition: the state of the task or worker does not allow the change.
         """
         context = self.context
@@ -150,11 +172,14 @@ class Board(BoardState):
             self._start_listening()
         self._handlers[type(event)](event)
         if self.began_at is not None and self.ended_at is None and not self.is_suspended:
-            self._assigner.assign_waiting()
+            if not self.pause.holds:
+                self._assigner.assign_waiting()
             if not self.task_registry.unsettled or self.task_registry.held:
                 self._look_for_rest()
             else:
                 self._is_rest_announced = False
+        if self.draining.leaving and self.ended_at is None:
+            self.draining.dismiss_idle()
         return instructions
 
     # ------------------------------------------------------------------ tasks
@@ -210,6 +235,16 @@ class Board(BoardState):
     def _note_progress(self, event: ProgressReported) -> None:
         self._results.note_progress(event.progress, self.membership.hear(event.worker_id))
 
+    def _suspend(self, event: SuspensionReported) -> None:
+        worker = self.membership.hear(event.worker_id)
+        if worker is not None:
+            self._suspensions.suspend(worker, event.suspended)
+
+    def _continue(self, event: ResumptionReported) -> None:
+        worker = self.membership.hear(event.worker_id)
+        if worker is not None:
+            self._suspensions.resume(worker, event.resumed)
+
     def _take_back(self, event: TasksGivenBack) -> None:
         worker = self.membership.hear(event.worker_id)
         if worker is not None:
@@ -228,6 +263,9 @@ class Board(BoardState):
                 self.timers.set(self.prefetch.recall)
         elif admitted is not None and event.holding:
             self._note_what_it_still_does(admitted, event)
+        joined = returned or admitted
+        if joined is not None and joined.drain is not None:
+            self.draining.note_joined(joined)
         self._results.lose(lost)
 
     def _continue_deadlines(self, worker: WorkerRecord) -> None:
@@ -244,14 +282,15 @@ class Board(BoardState):
 
         The worker may have missed the message to stop them.
         """
-        for task_id, number in event.holding - worker.running.keys() - worker.prefetched.keys():
+        leases = worker.running.keys() | worker.prefetched.keys() | worker.suspended.keys()
+        for task_id, number in event.holding - leases:
             record = self.tasks.get(task_id)
             if record is None or not 1 <= number <= record.attempt:
                 continue
             attempt = record.attempts[number - 1]
             if attempt.worker is not worker or attempt.outcome is None or attempt.is_reported:
                 continue
-            if worker.taken < worker.slots:
+            if worker.taken < worker.slots and (task_id, number) not in worker.withdrawn:
                 self._leases.await_stop(attempt)
                 self.queue.update_load(worker)
             # A lost attempt may continue: its success counts unless another attempt was faster.
@@ -266,9 +305,15 @@ class Board(BoardState):
         worker = self.membership.hear(event.worker_id)
         if worker is not None and not self.has_ended:
             self.lease_check.ask(worker)
+            if event.is_draining:
+                self.draining.note_own(worker)
 
     def _leave(self, event: WorkerLeft) -> None:
-        self._results.lose(self.membership.leave(event))
+        left = self.membership.leave(event)
+        if event.is_orderly:
+            self._results.return_all(left)
+        else:
+            self._results.lose(left)
 
     # ------------------------------------------------------------------ time
 
@@ -331,6 +376,11 @@ class Board(BoardState):
         facts = BudgetFacts(self.rules.budget, rules.budget, rules.cost_unit)
         self.change_rules(rules)
         self.context.note(OccurrenceKind.BUDGET_CHANGED, facts=facts)
+
+    def _come_due(self, event: ScheduleCameDue) -> None:
+        # A due time of a run that has ended is made when the run is resumed.
+        if not self.has_ended:
+            self.schedules.come_due(event, self.lifecycle)
 
     def _start_listening(self, _: ListeningStarted | None = None) -> None:
         if self.is_suspended:

@@ -25,7 +25,7 @@ from ..model.failed_attempt import FailedAttempt
 from ..model.instructions import Instruction
 from ..model.occurrence_text import facts_from_values
 from ..model.occurrences import Occurrence, OccurrenceKind
-from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
+from ..model.records import Attempt, AttemptOutcome, Drain, TaskRecord, WorkerRecord
 from ..model.second_opinions import open_attempts, wants_vote
 from ..model.snapshot import Snapshot
 from ..model.worker_stats import WorkerStats
@@ -33,6 +33,7 @@ from .board import Board
 from .delays import DelayEnd
 from .learned_rows import restore_learned
 from .rows import NO_COSTS, NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
+from .schedule_rows import restore_schedules
 from .task_checks import check_same
 from .worker_registry import Quarantine
 
@@ -61,9 +62,14 @@ def read_board(
     """
     if rows == NOTHING:
         return Board(rules, policy)
+    if rows._replace(schedules=()) == NOTHING:
+        board = Board(rules, policy)
+        restore_schedules(board.schedules, rows.schedules)
+        return board
     snapshot = read_snapshot(rows)
     board = Board(rules or _rules_of(snapshot), policy or _policy_of(snapshot))
     restore_learned(board.queue.policy, rows.learned)
+    restore_schedules(board.schedules, rows.schedules)
     _restore(board, snapshot, now)
     return board
 
@@ -89,8 +95,9 @@ def restore_into(board: Board, rows: Rows, now: float) -> list[Instruction]:
             unchanged.
     """
     own = list(board.tasks.values())
-    if rows._replace(learned=()) == NOTHING:
+    if rows._replace(learned=(), schedules=()) == NOTHING:
         restore_learned(board.queue.policy, rows.learned)
+        restore_schedules(board.schedules, rows.schedules)
         return [occurrence for record in own for occurrence in record.story]
     snapshot = read_snapshot(rows)
     known = {record.task_id: record for record in snapshot.tasks}
@@ -98,6 +105,7 @@ def restore_into(board: Board, rows: Rows, now: float) -> list[Instruction]:
         if record.task_id in known:
             check_same(known[record.task_id].added, record.added)
     restore_learned(board.queue.policy, rows.learned)
+    restore_schedules(board.schedules, rows.schedules)
     for record in own:
         board.queue.remove(record)
     board.task_registry.clear()
@@ -150,6 +158,7 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
         board.lifecycle.watch_deadline(record)
     for worker in workers.present.values():
         board.queue.add_worker(worker)
+    board.pause.restore(snapshot.paused_since)
     board.spending.in_other_units.update(snapshot.spent_in_other_units)
     attempts = [attempt for record in snapshot.tasks for attempt in record.attempts]
     board.spending.restore(attempts, snapshot.spent_on_forgotten)
@@ -207,7 +216,7 @@ def _rules_of(snapshot: Snapshot) -> Rules:
 
 def _read_run(state: bytes) -> Snapshot:
     began_at, ended_at, failure, ignored, policy, expected_workers, roster, *later = unpack(state)
-    heartbeat_s, lost_after_s, on_forgotten, in_other_units, budget, cost_unit = (
+    heartbeat_s, lost_after_s, on_forgotten, in_other_units, budget, cost_unit, more = (
         *later,
         *_LATER_IN_THE_RUN[len(later) :],
     )
@@ -225,13 +234,14 @@ def _read_run(state: bytes) -> Snapshot:
         spent_in_other_units=in_other_units,
         budget=budget,
         cost_unit=cost_unit,
+        paused_since=more.get("paused_since"),
     )
 
 
-_LATER_IN_THE_RUN: tuple[Payload, ...] = (None, None, *NO_COSTS)
+_LATER_IN_THE_RUN: tuple[Payload, ...] = (None, None, *NO_COSTS, {})
 """The defaults of the last values of a run, which older stores lack."""
 
-_LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None)
+_LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None, ("", None, None, 0.0))
 """The defaults of the last values of an attempt, which older stores lack."""
 
 
@@ -291,7 +301,8 @@ def _read_task(
     elif not row.status.is_final:
         record.packed = row.definition
     for number, worker, started_at, timeout_s, deadline, outcome, is_reported, *later in attempts:
-        ended_at, cost, quality = (*later, *_LATER_IN_ATTEMPTS[len(later) :])
+        ended_at, cost, quality, suspension = (*later, *_LATER_IN_ATTEMPTS[len(later) :])
+        suspended_for, suspended_at, left_s, suspended_s = suspension
         record.attempts.append(
             Attempt(
                 number,
@@ -305,6 +316,10 @@ def _read_task(
                 ended_at=ended_at,
                 cost=cost,
                 quality=quality,
+                suspended_for=suspended_for,
+                suspended_at=suspended_at,
+                left_s=left_s,
+                suspended_s=suspended_s,
             )
         )
     _read_opinions(record, opinions)
@@ -364,7 +379,7 @@ def _pairs(kept: Payload) -> Payload:
 
 
 _FIRST_WORKER_ROWS = 14
-_LATER_IN_WORKER_ROWS: tuple[Payload, ...] = (0, None, {})
+_LATER_IN_WORKER_ROWS: tuple[Payload, ...] = (0, None, {}, None)
 """The length of a worker's row in the first format, and the defaults of the later values."""
 
 
@@ -385,6 +400,7 @@ def _read_worker(row: WorkerRow) -> WorkerRecord:
         failures_in_a_row,
         quarantined_until,
         added,
+        drain,
     ) = (*state, *_LATER_IN_WORKER_ROWS[max(len(state) - _FIRST_WORKER_ROWS, 0) :])
     return WorkerRecord(
         WorkerProfile(name=row.name, **dict(zip(PROFILE_FIELDS, profile, strict=True)), **added),
@@ -400,6 +416,7 @@ def _read_worker(row: WorkerRow) -> WorkerRecord:
         stats=WorkerStats(*stats),
         failures_in_a_row=failures_in_a_row,
         quarantined_until=quarantined_until,
+        drain=None if drain is None else Drain(drain),
     )
 
 

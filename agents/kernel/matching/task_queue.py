@@ -369,7 +369,7 @@ class TaskQueue:
         """
         entry = _entry_of(record)
         since = entry.group.unmatched_since
-        return None if since is None else max(since, entry.since) + self.unmatched_timeout.lasts_s
+        return None if since is None else self.unmatched_timeout.ends_at(max(since, entry.since))
 
     def _add_group(self, key: Hashable, group: TaskGroup) -> TaskGroup:
         if len(self.groups) >= self._max_groups:

@@ -37,6 +37,9 @@ class OccurrenceKind(str, Enum):
     ATTEMPT_REJECTED = "attempt_rejected"
     ATTEMPT_DECLINED = "attempt_declined"
     ATTEMPT_CHARGED = "attempt_charged"
+    ATTEMPT_SUSPENDED = "attempt_suspended"
+    """An attempt that waits for something, and has given back its slot."""
+    ATTEMPT_RESUMED = "attempt_resumed"
     RESULT_IGNORED = "result_ignored"
     SLOT_HELD = "slot_held"
     WORKER_JOINED = "worker_joined"
@@ -46,9 +49,15 @@ class OccurrenceKind(str, Enum):
     WORKER_QUARANTINED = "worker_quarantined"
     WORKER_RELEASED = "worker_released"
     WORKER_RETIRED = "worker_retired"
+    WORKER_DRAINED = "worker_drained"
+    """A worker gets no more tasks, and finishes those it has."""
+    WORKER_RESUMED = "worker_resumed"
+    """A drained worker may get tasks again."""
     ASSIGNING_BEGUN = "assigning_begun"
     BUDGET_CHANGED = "budget_changed"
     RUN_RESUMED = "run_resumed"
+    RUN_PAUSED = "run_paused"
+    RUN_UNPAUSED = "run_unpaused"
     RUN_ENDED = "run_ended"
 
 
@@ -143,6 +152,8 @@ class RequeueCause(str, Enum):
     """Its worker returned it before it had begun."""
     DECLINED = "declined"
     """Its worker declined it."""
+    RETURNED = "returned"
+    """Its worker left, and gave it back unfinished."""
 
 
 class RequeueFacts(NamedTuple):
@@ -350,6 +361,20 @@ class Occurrence(NamedTuple):
     attempt: int = 0
     worker: str = ""
     facts: Facts | str | None = None
+
+
+def move_occurrence(occurrence: Occurrence, at: float, later_s: float) -> Occurrence:
+    """An occurrence as it is after the board has moved to another clock.
+
+    Args:
+        occurrence: the occurrence.
+        at: its time by the new clock, in seconds.
+        later_s: by how much the new clock is ahead of the old one, in seconds.
+    """
+    facts = occurrence.facts
+    if isinstance(facts, DelayFacts):
+        facts = facts._replace(until=facts.until + later_s)
+    return occurrence._replace(at=at, facts=facts)
 
 
 Watcher: TypeAlias = Callable[[Occurrence], None]
