@@ -38,11 +38,12 @@ def with_results(
 
 def _result_of(value: Any) -> Any:
     if isinstance(value, CallFuture):
-        return value.result()
+        future = cast("CallFuture[Any]", value)
+        return future.result()
     if type(value) in (list, tuple) and any(isinstance(each, CallFuture) for each in value):
-        values = cast("list[Any] | tuple[Any, ...]", value)
-        results = [each.result() if isinstance(each, CallFuture) else each for each in values]
-        return results if isinstance(values, list) else tuple(results)
+        given = cast("list[Any]", value)
+        results = [_result_of(each) if isinstance(each, CallFuture) else each for each in given]
+        return results if type(value) is list else tuple(results)
     return value
 
 
