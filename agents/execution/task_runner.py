@@ -172,7 +172,7 @@ class TaskRunner:
         """Drop those of the attempts that have not begun, and return them."""
         return [key for key in keys if self._waiting.pop(key, None) is not None]
 
-    def give_back_all(self) -> list[Key]:
+    def give_back_all(self) -> list[AttemptKey]:
         """Drop all attempts that have not begun, and return them."""
         return self.give_back(tuple(self._waiting))
 
