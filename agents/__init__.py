@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .client.awaited_tasks import WaitedTasks
     from .client.blocking_client import BlockingClient
     from .client.client import Client
-    from .execution.declining import TaskDeclined
+    from .execution.handler_requests import GiveUp, RetryLater, TaskDeclined
     from .execution.handlers import Handlers, TaskContext
     from .execution.process_pool import ProcessPool
     from .execution.reviews import Rejected, Review
@@ -88,6 +88,7 @@ __all__ = [
     "Explanation",
     "FaultPlan",
     "ForkServer",
+    "GiveUp",
     "Handlers",
     "Hold",
     "InOrder",
@@ -103,6 +104,7 @@ __all__ = [
     "PeerMode",
     "ProcessPool",
     "Rejected",
+    "RetryLater",
     "Review",
     "Rows",
     "RunReport",
@@ -191,7 +193,9 @@ _MODULES = {
     "Store": ".store.protocol",
     "StressStory": ".simulation.workload",
     "TaskContext": ".execution.handlers",
-    "TaskDeclined": ".execution.declining",
+    "TaskDeclined": ".execution.handler_requests",
+    "GiveUp": ".execution.handler_requests",
+    "RetryLater": ".execution.handler_requests",
     "TaskManager": ".manager.task_manager",
     "TaskReport": ".report.model",
     "TaskState": ".local.task",

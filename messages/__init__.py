@@ -72,6 +72,7 @@ from .inquiry import (
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain_data import to_plain
+from .retry import Retry
 from .task import (
     MAX_DIFFICULTY,
     MIN_DIFFICULTY,
@@ -157,6 +158,7 @@ __all__ = [
     "Refusal",
     "Rejected",
     "ResultRecorded",
+    "Retry",
     "ReturnTasks",
     "RobotsForbid",
     "RunEnded",

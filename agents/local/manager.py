@@ -12,6 +12,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
+from typing import Any
 
 from pydantic import ValidationError
 from typing_extensions import Self
@@ -32,7 +33,7 @@ from ...messages import (
 from ...messages.wording import show, summarize
 from ..execution.attempt_outcome import as_ordinary, is_from_signal
 from ..execution.contained_tasks import contain_attempts, is_in_attempt
-from ..execution.declining import declined_reason
+from ..execution.handler_requests import request_in
 from ..kernel.board.board import Board
 from ..kernel.model.config import Rules
 from ..kernel.model.events import (
@@ -355,24 +356,15 @@ class LocalTaskManager:
     def _end(self, task: LocalTask, ended: asyncio.Task[object]) -> None:
         """Report to the board how a task's coroutine ended; called in all cases."""
         del self._running[task.id]
-        fault = None if ended.cancelled() else ended.exception()
-        declined = None if fault is None else declined_reason(fault)
         with self._lock:
             run, worker = self._run, self._board.workers[_WORKER]
             if ended.cancelled() and task.state is TaskStatus.RUNNING:
                 self._handle(CancelRequested(task.id, "its coroutine was cancelled by other code"))
             lease, started_at = (task.id, 1), self._board.tasks[task.id].attempts[0].started_at
             if run is not None and (lease in worker.running or lease in worker.stopping):
-                outcome = TaskResult(
-                    task_id=task.id,
-                    worker=_WORKER,
-                    success=not ended.cancelled() and fault is None,
-                    execution_time=max(self._now() - started_at, 0.0),
-                    error_message=None if fault is None else declined or describe_fault(fault),
-                    declined=declined is not None,
-                    output=None if ended.cancelled() or fault is not None else ended.result(),
-                    error_traceback=None if fault is None or declined else format_traceback(fault),
-                )
+                took_s = max(self._now() - started_at, 0.0)
+                ending = _describe_end(ended)
+                outcome = TaskResult(task.id, _WORKER, execution_time=took_s, **ending)
                 self._handle(ResultReceived(run.worker_id, outcome))
             self._note_finished(task.id)
 
@@ -418,6 +410,19 @@ class LocalTaskManager:
             self._forgotten[self._board.tasks[oldest].status] += 1
             self._board.handle(TasksForgotten((oldest,)), self._now())
             del self._tasks[oldest]
+
+
+def _describe_end(ended: asyncio.Task[object]) -> dict[str, Any]:
+    """The fields of a task's result that tell how its coroutine ended."""
+    fault = None if ended.cancelled() else ended.exception()
+    if fault is None:
+        output = None if ended.cancelled() else ended.result()
+        return {"success": not ended.cancelled(), "output": output}
+    request = request_in(fault)
+    if request is not None:
+        return request.fields()
+    error, traceback = describe_fault(fault), format_traceback(fault)
+    return {"success": False, "error_message": error, "error_traceback": traceback}
 
 
 def _check_count(name: str, count: object, *, at_least: int) -> None:

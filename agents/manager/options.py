@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from ...messages import InvalidInput, Payload
+from ...messages import InvalidInput, Payload, Retry
 from ..blobs.places import check_place
 from ..blobs.store import BlobStore
 from ..kernel.lanes import Lanes
@@ -70,6 +70,9 @@ class ManagerOptions:
     cost_unit: str
     aging_s: float | None
     on_late: Literal["run", "fail"]
+    retry: Retry | None
+    retries: Mapping[str, Retry] | None
+    max_losses: int
     skills: str | Path | Mapping[str, Payload] | None
     time_scale: float
     quiet: bool
@@ -155,6 +158,9 @@ class ManagerOptions:
             cost_unit=self.cost_unit,
             aging_s=self.aging_s,
             on_late=self.on_late,
+            retry=self.retry,
+            retries={} if self.retries is None else self.retries,
+            max_losses=self.max_losses,
         )
 
     def matching_policy(self) -> MatchingPolicy:

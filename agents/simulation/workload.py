@@ -11,7 +11,7 @@ from typing import cast
 from typing_extensions import Unpack
 
 from ...messages import IllegalTransition, InvalidTask, Payload, Task, TaskAssignment, TaskResult
-from ..execution.declining import TaskDeclined
+from ..execution.handler_requests import TaskDeclined
 from ..execution.handlers import TaskContext
 from ..kernel.matching.policy_names import POLICIES
 from ..manager.task_manager import TaskManager

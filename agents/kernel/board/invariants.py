@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ....messages import TaskId, TaskStatus
-from ..matching.eligibility import terms_of
+from ..matching.eligibility import max_attempts_of, terms_of
 from ..matching.ready_queue import TaskGroup
 from ..matching.task_queue import TaskQueue
 from ..model.records import (
@@ -72,6 +72,9 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
     current = record.current_attempts
     failures = sum(attempt.outcome in _FAILURES and not attempt.is_review for attempt in current)
     assert record.failures == failures, f"{label} counts {record.failures} failures"
+    if record.retry is not None and record.task.votes == 1:
+        most = max_attempts_of(record)
+        assert record.failures <= most, f"{label} failed {record.failures} of {most} times"
     ended = Counter(attempt.outcome for attempt in current)
     assert record.losses == ended[AttemptOutcome.LOST], f"{label} counts {record.losses} losses"
     declined_by = {each.worker.name for each in current if each.outcome is AttemptOutcome.DECLINED}
@@ -98,7 +101,14 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
         assert record.result is None or not record.result.success, f"{label} has a success"
 
 
-_FAILURES = frozenset({AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.REJECTED})
+_FAILURES = frozenset(
+    {
+        AttemptOutcome.FAILED,
+        AttemptOutcome.TIMED_OUT,
+        AttemptOutcome.REJECTED,
+        AttemptOutcome.POSTPONED,
+    }
+)
 
 
 def _check_opinions(label: str, record: TaskRecord) -> None:
