@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .execution.handlers import Handlers, TaskContext
     from .execution.process_pool import ProcessPool
     from .execution.reviews import Rejected, Review
+    from .execution.typed_function import TypedFunction
     from .kernel.board.rows import Rows
     from .kernel.matching.explanation import Explanation
     from .kernel.matching.learning_policy import (
@@ -125,6 +126,7 @@ __all__ = [
     "TaskStatus",
     "Ticket",
     "TraceLog",
+    "TypedFunction",
     "WaitedTasks",
     "WaitingHead",
     "WaitingTasks",
@@ -202,6 +204,7 @@ _MODULES = {
     "TaskStatus": "..messages",
     "Ticket": ".security.ticket",
     "TraceLog": ".kernel.trace",
+    "TypedFunction": ".execution.typed_function",
     "WorkerAgent": ".worker.worker_agent",
     "WorkerDetail": ".manager.own_matching",
     "ForkServer": ".worker_pool.fork_server",

@@ -69,6 +69,7 @@ from .inquiry import (
     SkillsAnswer,
     SkillsInquiry,
 )
+from .limit import Limit
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain_data import to_plain
@@ -139,6 +140,7 @@ __all__ = [
     "InvalidTask",
     "InvalidTrace",
     "JoinRefused",
+    "Limit",
     "LocalError",
     "ManagerReply",
     "ManagerRequest",

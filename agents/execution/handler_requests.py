@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, cast
 
-from ...messages import InvalidInput, TaskResult
+from ...messages import InvalidInput, TaskResult, WrongCall
 from ...messages.times import LONGEST_WAIT_S
 from ...messages.wording import show
 from .attempt_outcome import parts_of
@@ -106,6 +106,16 @@ class GiveUp(HandlerRequest):
         return {**super().fields(), "gives_up": True}
 
 
+class WrongArguments(GiveUp):
+    """Raised where a typed function can't be called with a task's data, which no worker can.
+
+    Args:
+        reason: what is wrong.
+    """
+
+    name = WrongCall.__name__
+
+
 def request_in(fault: BaseException) -> HandlerRequest | None:
     """What a handler asked for; None if an exception, or a part of its group, is something else."""
     if isinstance(fault, HandlerRequest):
@@ -126,4 +136,5 @@ def make_request(name: str, reason: str, after_s: float) -> HandlerRequest:
     """
     if name == RetryLater.name:
         return RetryLater(after_s, reason)
-    return GiveUp(reason) if name == GiveUp.name else TaskDeclined(reason)
+    kinds = {each.name: each for each in (TaskDeclined, GiveUp, WrongArguments)}
+    return kinds[name](reason)

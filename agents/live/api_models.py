@@ -163,6 +163,9 @@ class TaskView(_Model):
     votes: int
     """How many workers run it; the answer of the majority counts."""
 
+    limit_key: str | None
+    """Whose task it is, by which limits and turns go; null for nobody's."""
+
     cost: float
     """What its attempts cost together, in the run's unit."""
 

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 from ...messages import InvalidInput, RunEnded, Task
 from ...messages.wording import show
+from ..execution.current_submitter import enter_submitter, exit_submitter
+from ..execution.typed_function import find_typed_function
 from ..kernel.model.schedules import Overlap
 from ..manager.notebook_table import manager_table
 from ..manager.task_manager import TaskManager
@@ -122,7 +124,9 @@ class Muster(Caller):
             loop_thread.stop()
 
     def __enter__(self) -> Muster:
-        return self.start()
+        self.start()
+        enter_submitter(self)
+        return self
 
     def __exit__(
         self,
@@ -130,6 +134,7 @@ class Muster(Caller):
         fault: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        exit_submitter(self)
         try:
             self.stop(waits=fault is None)
         except BaseException:
@@ -138,7 +143,7 @@ class Muster(Caller):
             raise
 
     async def __aenter__(self) -> Muster:
-        return self.start()
+        return self.__enter__()
 
     async def __aexit__(
         self,
@@ -146,6 +151,7 @@ class Muster(Caller):
         fault: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        exit_submitter(self)
         try:
             if fault is None:
                 await asyncio.gather(
@@ -215,6 +221,9 @@ class Muster(Caller):
             options: fields of the tasks.
         """
         self._check(function)
+        typed = find_typed_function(function)
+        if typed is not None:
+            function, options = typed.__muster_function__, {**typed.options, **options}
         futures: list[CallFuture[_Value]] = []
         tasks: list[Task] = []
         for args, kwargs in calls:
@@ -264,6 +273,9 @@ class Muster(Caller):
     def _check(self, function: Callable[..., object]) -> None:
         if not callable(function):
             raise InvalidInput(f"{show(function)} can't be called; give a function")
+        typed = find_typed_function(function)
+        if typed is not None:
+            function, options = typed.__muster_function__, {**typed.options, **options}
         self.start()
 
     def _call_soon(self, function: Callable[..., object], *arguments: object) -> None:

@@ -133,10 +133,12 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
         if silence is not None:
             timers.set(silence)
         timers.set(Quarantine(worker))
+        if worker.alive:
+            board.draining.note_joined(worker)
     for record in snapshot.tasks:
         tasks.restore(record)
         record.retry = board.rules.retry_of(record.task)
-        for needed in board.lifecycle.link_dependencies(record):
+        for needed in board.lifecycle.dependents.link_named(record):
             if needed.dependents is None:
                 needed.dependents = []
             needed.dependents.append(record)
@@ -157,6 +159,8 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
             board.queue.push(record, now)
         board.lifecycle.watch_expiry(record)
         board.lifecycle.watch_deadline(record)
+    board.context.forgotten_begins.restore(snapshot.forgotten_begins)
+    board.count_begun(is_restored=True)
     for worker in workers.present.values():
         board.queue.add_worker(worker)
     board.pause.restore(snapshot.paused_since)
@@ -236,6 +240,7 @@ def _read_run(state: bytes) -> Snapshot:
         budget=budget,
         cost_unit=cost_unit,
         paused_since=more.get("paused_since"),
+        forgotten_begins=more.get("forgotten_begins", ()),
     )
 
 

@@ -190,6 +190,9 @@ def _run_state(board: BoardState) -> bytes:
     more: dict[str, Payload] = {}
     if board.pause.since is not None:
         more["paused_since"] = board.pause.since
+    begins = board.context.forgotten_begins.export()
+    if begins:
+        more["forgotten_begins"] = begins
     # Most rows lack these, and so do the rows of older stores.
     if more:
         state += [*costs, more]
