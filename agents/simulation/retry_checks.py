@@ -27,8 +27,8 @@ def find_wrong_retries(record: TaskRecord, rules: Rules) -> Iterator[tuple[str, 
             yield (
                 "no task begins before its time",
                 (
-                    f"attempt {attempt.number} at task {task.id!r} began at {attempt.started_at:.3f}, "
-                    f"before {earliest:.3f}"
+                    f"attempt {attempt.number} at task {task.id!r} began at "
+                    f"{attempt.started_at:.3f}, before {earliest:.3f}"
                 ),
             )
     most = max_attempts_of(record)
