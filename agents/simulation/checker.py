@@ -22,6 +22,7 @@ from ..kernel.model.records import AttemptOutcome, TaskRecord
 from ..kernel.model.schedules import parse_scheduled_id
 from .faults import worker_at
 from .memory_network import FaultPlan
+from .retry_checks import find_wrong_retries
 
 
 class InvariantViolation(NamedTuple):
@@ -178,6 +179,8 @@ class RunChecker:
         for task_id, record in board.tasks.items():
             self._check_task(task_id, record.status, is_over=board.failure is None)
             self._check_terms(record)
+            for invariant, detail in find_wrong_retries(record, board.rules):
+                self.report(invariant, detail, task_id)
 
     def _check_terms(self, record: TaskRecord) -> None:
         """Check that no worker got a task that it may not have; profiles never change here."""
