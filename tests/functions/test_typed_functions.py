@@ -98,6 +98,7 @@ def test_values_of_all_types_come_back_as_what_they_are() -> None:
 def test_functions_of_all_kinds_are_called_with_their_arguments(options: Any) -> None:
     served = Handlers()
     served.update(handlers)
+
     async def story(manager: TaskManager) -> Any:
         results = [await manager.submit(function, *given) for function, given, _ in OF_ALL_KINDS]
         receipt = await manager.submit(sell, ORDER)
