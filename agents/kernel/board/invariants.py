@@ -20,6 +20,7 @@ from ..model.records import (
     TaskRecord,
     WorkerRecord,
 )
+from ..model.schedules import format_due, parse_scheduled_id
 from ..model.second_opinions import (
     needs_second_opinion,
     open_attempts,
@@ -55,6 +56,21 @@ def check_invariants(board: BoardState) -> None:
     _check_candidate_sets(board)
     _check_timers(board)
     _check_costs(board)
+    _check_schedules(board)
+
+
+def _check_schedules(board: BoardState) -> None:
+    latest: dict[str, str] = {}
+    for task_id in board.tasks:
+        found = parse_scheduled_id(task_id) if board.schedules.by_name else None
+        if found is not None:
+            latest[found[0]] = max(found[1], latest.get(found[0], ""))
+    for name, record in board.schedules.by_name.items():
+        label = f"schedule {name!r}"
+        last_due = record.last_due
+        assert last_due is None or last_due <= record.through, f"{label} is behind {last_due}"
+        has_made = latest.get(name, "") <= format_due(record.through)
+        assert has_made, f"{label} would make {latest.get(name)} again"
 
 
 def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
