@@ -265,6 +265,8 @@ class Muster(Caller):
             InvalidInput: the call can't be sent to another process, or the times are not valid.
         """
         self._check(function)
+        typed = find_typed_function(function)
+        function = function if typed is None else typed.__muster_function__
         made = self._pending.schedule(name, function, args)
         self.manager.schedule(
             name, make=made, every_s=every_s, cron=cron, tz=tz, missed="skip", overlap=overlap
@@ -273,9 +275,6 @@ class Muster(Caller):
     def _check(self, function: Callable[..., object]) -> None:
         if not callable(function):
             raise InvalidInput(f"{show(function)} can't be called; give a function")
-        typed = find_typed_function(function)
-        if typed is not None:
-            function, options = typed.__muster_function__, {**typed.options, **options}
         self.start()
 
     def _call_soon(self, function: Callable[..., object], *arguments: object) -> None:
