@@ -20,7 +20,7 @@ from ..manager.task_manager import TaskManager
 from ..report.model import RunReport
 from ..runtime.loop_thread import LoopThread
 from ..simulation.memory_network import MemoryNetwork
-from .caller import CallArguments, Caller
+from .caller import CallArguments, FunctionCaller
 from .future_arguments import futures_in
 from .futures import CallFuture, CompletedCalls
 from .pending_calls import PendingCalls, make_task
@@ -32,7 +32,7 @@ _LOST_AFTER_S = 3_600.0
 _Value = TypeVar("_Value")
 
 
-class Muster(Caller):
+class Muster(FunctionCaller):
     """Calls plain functions in processes of this machine, as the tasks of a manager of its own.
 
     ```python
@@ -184,7 +184,7 @@ class Muster(Caller):
 
     # ------------------------------------------------------------------ calls
 
-    def with_options(self, **fields: Any) -> Caller:
+    def with_options(self, **fields: Any) -> FunctionCaller:
         """Returns what submits calls whose tasks have certain fields, such as `timeout=5.0`.
 
         Args:
@@ -194,7 +194,7 @@ class Muster(Caller):
             InvalidInput: there is no such field, or its value is invalid.
         """
         make_task(len, (), fields)
-        return Caller(self, fields)
+        return FunctionCaller(self, fields)
 
     def gather(self, *futures: Future[_Value]) -> list[_Value]:
         """Wait for futures, and return their results in order; the first exception is raised.
