@@ -71,6 +71,7 @@ from .inquiry import (
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain_data import to_plain
+from .streaming import MAX_PART_BYTES, PartsTaken, ReadParts, TaskPart
 from .task import (
     MAX_DIFFICULTY,
     MIN_DIFFICULTY,
@@ -96,6 +97,7 @@ from .worker_profile import WorkerProfile
 __all__ = [
     "MAX_DIFFICULTY",
     "MAX_MESSAGE_BYTES",
+    "MAX_PART_BYTES",
     "MAX_TASKS_AT_ONCE",
     "MESSAGE_KINDS",
     "MIN_DIFFICULTY",
@@ -144,10 +146,12 @@ __all__ = [
     "NotTheHolder",
     "PageUnavailable",
     "Parcel",
+    "PartsTaken",
     "Payload",
     "PeerError",
     "PortInUse",
     "PriorityTask",
+    "ReadParts",
     "RecallTasks",
     "Refusal",
     "Rejected",
@@ -168,6 +172,7 @@ __all__ = [
     "TaskAssignment",
     "TaskFailed",
     "TaskId",
+    "TaskPart",
     "TaskProgress",
     "TaskResult",
     "TaskStatus",

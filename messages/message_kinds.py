@@ -15,6 +15,7 @@ from .inquiry import (
 )
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
+from .streaming import PartsTaken, ReadParts, TaskPart
 from .work import (
     AskAboutAttempts,
     CancelTask,
@@ -55,6 +56,9 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         AwaitTasks,
         ManagerRequest,
         ManagerReply,
+        TaskPart,
+        PartsTaken,
+        ReadParts,
     )
 }
 """Muster's own messages by their names on the wire."""

@@ -36,9 +36,12 @@ from ...messages import (
 from ...messages.wording import summarize
 from .handler_executor import HandlerExecutor
 from .handler_log import make_handler_log
+from .handler_output import HandlerOutput
 from .handler_report import HandlerReport
+from .part_sender import PartSenders
 from .reviews import ReviewCall, Reviewer
 from .signature import PlannedCall, name_of, plan_call
+from .streaming import stream_parts_of
 
 if TYPE_CHECKING:
     from structlog.stdlib import BoundLogger
@@ -48,13 +51,14 @@ HandlerT = TypeVar("HandlerT", bound=Handler)
 ReviewerT = TypeVar("ReviewerT", bound=Reviewer)
 
 
-class TaskContext(HandlerReport):
+class TaskContext(HandlerOutput, HandlerReport):
     """What a running handler can read and report; safe to use from a thread.
 
     Args:
         assignment: the task, its attempt number and its inputs.
         report: takes progress; called in the agent's event loop.
         loop: the agent's event loop.
+        senders: send the parts of a handler that is a generator; None sends none.
     """
 
     def __init__(
@@ -62,8 +66,10 @@ class TaskContext(HandlerReport):
         assignment: TaskAssignment,
         report: Callable[[float, str], None],
         loop: asyncio.AbstractEventLoop,
+        senders: PartSenders | None = None,
     ) -> None:
         self._assignment = assignment
+        self._senders = senders
         self._report = report
         self._loop = loop
         self._loop_thread = threading.get_ident()
@@ -118,6 +124,7 @@ class TaskContext(HandlerReport):
     def mark_cancelled(self, reason: str) -> None:
         """Note that this attempt is to stop; called by the agent."""
         self.cancel_reason = reason
+        self.end_stream()
 
 
 class Handlers:
@@ -145,7 +152,8 @@ class Handlers:
         default; or a second parameter without a default. An async function runs in the agent's
         event loop, a plain one in a thread or in the worker's executor; what it returns is awaited
         if it can be. Its return value becomes the result's output; an exception becomes the error
-        message.
+        message. What a generator function, async or plain, yields is sent as it comes; see
+        `TaskManager.stream` and `TaskContext.result`.
 
         Args:
             task_type: the type; without it, and for `@handlers.task` without brackets, it is the
@@ -242,6 +250,12 @@ class Handlers:
             InvalidInput: one takes a context.
         """
         for name, registered in self._all():
+            if registered.yields and not registered.is_async:
+                raise InvalidInput(
+                    f"the {name} is a plain generator, whose parts can't leave the process where "
+                    "the worker's executor runs it; run it in threads, make it an async generator, "
+                    "or return a list"
+                )
             if registered.needs_context and not registered.is_async:
                 raise InvalidInput(
                     f"the {name} takes a context, which can't go where the worker's executor runs "
@@ -329,6 +343,8 @@ def _register(
 
     def register(function: Callable[..., object]) -> object:
         planned = plan_call(function, given, role, TaskContext)
+        if planned.yields:
+            planned = stream_parts_of(planned)
         wanted = _type_from_name(function, role) if task_type is None else task_type
         _check_type(registered, wanted, role, replace=replace)
         registered[wanted] = planned

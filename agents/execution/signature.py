@@ -8,7 +8,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from inspect import Parameter
 from typing import Annotated, Any, TypeVar, Union, cast
@@ -32,6 +32,7 @@ class PlannedCall:
         takes_context: whether it gets the context where there is one.
         needs_context: whether it can't be called without a context.
         task_class: the class of tasks that it declares; None for any.
+        yields: whether it is a generator function.
     """
 
     function: Callable[..., Any]
@@ -39,6 +40,7 @@ class PlannedCall:
     takes_context: bool
     needs_context: bool
     task_class: type[Task] | None = None
+    yields: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,14 @@ def plan_call(
     """
     _check_kind(function, given, role)
     called = cast("Callable[..., Any]", function)
-    is_async = returns_coroutine(called)
+    is_async = returns_coroutine(called) or _is_kind(called, inspect.isasyncgenfunction)
     parameters = _parameters_of(called)
     if parameters is None:
         # A function written in C that doesn't tell its parameters.
         return PlannedCall(called, is_async, takes_context=False, needs_context=False)
-    return _Arranging(called, parameters, given, role, context_class).plan(is_async=is_async)
+    planned = _Arranging(called, parameters, given, role, context_class).plan(is_async=is_async)
+    yields = _is_generator(called)
+    return replace(planned, yields=True) if yields else planned
 
 
 def returns_coroutine(function: Callable[..., Any]) -> bool:
@@ -96,8 +100,7 @@ def returns_coroutine(function: Callable[..., Any]) -> bool:
 
     A plain function around an async one may block, so it counts as plain.
     """
-    inner = _without_partials(function)
-    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(_call_method(inner))
+    return _is_kind(function, inspect.iscoroutinefunction)
 
 
 def name_of(function: object) -> str:
@@ -227,13 +230,23 @@ def _check_kind(function: object, given: Sequence[str], role: str) -> None:
         )
     if not callable(function):
         raise InvalidInput(f"{show(function)} can't be called, so it is no {role}; {write}")
+    if role == "reviewer" and _is_generator(function):
+        raise InvalidInput(
+            f"{role} {name_of(function)} is a generator, but a {role} returns its grade once; "
+            "write `return` instead of `yield`"
+        )
+
+
+def _is_generator(function: object) -> bool:
+    return _is_kind(function, inspect.isgeneratorfunction) or _is_kind(
+        function, inspect.isasyncgenfunction
+    )
+
+
+def _is_kind(function: object, check: Callable[[object], bool]) -> bool:
+    """Whether a function, or the method that runs when an object is called, is of a kind."""
     inner = _without_partials(function)
-    for each in (inner, _call_method(inner)):
-        if inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each):
-            raise InvalidInput(
-                f"{role} {name_of(function)} is a generator, but a {role} returns its output "
-                "once; return a list instead of `yield`"
-            )
+    return check(inner) or check(_call_method(inner))
 
 
 def _without_partials(function: object) -> object:

@@ -138,7 +138,10 @@ class TaskPerformer:
             if attempt.assignment.task.id == task.id:
                 assignment = attempt.assignment.model_copy(update={"task": task})
                 context = current_context.get(None)
-        runner = TaskRunner(name, 1, perform, outcome.set_result, _pass_progress_to(context))
+        senders = None if context is None else context.senders
+        runner = TaskRunner(
+            name, 1, perform, outcome.set_result, _pass_progress_to(context), senders=senders
+        )
         runner.take(assignment)
         try:
             result = await outcome

@@ -23,6 +23,7 @@ from .failure_log import FailureLog
 from .handlers import TaskContext, current_context
 from .held_slots import OverdueAttempt
 from .outcome import failure, in_ticks, refusal
+from .part_sender import PartSenders
 
 PROGRESS_EVERY_S = 0.1
 
@@ -71,6 +72,7 @@ class TaskRunner:
         report_result: takes each result.
         report_progress: takes progress, at most once every `PROGRESS_EVERY_S` for each attempt.
         sends_tracebacks: whether results have the tracebacks of what handlers raised.
+        senders: send the parts of handlers that are generators; None sends none.
     """
 
     def __init__(
@@ -82,8 +84,10 @@ class TaskRunner:
         report_progress: Callable[[TaskProgress], None],
         *,
         sends_tracebacks: bool = True,
+        senders: PartSenders | None = None,
     ) -> None:
         self._worker = worker
+        self._senders = senders
         self._sends_tracebacks = sends_tracebacks
         self._failure_log = FailureLog(worker)
         self._slots = slots
@@ -192,7 +196,7 @@ class TaskRunner:
         loop = asyncio.get_running_loop()
         if type(loop.get_task_factory()) is not ContainingTaskFactory:
             contain_attempts(loop)
-        context = TaskContext(assignment, partial(self._take_progress, key), loop)
+        context = TaskContext(assignment, partial(self._take_progress, key), loop, self._senders)
         attempt = self._attempts[key] = _RunningAttempt(assignment, context)
         attempt.work = loop.create_task(self._work(key, attempt))
         # This is called however the asyncio task ends.
@@ -204,6 +208,8 @@ class TaskRunner:
         attempt.work = None
         if self._progress:
             self._progress.pop(key, None)
+        if self._senders:
+            self._senders.end(key)
         # Retrieved here, or asyncio logs that it never was.
         fault = asyncio.CancelledError() if work.cancelled() else work.exception()
         try:

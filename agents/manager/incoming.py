@@ -20,6 +20,7 @@ from ...messages import (
     ReturnTasks,
     SkillsInquiry,
     TaskId,
+    TaskPart,
     TaskProgress,
     UnknownTask,
     WorkerProfile,
@@ -37,6 +38,7 @@ from ..transport.lane_manager import LaneManager
 from .board_driver import BoardDriver
 from .clients import Clients
 from .outgoing import OutgoingMessages
+from .task_parts import TaskParts
 
 
 class MessageHandlers(Protocol):
@@ -55,6 +57,7 @@ class Incoming:
         outgoing: answers, and knows who is admitted.
         handlers: take all other messages.
         clients: takes what clients send.
+        parts: takes the parts of tasks.
     """
 
     def __init__(
@@ -63,12 +66,14 @@ class Incoming:
         outgoing: OutgoingMessages,
         handlers: MessageHandlers,
         clients: Clients,
+        parts: TaskParts,
     ) -> None:
         self._driver = driver
         self._outgoing = outgoing
         self._offload = outgoing.offload
         self._handlers = handlers
         self._clients = clients
+        self._parts = parts
         self._lanes: LaneManager | None = None
 
     def start(self, lanes: LaneManager | None) -> None:
@@ -91,6 +96,8 @@ class Incoming:
                 self._driver.apply(WorkerHeard(sender))
             case TaskProgress():
                 self._driver.apply(ProgressReported(sender, message))
+            case TaskPart():
+                self._parts.arrived(sender, message)
             case Hello():
                 if self._lanes is not None:
                     self._lanes.note_seen(message.name, sender)

@@ -33,6 +33,7 @@ from .hook_calls import HookCalls
 from .incoming import Incoming, MessageHandlers
 from .outgoing import OutgoingHooks, OutgoingMessages, SettlementListener, Stamp
 from .stuck_log import log_stuck_tasks
+from .task_parts import TaskParts
 
 SHUTDOWN_TIMEOUT_S = 2.0
 """How long a manager waits for its workers to acknowledge the shutdown, in seconds."""
@@ -84,8 +85,10 @@ class ManagerShell:
         )
         self.awaited = AwaitedResults(self.driver, self._outgoing.notify)
         """Tells the results of tasks to those who wait for them."""
-        self._clients = Clients(self.driver, self.awaited)
-        self._incoming = Incoming(self.driver, self._outgoing, hooks, self._clients)
+        self.parts = TaskParts(self.driver, self.awaited, self._outgoing.post)
+        """Tells the parts of tasks to those who read them."""
+        self._clients = Clients(self.driver, self.awaited, self.parts)
+        self._incoming = Incoming(self.driver, self._outgoing, hooks, self._clients, self.parts)
         self.driver.connect(self._outgoing.carry_out)
         self._router: LaneRouter | None = None
         self._session = secrets.token_hex(8)

@@ -45,7 +45,7 @@ from ..runtime.clock import now
 if TYPE_CHECKING:
     from ...messages import Task, TaskAssignment, TaskId, TaskResult
     from ..manager.task_manager import TaskManager
-    from ..worker.shell import Perform
+    from ..worker.hooks import Perform
     from ..worker.worker_agent import WorkerAgent
 
 _TRACER = "muster"

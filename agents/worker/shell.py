@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Protocol, TypeAlias
 
 from pydantic import BaseModel
 
@@ -25,6 +24,7 @@ from ...messages import (
     Hello,
     JoinRefused,
     Parcel,
+    PartsTaken,
     RecallTasks,
     Refusal,
     ResultRecorded,
@@ -41,6 +41,7 @@ from ...messages import (
 from ...messages.frame import EVERYONE
 from ..blobs.worker_offload import WorkerOffload
 from ..execution.held_slots import OverdueAttempt
+from ..execution.part_sender import PartSenders
 from ..execution.task_runner import TaskRunner
 from ..kernel.security.seal import Seal
 from ..runtime.error_text import MAX_ERROR_CHARACTERS
@@ -48,39 +49,12 @@ from ..runtime.loop_watch import LoopWatch
 from ..transport.endpoint import Endpoint
 from ..transport.link import Link
 from .history import TaskHistory
+from .hooks import Around, WorkerHooks
 from .manager_session import Connect, ManagerSession
 from .outbox import ResultOutbox
 
 SETTLE_TIMEOUT_S = 2.0
 """How long a worker that stops waits until its last messages are acknowledged."""
-
-Perform: TypeAlias = Callable[[TaskAssignment], Awaitable[TaskResult]]
-"""Performs a task."""
-
-Around: TypeAlias = Callable[[Perform, TaskAssignment], Awaitable[TaskResult]]
-"""Calls what performs a task, and does something of its own before and after."""
-
-
-class WorkerHooks(Protocol):
-    """What the shell needs of the agent around it."""
-
-    send_tracebacks: bool
-
-    def perform(self, assignment: TaskAssignment) -> Awaitable[TaskResult]:
-        """Perform a task; whatever it raises becomes the task's error."""
-        ...
-
-    def hand_to_handlers(self, message: BaseModel, sender: str) -> bool:
-        """Pass a user's own message to the user's handlers; False if there are none."""
-        ...
-
-    def can_dial_again(self) -> bool:
-        """Whether a connection that is given up can be replaced by another."""
-        ...
-
-    def is_ticket_outdated(self) -> bool:
-        """Whether the manager is now reached by another ticket."""
-        ...
 
 
 class WorkerShell:
@@ -102,6 +76,7 @@ class WorkerShell:
             queue=self._queue_result,
             unqueue=self._outbox.discard,
         )
+        self._parts = PartSenders(self._post_part)
         self._ended = asyncio.Event()
         self._failure: JoinRefused | WrongSecret | None = None
         self._worker = ""
@@ -265,6 +240,7 @@ class WorkerShell:
             self._report_result,
             self._post,
             sends_tracebacks=self._hooks.send_tracebacks,
+            senders=self._parts,
         )
 
     def _greeting(self, profile: WorkerProfile, call: int) -> Hello:
@@ -313,7 +289,8 @@ class WorkerShell:
             self._ended.set()
 
     def send_results(self) -> None:
-        """Send the results that wait."""
+        """Send the results that wait, after the parts that wait."""
+        self._parts.send()
         self._outbox.send()
 
     # ------------------------------------------------------------------ receiving
@@ -365,6 +342,8 @@ class WorkerShell:
         self._was_member = True
         self.joined.set()
         self._offload.welcomed(welcome.blob_threshold_bytes)
+        # Before the results, since a result ends the stream of its attempt.
+        self._parts.send_again()
         self._outbox.send()
 
     def _from_manager(self, message: BaseModel) -> None:
@@ -378,6 +357,8 @@ class WorkerShell:
                     self._offload.receive(message)
             case BlobPlace():
                 self._offload.set_place(message)
+            case PartsTaken():
+                self._parts.taken(message)
             case ResultRecorded():
                 self._offload.recorded(message)
             case CancelTask():
@@ -425,6 +406,10 @@ class WorkerShell:
     def _post(self, message: BaseModel) -> None:
         if self._manager_session is not None:
             self._manager_session.post(message)
+
+    def _post_part(self, message: bytes) -> bool:
+        session = self._manager_session
+        return session is not None and session.post_encoded(message)
 
     def _report_result(self, result: TaskResult) -> None:
         try:

@@ -27,10 +27,11 @@ from ..transport.ceylon_api import AgentDetail, PeerMode
 from ..transport.start_group import start_group_of_workers
 from .activity import WorkerActivity
 from .dialer import Dialer
+from .hooks import Around
 from .manager_session import Connect
 from .options import ROLE, check_abilities, check_costs, check_kind
 from .registration import HandlerRegistration
-from .shell import Around, WorkerShell
+from .shell import WorkerShell
 
 if TYPE_CHECKING:
     from ..transport.ceylon_api import UnifiedAgent
