@@ -12,7 +12,9 @@ from .runtime.lazy_exports import export_lazily
 if TYPE_CHECKING:
     from ..messages import TaskStatus
     from .blobs.store import BlobStore
-    from .client.client import BlockingClient, Client
+    from .client.awaited_tasks import WaitedTasks
+    from .client.blocking_client import BlockingClient
+    from .client.client import Client
     from .execution.declining import TaskDeclined
     from .execution.handlers import Handlers, TaskContext
     from .execution.process_pool import ProcessPool
@@ -115,6 +117,7 @@ __all__ = [
     "TaskStatus",
     "Ticket",
     "TraceLog",
+    "WaitedTasks",
     "WaitingHead",
     "WaitingTasks",
     "WorkerAgent",
@@ -141,7 +144,7 @@ _MODULES = {
     "BaseAgent": ".transport.ceylon_api",
     "BestFit": ".kernel.matching.policies",
     "BlobStore": ".blobs.store",
-    "BlockingClient": ".client.client",
+    "BlockingClient": ".client.blocking_client",
     "Client": ".client.client",
     "ByScore": ".kernel.matching.policies",
     "Conditions": ".simulation.runner",
@@ -158,6 +161,7 @@ _MODULES = {
     "Hold": ".kernel.matching.learning_policy",
     "LearningPolicy": ".kernel.matching.learning_policy",
     "SettledAttempt": ".kernel.matching.learning_policy",
+    "WaitedTasks": ".client.awaited_tasks",
     "WaitingHead": ".kernel.matching.learning_policy",
     "WaitingTasks": ".kernel.matching.learning_policy",
     "MatchingPolicy": ".kernel.matching.policies",

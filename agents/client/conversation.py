@@ -118,6 +118,10 @@ class ClientConversation:
         """Call a function with the outcome of tasks that were submitted before, from any thread."""
         self._call(lambda: self._wait_for(task_ids, settle))
 
+    def stop_waiting(self, task_ids: Sequence[TaskId], settle: Settle) -> None:
+        """Do not call a function any more with the outcome of tasks, from any thread."""
+        self._call(lambda: [self._stop_waiting(task_id, settle) for task_id in task_ids])
+
     def listen(self, listener: Callable[[MusterError], None]) -> None:
         """Call a function when no more results will come; at once if that is so already."""
         self._call(lambda: self._listen(listener))
@@ -135,7 +139,7 @@ class ClientConversation:
             )
         )
 
-    def _call(self, function: Callable[[], None]) -> None:
+    def _call(self, function: Callable[[], object]) -> None:
         loop = self._loop
         if loop is None:
             raise RunEnded("the client is not connected; use it inside `async with`")
@@ -207,6 +211,8 @@ class ClientConversation:
             left.remove(settle)
         if left:
             self._waiting[task_id] = tuple(left)
+        else:
+            self._added.discard(task_id)
 
     def _take(self, task_id: TaskId, outcome: Outcome) -> None:
         self._added.discard(task_id)

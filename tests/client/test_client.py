@@ -51,6 +51,12 @@ async def last(task: Task) -> str:
     return "done"
 
 
+@handlers.task("fail")
+async def fail(task: Task) -> None:
+    await asyncio.sleep(task.data)
+    raise ValueError("as it was told")
+
+
 class Place:
     """A manager, a worker and clients, over one memory network."""
 
@@ -334,6 +340,57 @@ def test_a_silent_client_is_dropped_and_nothing_is_kept_for_it() -> None:
         return before, after
 
     assert play(story) == ((1, 1), (0, 0))
+
+
+def test_results_come_as_they_are_completed_by_task_or_by_id() -> None:
+    async def story() -> Any:
+        place = Place()
+        await place.open()
+        await place.work()
+        client = await place.client()
+        await client.add_tasks([lasting(1, 9.0), lasting(2, 1.0)])
+        given = [1, lasting(3, 5.0), 2, lasting(3, 5.0)]
+        order = [result.task_id async for result in client.as_completed(given)]
+        with pytest.raises(UnknownTask, match="77"):
+            async for _ in client.as_completed([1, 77]):
+                pass
+        with pytest.raises(InvalidInput, match="must be a list"):
+            await client.wait(lasting(1, 9.0))  # type: ignore[arg-type]
+        await client.stop()
+        await place.close()
+        return order
+
+    assert play(story) == [2, 3, 1]
+
+
+WAITS: list[tuple[dict[str, Any], list[int], list[int]]] = [
+    ({}, [1, 4, 2, 3], []),
+    ({"return_when": "first"}, [1], [2, 3, 4]),
+    ({"return_when": "first_failed"}, [1, 4], [2, 3]),
+    ({"timeout_s": 6.5}, [1, 4, 2], [3]),
+    ({"timeout_s": 0.5, "return_when": "first"}, [], [1, 2, 3, 4]),
+]
+
+
+@pytest.mark.parametrize(("options", "done", "not_done"), WAITS)
+def test_waiting_for_several_tasks(
+    options: dict[str, Any], done: list[int], not_done: list[int]
+) -> None:
+    async def story() -> Any:
+        place = Place()
+        await place.open()
+        await place.work()
+        client = await place.client()
+        await client.add_tasks([lasting(1, 1.0), lasting(2, 6.0), lasting(3, 9.0)])
+        failing = Task(id=4, description="fail", type="fail", data=2.0, max_attempts=1)
+        waited = await client.wait([1, 2, 3, failing], **options)
+        left = len(client._conversation._waiting)
+        await client.stop()
+        await place.close()
+        return [result.task_id for result in waited.done], waited.not_done, left
+
+    # What is not waited for any more is not kept either.
+    assert play(story) == (done, not_done, 0)
 
 
 def test_only_its_own_process_may_make_a_manager_forget() -> None:

@@ -1,0 +1,193 @@
+"""`BlockingClient`: a client for programs without asyncio, whose methods wait."""
+
+from __future__ import annotations
+
+import functools
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from ...messages import InvalidInput, Task, TaskId, TaskResult
+from ..submission.submission import Submission
+from .loop_thread import LoopThread
+from .manager_calls import ManagerCalls
+from .task_calls import TaskCalls
+
+_Arguments = ParamSpec("_Arguments")
+_Value = TypeVar("_Value")
+
+
+def _waits(
+    method: Callable[Concatenate[Any, _Arguments], Coroutine[Any, Any, _Value]],
+) -> Callable[Concatenate[BlockingClient, _Arguments], _Value]:
+    """The method of `BlockingClient` that calls a method of `Client`, and waits."""
+
+    @functools.wraps(method)
+    def call(self: BlockingClient, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Value:
+        return self.run(method(self.client, *args, **kwargs))
+
+    return call
+
+
+def _iterates(
+    method: Callable[Concatenate[Any, _Arguments], AsyncGenerator[_Value, None]],
+) -> Callable[Concatenate[BlockingClient, _Arguments], Iterator[_Value]]:
+    """The method of `BlockingClient` that yields what a method of `Client` yields."""
+
+    @functools.wraps(method)
+    def call(
+        self: BlockingClient, *args: _Arguments.args, **kwargs: _Arguments.kwargs
+    ) -> Iterator[_Value]:
+        return self.iterate(method(self.client, *args, **kwargs))
+
+    return call
+
+
+class ClientCalls(TaskCalls, ManagerCalls):
+    """The methods of a client, which is connected in an event loop."""
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Connect."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Disconnect."""
+
+
+class BlockingClient:
+    """A `Client` whose methods wait; it runs in a thread of its own.
+
+    ```python
+    with Client.connect("ticket.txt") as client:
+        future = client.submit(Task(type="thumbnail", data="cat.png"))
+        print(future.result().output)
+    ```
+
+    Any thread may use it. `Client.connect` makes one.
+
+    Args:
+        client: the client, which was not started yet.
+    """
+
+    def __init__(self, client: ClientCalls) -> None:
+        self._client = client
+        self._is_connected = False
+        self._thread = LoopThread("muster-client")
+
+    def __enter__(self) -> BlockingClient:
+        self._thread.start()
+        try:
+            self._thread.wait_for(self._client.start())
+        except BaseException:
+            self._thread.stop()
+            raise
+        self._is_connected = True
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._thread.wait_for(self._client.stop())
+        finally:
+            self._is_connected = False
+            self._thread.stop()
+
+    # ------------------------------------------------------------------ tasks
+
+    def submit(self, task: Task) -> Future[TaskResult]:
+        """Submit a task without waiting for its result; see `Client.submit`."""
+        return self.client.submit_nowait(task)
+
+    submit_many = _iterates(Submission.submit_many)
+    """Submit any number of tasks, and yield their results; see `Client.submit_many`."""
+
+    map = _iterates(TaskCalls.map)
+    """Submit a task for each item, and yield the results in order; see `Client.map`."""
+
+    gather = _waits(TaskCalls.gather)
+    """Submit tasks together, and return their results in the tasks' order."""
+
+    as_completed = _iterates(TaskCalls.as_completed)
+    """Yield the results of tasks in the order in which they arrive; see `Client.as_completed`."""
+
+    wait = _waits(TaskCalls.wait)
+    """Wait for several tasks; see `Client.wait`."""
+
+    def result(self, task_id: TaskId, timeout_s: float | None = None) -> TaskResult:
+        """Wait for the result of a task that was submitted before; see `Client.result`.
+
+        Raises:
+            TimeoutError: it has none within `timeout_s` seconds.
+        """
+        return self.run(self.client.result(task_id), timeout_s)
+
+    add_tasks = _waits(TaskCalls.add_tasks)
+    """Submit tasks without waiting for their results; see `Client.add_tasks`."""
+
+    # ------------------------------------------------------------------ asking the manager
+
+    cancel = _waits(ManagerCalls.cancel)
+    """Cancel a task; see `Client.cancel`."""
+
+    retry = _waits(ManagerCalls.retry)
+    """Try failed or cancelled tasks again; see `Client.retry`."""
+
+    set_priority = _waits(ManagerCalls.set_priority)
+    """Change the priority of a waiting task; see `Client.set_priority`."""
+
+    status = _waits(ManagerCalls.status)
+    """The status of a task; see `Client.status`."""
+
+    counts = _waits(ManagerCalls.counts)
+    """How many tasks there are of each status."""
+
+    why = _waits(ManagerCalls.why)
+    """Why a task is where it is, in lines of text; see `Client.why`."""
+
+    workers = _waits(ManagerCalls.workers)
+    """The workers; see `Client.workers`."""
+
+    # ------------------------------------------------------------------ its event loop
+
+    @property
+    def client(self) -> ClientCalls:
+        """The client, which runs in a thread of its own; only for `run` and `iterate`.
+
+        Raises:
+            InvalidInput: it is not connected.
+        """
+        if not self._is_connected:
+            raise InvalidInput("the client is not connected; use it in a `with` statement")
+        return self._client
+
+    def run(self, coroutine: Coroutine[Any, Any, _Value], timeout_s: float | None = None) -> _Value:
+        """Run a coroutine in the client's event loop, and wait for what it returns.
+
+        Raises:
+            TimeoutError: it takes longer than `timeout_s` seconds; it is cancelled.
+        """
+        return self._thread.wait_for(coroutine, timeout_s)
+
+    def iterate(self, values: AsyncGenerator[_Value, None]) -> Iterator[_Value]:
+        """Yield the values of an async generator, which runs in the client's event loop."""
+        return self._thread.iterate(values)
+
+
+class BlockingConnect:
+    """`Client.connect`: takes the arguments of the client's class, and makes a `BlockingClient`."""
+
+    def __get__(
+        self, client: object, owner: Callable[_Arguments, ClientCalls]
+    ) -> Callable[_Arguments, BlockingClient]:
+        @functools.wraps(owner, updated=())
+        def connect(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> BlockingClient:
+            return BlockingClient(owner(*args, **kwargs))
+
+        return connect

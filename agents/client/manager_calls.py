@@ -1,0 +1,98 @@
+"""The methods of a client that ask a manager to do or to tell something."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import cast
+
+from ...messages import MusterError, Payload, TaskId, TaskStatus
+from ...messages.client import ManagerMethod
+from ..submission.result_source import call_in
+from .conversation import ClientConversation
+from .replies import set_reply
+
+
+class ManagerCalls:
+    """Asks a manager to do or to tell something.
+
+    A further method needs a name in `ManagerMethod`, a function in the manager's `Clients`, a
+    method here, and a line in `BlockingClient`.
+    """
+
+    _conversation: ClientConversation
+
+    async def cancel(self, task_id: TaskId, reason: str = "by a client") -> None:
+        """Cancel a task; a worker that runs it is told to stop.
+
+        Raises:
+            UnknownTask: the manager has no such task.
+            IllegalTransition: it is settled already.
+        """
+        await self._ask("cancel", task_id=task_id, reason=reason)
+
+    async def retry(
+        self, task_ids: Sequence[TaskId] | None = None, reason: str = "by a client"
+    ) -> list[TaskId]:
+        """Try failed or cancelled tasks again, all of them or none.
+
+        Args:
+            task_ids: the tasks; None for all that failed.
+            reason: who asks for it, or why; the tasks' stories contain it.
+
+        Returns:
+            The tasks that begin anew, with those that were cancelled for their sake.
+
+        Raises:
+            UnknownTask: the manager has no such task.
+            IllegalTransition: a task is not settled or is completed, depends on a task that will
+                never be completed, or the run has ended.
+        """
+        ids = None if task_ids is None else list(task_ids)
+        return cast("list[TaskId]", await self._ask("retry", task_ids=ids, reason=reason))
+
+    async def set_priority(self, task_id: TaskId, priority: int) -> None:
+        """Change the priority of a waiting task; higher numbers are assigned sooner.
+
+        Raises:
+            UnknownTask: the manager has no such task.
+            IllegalTransition: it does not wait any more.
+        """
+        await self._ask("set_priority", task_id=task_id, priority=priority)
+
+    # ------------------------------------------------------------------ questions
+
+    async def status(self, task_id: TaskId) -> TaskStatus:
+        """The status of a task.
+
+        Raises:
+            UnknownTask: the manager has no such task.
+        """
+        return TaskStatus(cast("str", await self._ask("status", task_id=task_id)))
+
+    async def counts(self) -> dict[TaskStatus, int]:
+        """How many tasks there are of each status."""
+        counts = cast("dict[str, int]", await self._ask("status"))
+        return {TaskStatus(status): count for status, count in counts.items()}
+
+    async def why(self, task_id: TaskId) -> list[str]:
+        """Why a task is where it is, in lines of text.
+
+        Raises:
+            UnknownTask: the manager has no such task.
+        """
+        return cast("list[str]", await self._ask("why", task_id=task_id))
+
+    async def workers(self) -> list[dict[str, Payload]]:
+        """The workers: name, whether connected, skill level, slots, running and completed tasks."""
+        return cast("list[dict[str, Payload]]", await self._ask("workers"))
+
+    async def _ask(self, method: ManagerMethod, **arguments: Payload) -> Payload:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Payload] = loop.create_future()
+
+        def replied(reply: Payload | MusterError) -> None:
+            call_in(loop, set_reply, future, reply)
+
+        self._conversation.ask(method, arguments, replied)
+        return await future

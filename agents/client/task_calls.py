@@ -1,0 +1,123 @@
+"""The methods of a client that submit tasks and take results."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Sequence
+
+from ...messages import InvalidInput, MusterError, Payload, Task, TaskId, TaskResult
+from ..submission.result_source import Outcome, call_in, fulfil
+from ..submission.submission import Submission
+from .awaited_tasks import AwaitedTasks, ReturnWhen, WaitedTasks, wait_for_tasks
+from .conversation import ClientConversation
+from .replies import set_reply
+
+_ADDED_AT_ONCE = 1_000
+
+
+class TaskCalls(Submission):
+    """Submits tasks to a manager, and takes results."""
+
+    _conversation: ClientConversation
+
+    async def result(self, task_id: TaskId) -> TaskResult:
+        """Wait for the result of a task that any client, or the manager itself, has submitted.
+
+        Raises:
+            UnknownTask: the manager has no such task.
+            RunEnded: the run ends before the task is settled.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[TaskResult] = loop.create_future()
+
+        def settle(_: TaskId, outcome: Outcome) -> None:
+            call_in(loop, fulfil, future, outcome)
+
+        self._conversation.wait_for((task_id,), settle)
+        return await future
+
+    async def map(
+        self, task_type: str, items: Iterable[Payload], *, max_waiting: int = 5_000
+    ) -> AsyncGenerator[TaskResult, None]:
+        """Submit a task of one type for each item, and yield the results in the items' order.
+
+        Args:
+            task_type: the type of the tasks.
+            items: the data of each task; more are taken only when there is room for them.
+            max_waiting: how many tasks there may be at a time, 1 or more.
+        """
+        tasks = (Task(type=task_type, data=item) for item in items)
+        results = self.submit_many(tasks, max_waiting=max_waiting, in_order=True)
+        async for result in results:
+            yield result
+
+    async def gather(self, tasks: Sequence[Task]) -> list[TaskResult]:
+        """Submit tasks together, and return their results in the tasks' order."""
+        return [result async for result in self.submit_many(tasks, in_order=True)]
+
+    async def as_completed(
+        self, tasks: Iterable[Task | TaskId]
+    ) -> AsyncGenerator[TaskResult, None]:
+        """Yield the results of tasks in the order in which they arrive.
+
+        Args:
+            tasks: tasks, which are submitted unless the manager has them, or ids of tasks that were
+                submitted before. All are taken at once; for more than fit in memory there is
+                `submit_many`.
+
+        Raises:
+            UnknownTask: the manager has no task with one of the ids.
+            RunEnded: the run ends before all are settled.
+        """
+        with AwaitedTasks(self._conversation, tasks) as awaited:
+            while awaited.waiting:
+                yield await awaited.next()
+
+    async def wait(
+        self,
+        tasks: Iterable[Task | TaskId],
+        timeout_s: float | None = None,
+        return_when: ReturnWhen = "all",
+    ) -> WaitedTasks:
+        """Wait for several tasks; return which are done and which are not.
+
+        Args:
+            tasks: as for `as_completed`.
+            timeout_s: return after this time in any case, in seconds; None for never. Nothing is
+                cancelled.
+            return_when: "all", "first" for the first result, or "first_failed" for the first
+                failure.
+
+        Raises:
+            InvalidInput: `return_when` is something else.
+            UnknownTask: the manager has no task with one of the ids.
+            RunEnded: the run ends before.
+        """
+        with AwaitedTasks(self._conversation, tasks) as awaited:
+            return await wait_for_tasks(awaited, timeout_s, return_when)
+
+    async def add_tasks(self, tasks: Sequence[Task]) -> None:
+        """Submit tasks, and return when the manager has them, without waiting for their results.
+
+        Raises:
+            MusterError: what the manager says against one of the tasks. They are added by the
+                thousand, and of that thousand none is.
+        """
+        for start in range(0, len(tasks), _ADDED_AT_ONCE):
+            await self._add(tasks[start : start + _ADDED_AT_ONCE])
+
+    async def _add(self, tasks: Sequence[Task]) -> None:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Payload] = loop.create_future()
+
+        def settle(_: TaskId, outcome: Outcome) -> None:
+            call_in(loop, set_reply, future, outcome if isinstance(outcome, MusterError) else None)
+
+        self._conversation.add(tasks, settle, lambda: call_in(loop, set_reply, future, None))
+        try:
+            await future
+        finally:
+            self._conversation.stop_waiting([task.id for task in tasks], settle)
+
+    def _forget(self, task_ids: Sequence[TaskId]) -> None:
+        raise InvalidInput("only the manager's own process can forget tasks; leave out forget=True")
