@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .store.memory import MemoryStore
     from .store.protocol import Store
     from .store.sqlite import SqliteStore, read_store
+    from .submission.parts import StreamedPart
     from .trace.follow import follow
     from .transport.ceylon_api import (
         DEFAULT_WORKSPACE_ID,
@@ -108,6 +109,7 @@ __all__ = [
     "StateFileBridge",
     "StateFileTaskManager",
     "Store",
+    "StreamedPart",
     "StressStory",
     "TaskContext",
     "TaskDeclined",
@@ -180,6 +182,7 @@ _MODULES = {
     "StateFileBridge": ".state_file.bridge",
     "StateFileTaskManager": ".state_file.manager",
     "Store": ".store.protocol",
+    "StreamedPart": ".submission.parts",
     "StressStory": ".simulation.workload",
     "TaskContext": ".execution.handlers",
     "TaskDeclined": ".execution.declining",

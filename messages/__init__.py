@@ -71,7 +71,7 @@ from .inquiry import (
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain_data import to_plain
-from .streaming import MAX_PART_BYTES, PartsTaken, ReadParts, TaskPart
+from .streaming import MAX_PART_BYTES, PartsTaken, TaskPart
 from .task import (
     MAX_DIFFICULTY,
     MIN_DIFFICULTY,
@@ -151,7 +151,6 @@ __all__ = [
     "PeerError",
     "PortInUse",
     "PriorityTask",
-    "ReadParts",
     "RecallTasks",
     "Refusal",
     "Rejected",

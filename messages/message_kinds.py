@@ -15,7 +15,7 @@ from .inquiry import (
 )
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
-from .streaming import PartsTaken, ReadParts, TaskPart
+from .streaming import PartsTaken, TaskPart
 from .work import (
     AskAboutAttempts,
     CancelTask,
@@ -58,7 +58,6 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         ManagerReply,
         TaskPart,
         PartsTaken,
-        ReadParts,
     )
 }
 """Muster's own messages by their names on the wire."""

@@ -39,21 +39,3 @@ class PartsTaken(Message):
     task_id: TaskId
     attempt: int = Field(default=1, ge=1)
     number: int = Field(ge=1)
-
-
-class ReadParts(Message):
-    """A client wants the parts of a task that follow the last one that it has.
-
-    The manager replies when there are some, or when there will be none.
-
-    Args:
-        number: the number of the request; a repeated request has the same one.
-        task_id: the task.
-        attempt: the attempt of the last part that the client has; 0 if it has none.
-        after: the number of that part.
-    """
-
-    number: int = Field(ge=1)
-    task_id: TaskId
-    attempt: int = Field(default=0, ge=0)
-    after: int = Field(default=0, ge=0)

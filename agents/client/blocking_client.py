@@ -120,6 +120,9 @@ class BlockingClient:
     wait = _waits(TaskCalls.wait)
     """Wait for several tasks; see `Client.wait`."""
 
+    stream = _iterates(Submission.stream)
+    """Yield the parts of a task's output as they come; see `Client.stream`."""
+
     def result(self, task_id: TaskId, timeout_s: float | None = None) -> TaskResult:
         """Wait for the result of a task that was submitted before; see `Client.result`.
 

@@ -55,7 +55,8 @@ class HandlerOutput:
         """
         if self._sender is None:
             key = (self._assignment.task.id, self._assignment.attempt)
-            self._sender = (self._senders or PartSenders()).open(key)
+            senders = PartSenders() if self._senders is None else self._senders
+            self._sender = senders.open(key)
         return self._sender, self._loop
 
     def end_stream(self) -> None:

@@ -42,6 +42,8 @@ from ..submission.result_source import Outcome, Settle
 from ..transport.lane_router import LaneRouter
 from .awaited_results import AwaitedResults
 from .board_driver import BoardDriver
+from .part_replies import PartReplies
+from .task_parts import TaskParts
 
 MAX_CLIENTS = 1_000
 """How many clients may be connected at the same time."""
@@ -86,11 +88,13 @@ class Clients:
     Args:
         driver: drives the board.
         awaited: adds tasks, and tells their results.
+        parts: tells the parts of tasks.
     """
 
-    def __init__(self, driver: BoardDriver, awaited: AwaitedResults) -> None:
+    def __init__(self, driver: BoardDriver, awaited: AwaitedResults, parts: TaskParts) -> None:
         self._driver = driver
         self._awaited = awaited
+        self._part_replies = PartReplies(parts, self._post)
         self._router: LaneRouter | None = None
         self._manager_session = ""
         self._last_admission = 0
@@ -194,6 +198,7 @@ class Clients:
             self._post(address, Shutdown(reason=reason))
 
     def _drop(self, address: str) -> None:
+        self._part_replies.drop(address)
         client = self._clients.pop(address, None)
         if client is not None:
             self._awaited.stop_waiting(client.awaiting, client.settle)
@@ -206,6 +211,8 @@ class Clients:
         """Take a message of a client."""
         client = self._clients[sender]
         match message:
+            case ManagerRequest(method="read_parts"):
+                self._read_parts(sender, message)
             case SubmitTasks() | AwaitTasks() | ManagerRequest():
                 reply = client.replies.get(message.number)
                 if reply is None:
@@ -232,10 +239,14 @@ class Clients:
                 case ManagerRequest():
                     value = self._methods[request.method](request.arguments)
         except MusterError as fault:
-            return ManagerReply(
-                number=request.number, error_kind=type(fault).__name__, error=str(fault)
-            )
+            return _refusal(request.number, fault)
         return ManagerReply(number=request.number, value=value)
+
+    def _read_parts(self, sender: str, request: ManagerRequest) -> None:
+        try:
+            self._part_replies.take(sender, request, _task_id(request.arguments))
+        except MusterError as fault:
+            self._post(sender, _refusal(request.number, fault))
 
     def _submit(self, client: _Client, request: SubmitTasks) -> None:
         board = self._driver.board
@@ -322,6 +333,10 @@ class Clients:
             }
             for worker in self._driver.board.workers.values()
         ]
+
+
+def _refusal(number: int, fault: MusterError) -> ManagerReply:
+    return ManagerReply(number=number, error_kind=type(fault).__name__, error=str(fault))
 
 
 def _task_id(arguments: Mapping[str, Payload]) -> TaskId:

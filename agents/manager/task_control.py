@@ -11,6 +11,7 @@ from ...messages import InvalidInput, Task, TaskId, TaskResult
 from ..runtime.log import log
 from .options import expected_worker_rules
 from .run_view import RunView
+from .task_parts import TaskParts
 
 
 class TaskControl(RunView):
@@ -27,6 +28,11 @@ class TaskControl(RunView):
         self.ask(
             lambda: driver.change_rules(replace(driver.rules, **expected_worker_rules(expected)))
         )
+
+    @property
+    def _parts(self) -> TaskParts:
+        """Tells the parts of tasks; see `stream`."""
+        return self._shell.parts
 
     def add_task(self, task: Task) -> None:
         """Add a task, before or during the run, from any thread.

@@ -114,6 +114,9 @@ async def stream_parts(
             raise refused[0] if refused else fault from None
         finally:
             stop()
+        if refused:
+            # The manager may have another task of this id.
+            raise refused[0]
         missed += read.missed
         for number, part in enumerate(read.parts, read.first):
             begins_anew = 0 < attempt < read.attempt

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import Future
 
 from ...messages import Task, TaskId, TaskResult
+from .parts import PartsSource, StreamedPart, stream_parts
 from .result_source import Outcome, ResultSource, call_in, fulfil
 from .task_flow import BATCH_SIZE, MAX_WAITING, TaskFlow, TaskSource
 
@@ -21,6 +22,11 @@ class Submission:
     """
 
     _awaited: ResultSource
+
+    @property
+    @abstractmethod
+    def _parts(self) -> PartsSource:
+        """Tells the parts of tasks."""
 
     async def submit(self, task: Task) -> TaskResult:
         """Add a task and wait for its recorded result, in any event loop of any thread.
@@ -123,6 +129,30 @@ class Submission:
             forget=self._forget if forget else None,
         )
         return flow.results()
+
+    def stream(self, task: Task | TaskId) -> AsyncGenerator[StreamedPart, None]:
+        """Yield the parts of a task's output as its handler yields them, until the task is settled.
+
+        ```python
+        async for part in manager.stream(Task(type="write", data="a poem")):
+            print(part.data, end="")
+        ```
+
+        The handler is a generator, async or plain; a task of another handler has no parts. If the
+        task is tried again, its parts begin anew, with `begins_anew`. Only the latest 1,000 parts
+        of a task, and 1 MiB, are kept: whoever reads late or slowly misses those before, and
+        `missed` says how many. They do not outlive the manager, as the task does.
+
+        Args:
+            task: the task, which is added as by `submit`, or the id of one that was added before.
+
+        Raises:
+            TaskFailed: the task has failed or was cancelled; raised after its parts.
+            UnknownTask: the manager has no such task.
+            RunEnded: the run ends before the task is settled.
+            MusterError: what the manager says against the task; see `submit`.
+        """
+        return stream_parts(self._awaited, self._parts, task)
 
     @abstractmethod
     def _forget(self, task_ids: Sequence[TaskId]) -> None:
