@@ -7,6 +7,8 @@ from enum import Enum
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictInt,
@@ -66,6 +68,29 @@ TaskId: TypeAlias = Annotated[
     ),
 ]
 """A task id: an integer above 0, or text that is not blank (at most 200 characters)."""
+
+LONGEST_WAIT_S = 315_360_000
+"""The longest time for which a task may be told to wait, in seconds: ten years."""
+
+
+def _refuse_number(value: object) -> object:
+    """Refuse a number, which pydantic would read as seconds since 1970."""
+    try:
+        float(cast("Any", value))
+    except (TypeError, ValueError):
+        return value
+    raise ValueError("is a number")
+
+
+NotBefore: TypeAlias = Annotated[
+    Annotated[float, Field(ge=0, le=LONGEST_WAIT_S, allow_inf_nan=False)]
+    | Annotated[AwareDatetime, BeforeValidator(_refuse_number)],
+    Rule(
+        "must be a datetime with a time zone, or a number of seconds from 0 to "
+        f"{LONGEST_WAIT_S:,} (ten years)"
+    ),
+]
+"""A time before which a task does not begin."""
 
 Payload: TypeAlias = Any
 """Any value that has a plain form, see `to_plain`; what arrives is that form."""
@@ -149,8 +174,11 @@ class Task(Record):
         timeout: the timeout of one attempt in seconds; see `TaskManager` for the default.
         max_attempts: the maximum number of attempts, 1 to 100. An attempt that ended because its
             worker was lost does not count.
+        not_before: the earliest time at which the task begins: a datetime with a time zone, or
+            seconds after it was added, 0 to ten years. Meanwhile it may also wait for dependencies.
         expires_s: the task fails unless its first attempt starts within this many seconds after it
-            was added. The time in which it waits for dependencies counts. None sets no limit.
+            was added, or after its `not_before` if that is later. The time in which it waits for
+            dependencies counts. None sets no limit.
         required_skills: named skills with the level that the task wants of each, 0 to 1,000. The
             wish widens while the task waits, unless it is `strict`.
         strict: whether a worker below a level of `required_skills` never gets the task.
@@ -182,6 +210,7 @@ class Task(Record):
     parent_id: TaskId | None = None
     timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     max_attempts: int = Field(default=1, ge=1, le=MAX_ATTEMPTS)
+    not_before: NotBefore | None = None
     expires_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     required_skills: SkillLevels = Field(default_factory=dict)
     strict: bool = False

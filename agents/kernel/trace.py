@@ -255,6 +255,7 @@ _AT_ONE_MOMENT = {
     OccurrenceKind.TASK_ADDED: 1,
     OccurrenceKind.WORKER_LOST: 3,
     OccurrenceKind.TASK_REQUEUED: 4,
+    OccurrenceKind.TASK_DELAYED: 4,
     OccurrenceKind.ASSIGNING_BEGUN: 5,
     OccurrenceKind.TASK_ASSIGNED: 6,
     OccurrenceKind.RUN_ENDED: 7,

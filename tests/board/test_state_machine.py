@@ -180,6 +180,7 @@ class Muster(RuleBasedStateMachine):
                     assert not worker.is_retiring, "an assignment for who was told to stop"
                     assert worker.quarantined_until is None, "an assignment into quarantine"
                     self.check_terms(self.board.tasks[assignment.task.id], worker)
+                    self.check_time(self.board.tasks[assignment.task.id])
                     self.leased.add(lease)
                     assert set(assignment.inputs) == set(assignment.task.depends_on)
                     self.held.setdefault(worker_id, []).append((*lease, assignment.worker))
@@ -234,6 +235,12 @@ class Muster(RuleBasedStateMachine):
             steps = task.escalate[min(taken, len(task.escalate) - 1) :]
             assert any(is_on_step(worker, step) for step in steps), "a task of another step"
 
+    def check_time(self, record: TaskRecord) -> None:
+        """Check that a task begins no earlier than it may."""
+        if isinstance(record.task.not_before, float):
+            earliest = record.added_at + record.task.not_before
+            assert self.now >= earliest, f"begun {earliest - self.now} s before its time"
+
     # ------------------------------------------------------------------ tasks
 
     @rule(
@@ -249,6 +256,7 @@ class Muster(RuleBasedStateMachine):
         deadline=st.sampled_from([None, None, 2.0, 25.0]),
         escalate=st.sampled_from([(), (), ("w0", "w1"), ("vision", "paint", "w2"), ("nobody",)]),
         vision=st.sampled_from([None, None, 4.0]),
+        not_before=st.sampled_from([None, None, 3.0]),
     )
     def add(
         self,
@@ -263,6 +271,7 @@ class Muster(RuleBasedStateMachine):
         deadline: float | None = None,
         escalate: tuple[str, ...] = (),
         vision: float | None = None,
+        not_before: float | None = None,
     ) -> int:
         task_id = next(self.ids)
         is_reviewed = opinion == "review" and bool(kind)
@@ -282,6 +291,7 @@ class Muster(RuleBasedStateMachine):
             escalate=escalate,
             required_skills={} if vision is None else {"vision": vision},
             strict=vision is not None,
+            not_before=not_before,
         )
         self.tell(TasksAdded((task,)))
         return task_id

@@ -46,6 +46,7 @@ from .assigner import Assigner
 from .attempt_leases import AttemptLeases
 from .attempt_results import AttemptResults
 from .deadlines import Lateness
+from .delays import DelayEnd
 from .expiry import Expiry
 from .held_slots import HeldSlotWarning
 from .lessons import Lessons
@@ -312,6 +313,8 @@ class Board(BoardState):
                     if not self.has_ended:
                         self.lifecycle.fail_late(timer.record)
                     has_expired = True
+                case DelayEnd():
+                    self.lifecycle.end_delay(timer.record)
                 case HeldSlotWarning():
                     self._leases.warn_of_held_slot(timer)
         is_over = self.has_ended

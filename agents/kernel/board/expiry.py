@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..model.records import AttemptOutcome, TaskRecord, describe_since
+from .delays import earliest_of
 
 
 @dataclass(slots=True, eq=False)
@@ -26,14 +27,20 @@ class Expiry:
 
 
 def expiry_of(record: TaskRecord, time_scale: float) -> Expiry | None:
-    """Create the timer for a task's expiry, counted from `since`; None if it has none.
+    """Create the timer for a task's expiry; None if it has none.
+
+    It counts from `since`, or from the time before which the task must not begin.
 
     Args:
         record: the task.
         time_scale: the real duration of one second of `expires_s`, in seconds.
     """
     limit_s = record.task.expires_s
-    return None if limit_s is None else Expiry(record, record.since + limit_s * time_scale)
+    if limit_s is None:
+        return None
+    earliest = earliest_of(record, time_scale)
+    begins_at = record.since if earliest is None else max(record.since, earliest)
+    return Expiry(record, begins_at + limit_s * time_scale)
 
 
 def has_begun(record: TaskRecord) -> bool:
@@ -46,5 +53,7 @@ def has_begun(record: TaskRecord) -> bool:
 
 def describe_expiry(record: TaskRecord) -> str:
     """The error of a task that did not begin in time."""
-    since = describe_since(record)
-    return f"expired: it had not begun {record.task.expires_s:g} s after it {since}"
+    since = f"it {describe_since(record)}"
+    if record.task.not_before is not None:
+        since += ", or after its not_before"
+    return f"expired: it had not begun {record.task.expires_s:g} s after {since}"

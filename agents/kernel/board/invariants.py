@@ -18,6 +18,7 @@ from ..model.second_opinions import (
     wants_vote,
 )
 from .deadlines import Lateness
+from .delays import DelayEnd
 from .expiry import Expiry, has_begun
 from .held_slots import HeldSlotWarning
 from .prefetch import attempts_of
@@ -205,6 +206,7 @@ def _check_queue(board: BoardState) -> None:
         for task_id, record in board.tasks.items()
         if record.status is TaskStatus.PENDING
         and not record.unfinished
+        and record.wait_until is None
         and task_id not in board.held
     }
     for task_id in board.held:
@@ -292,6 +294,13 @@ def _check_timers(board: BoardState) -> None:
         may_expire = record.task.expires_s is not None and not record.status.is_final
         if may_expire and not board.has_ended:
             assert has_begun(record) or record in expiring, f"task {task_id!r} never expires"
+    delayed = {task_id for task_id, each in board.tasks.items() if each.wait_until is not None}
+    assert delayed == board.task_registry.delayed.keys(), "the delayed tasks are others"
+    ending = {timer.record.task_id for timer in watched if isinstance(timer, DelayEnd)}
+    assert delayed == ending, f"tasks {delayed ^ ending} wait for ever, or have a useless timer"
+    for task_id in delayed:
+        status = board.tasks[task_id].status
+        assert not status.is_final, f"task {task_id!r} is {status.value} and waits"
     if board.rules.on_late == "fail" and not board.has_ended:
         late = {timer.record for timer in watched if isinstance(timer, Lateness)}
         for task_id, record in board.tasks.items():

@@ -30,6 +30,7 @@ from ..model.second_opinions import open_attempts, wants_vote
 from ..model.snapshot import Snapshot
 from ..model.worker_stats import WorkerStats
 from .board import Board
+from .delays import DelayEnd
 from .learned_rows import restore_learned
 from .rows import NO_COSTS, NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
 from .task_checks import check_same
@@ -134,7 +135,15 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
             if board.prefetch.restore(attempt):
                 timers.set(board.prefetch.recall)
             timers.set(attempt)
-        is_waiting = record.status is TaskStatus.PENDING and not record.unfinished
+        if record.wait_until is not None:
+            tasks.delayed[record.task_id] = record
+            if record.wait_until > now:
+                timers.set(DelayEnd(record, record.wait_until))
+            else:
+                # The end of a wait is not written.
+                tasks.end_delay(record)
+        is_pending = record.status is TaskStatus.PENDING
+        is_waiting = is_pending and not record.unfinished and record.wait_until is None
         if is_waiting or wants_vote(record):
             board.queue.push(record, now)
         board.lifecycle.watch_expiry(record)
@@ -226,7 +235,7 @@ _LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None)
 """The defaults of the last values of an attempt, which older stores lack."""
 
 
-_LATER_IN_TASKS: tuple[Payload, ...] = (None, (), (None, 0), None)
+_LATER_IN_TASKS: tuple[Payload, ...] = (None, (), (None, 0), None, (None, ""))
 """The defaults of the last values of a task, which most rows lack."""
 
 
@@ -250,8 +259,9 @@ def _read_task(
         decision,
         *later,
     ) = unpack(row.state)
-    timeout, opinions, retried, traceback = (*later, *_LATER_IN_TASKS[len(later) :])
+    timeout, opinions, retried, traceback, delay = (*later, *_LATER_IN_TASKS[len(later) :])
     retried_at, former_attempts = retried
+    wait_until, wait_reason = delay
     task = decode_task(row.definition)
     record = TaskRecord(
         row.task_id,
@@ -270,6 +280,8 @@ def _read_task(
         decision=None if decision is None else _read_decision(decision, candidates_by_bytes),
         retried_at=retried_at,
         former_attempts=former_attempts,
+        wait_until=wait_until,
+        wait_reason=wait_reason,
     )
     if priority is not None:
         # The row contains the task if it has changed, and the timeout if it has changed.

@@ -226,7 +226,11 @@ class _TaskRows:
         # The row of a settled task has the traceback in its result.
         traceback = record.error_traceback if result is None else None
         # Most rows lack these, and so do the rows of older stores.
-        if traceback is not None or record.retried_at is not None:
+        if record.wait_until is not None:
+            begun = (record.retried_at, record.former_attempts)
+            delay = (record.wait_until, record.wait_reason)
+            state = (*state, task.timeout, opinions, begun, traceback, delay)
+        elif traceback is not None or record.retried_at is not None:
             state = (*state, task.timeout, opinions, (record.retried_at, record.former_attempts))
             state = state if traceback is None else (*state, traceback)
         elif opinions or task.timeout != record.added.timeout:

@@ -19,11 +19,13 @@ from ..matching.learning_policy import Hold
 from ..matching.policies import BestFit, MatchingPolicy
 from ..matching.task_queue import TaskQueue
 from ..model.config import Rules
-from ..model.occurrences import FailureCause, Occurrence
+from ..model.occurrence_text import describe_delay
+from ..model.occurrences import DelayFacts, FailureCause, Occurrence
 from ..model.records import TaskRecord, WorkerRecord
 from ..model.second_opinions import describe_next, describe_opinions
 from .context import BoardContext
 from .deadlines import describe_deadline, lateness_of
+from .delays import DelayEnd
 from .expiry import expiry_of
 from .held_slots import held_slots, holders_of
 from .lease_check import LeaseCheck
@@ -102,6 +104,8 @@ class BoardState:
             self.timers.set(self.start_barrier)
         for record in self.tasks.values():
             record.move_to(now)
+            if record.wait_until is not None:
+                self.timers.set(DelayEnd(record, record.wait_until))
             expiry = expiry_of(record, self.rules.time_scale)
             if expiry is not None:
                 self.timers.set(expiry)
@@ -181,8 +185,8 @@ class BoardState:
         tasks = self.task_registry
         if not tasks.unsettled:
             return self.rules.ends_when_done
-        is_idle = not self.queue.count and not tasks.counts[TaskStatus.IN_PROGRESS]
-        return bool(tasks.held) and is_idle
+        is_busy = tasks.delayed or tasks.counts[TaskStatus.IN_PROGRESS]
+        return bool(tasks.held) and not self.queue.count and not is_busy
 
     def change_rules(self, rules: Rules) -> None:
         """Replace the configuration; a worker that has joined keeps its order.
@@ -239,6 +243,9 @@ class BoardState:
         if deadline is not None:
             remarks.append(deadline)
         remarks += self._describe_opinions(record)
+        is_remark = record.unfinished or record.status is not TaskStatus.PENDING
+        if record.wait_until is not None and is_remark and not self.has_ended:
+            remarks.append(f"it {self._describe_delay(record)}")
         explanation = self._explain(record)
         return replace(explanation, remarks=tuple(remarks), traceback=record.error_traceback)
 
@@ -256,7 +263,7 @@ class BoardState:
             return explain_decision(record, policy)
         if record.task_id in self.task_registry.held and not record.unfinished:
             return explain_wait(record, policy, "waits until assign_tasks hands it out")
-        if record.queue_entry is None:
+        if record.queue_entry is None and (record.unfinished or record.wait_until is None):
             needed = [tasks[each] for each in dict.fromkeys(record.task.depends_on)]
             unfinished = [each for each in needed if each.status is not TaskStatus.COMPLETED]
             return explain_wait(record, policy, describe_dependencies(unfinished))
@@ -264,6 +271,8 @@ class BoardState:
             return explain_wait(record, policy, f"was never assigned: {self.failure}")
         if self.has_ended:
             return explain_wait(record, policy, "waits no more: the run was stopped")
+        if record.wait_until is not None:
+            return explain_wait(record, policy, self._describe_delay(record))
         candidates, workers = queue.candidates_for(record), queue.workers
         headline = self._describe_wait(record)
         if self.began_at is not None and queue.has_candidates(record) and not candidates.able:
@@ -294,6 +303,12 @@ class BoardState:
             figures=() if hold is None else hold.figures,
             too_dear=too_dear,
         )
+
+    def _describe_delay(self, record: TaskRecord) -> str:
+        assert record.wait_until is not None
+        facts, now = DelayFacts(record.wait_until, record.wait_reason), self.context.now
+        left_s = max(record.wait_until - now, 0.0)
+        return f"waits {describe_delay(facts, now)}, {left_s:.1f} s more"
 
     def _describe_hold(self, hold: Hold) -> str:
         if hold.until == math.inf:

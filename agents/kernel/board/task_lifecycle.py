@@ -15,6 +15,7 @@ from ..model.events import CancelRequested, PriorityChanged, RecoveryRequested, 
 from ..model.occurrences import (
     CancellationCause,
     CancellationFacts,
+    DelayFacts,
     Facts,
     FailureCause,
     FailureFacts,
@@ -27,6 +28,7 @@ from ..model.second_opinions import describe_missing, lacks_votes, open_attempts
 from .attempt_leases import AttemptLeases
 from .context import BoardContext
 from .deadlines import describe_lateness, lateness_of
+from .delays import DelayEnd, earliest_of
 from .expiry import describe_expiry, expiry_of
 from .spending import Spending
 from .task_checks import find_forgettable, find_new, named_tasks
@@ -107,6 +109,8 @@ class TaskLifecycle:
                 self._cancel_dependents(record)
         for record in added:
             if record.status is _PENDING:
+                if record.task.not_before is not None:
+                    self.wait_for_its_time(record)
                 self.enqueue(record)
             self.watch_expiry(record)
             self.watch_deadline(record)
@@ -146,6 +150,7 @@ class TaskLifecycle:
         recovery_id = self._next_recovery_id(failed.task_id)
         task = failed.task.model_copy()
         try:
+            task.not_before = None
             task.id = recovery_id
             task.parent_id = failed.task_id
         except ValidationError as fault:
@@ -181,10 +186,43 @@ class TaskLifecycle:
     # ------------------------------------------------------------------ changed while it waits
 
     def enqueue(self, record: TaskRecord) -> None:
-        """Enqueue a pending task unless it has unfinished dependencies or is held back."""
-        if not record.unfinished and record.task_id not in self._tasks.held:
+        """Enqueue a pending task unless it has unfinished dependencies, waits or is held back."""
+        if (
+            not record.unfinished
+            and record.wait_until is None
+            and record.task_id not in self._tasks.held
+        ):
             self._queue.push(record, self._context.now)
             self._check_deadline(record)
+
+    def wait_for_its_time(self, record: TaskRecord) -> None:
+        """Delay a pending task that has a `not_before` which has not come."""
+        until = earliest_of(record, self._context.rules.time_scale)
+        if until is not None:
+            self.delay(record, until, "its not_before")
+
+    def delay(self, record: TaskRecord, until: float, reason: str) -> None:
+        """Have a task wait until a time unless that has passed; call it before it is enqueued.
+
+        Args:
+            record: a task that is pending, or lacks a vote.
+            until: the time, in seconds of the board's time.
+            reason: why it waits, for people.
+        """
+        if until > self._context.now:
+            self._tasks.delay(record, until, reason)
+            self._timers.set(DelayEnd(record, until))
+            self._context.note_task(
+                OccurrenceKind.TASK_DELAYED, record, facts=DelayFacts(until, reason)
+            )
+
+    def end_delay(self, record: TaskRecord) -> None:
+        """Enqueue a task whose time has come, unless something else holds it back."""
+        self._tasks.end_delay(record)
+        if record.status is _PENDING:
+            self.enqueue(record)
+        elif lacks_votes(record):
+            self._queue.push(record, self._context.now)
 
     def change_priority(self, event: PriorityChanged) -> None:
         """Change the priority of a pending task."""
@@ -230,7 +268,8 @@ class TaskLifecycle:
             self.wait_for_opinion(record, cause)
         else:
             self._tasks.transition(record, cause)
-            self._queue.push(record, self._context.now)
+            if record.wait_until is None:
+                self._queue.push(record, self._context.now)
         self.watch_expiry(record)
         self._check_deadline(record)
 
@@ -242,7 +281,7 @@ class TaskLifecycle:
         self._queue.remove(record)
         if not open_attempts(record):
             self._tasks.transition(record, cause)
-        if record.task.review or lacks_votes(record):
+        if record.wait_until is None and (record.task.review or lacks_votes(record)):
             self._queue.push(record, self._context.now)
 
     def _withdraw(self, record: TaskRecord, outcome: AttemptOutcome, reason: str) -> None:

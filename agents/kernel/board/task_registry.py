@@ -30,6 +30,8 @@ class TaskRegistry:
         """The number of tasks that are pending or in progress."""
         self.held: dict[TaskId, None] = {}
         """The pending tasks that the manager's custom `assign_tasks` has not handed out yet."""
+        self.delayed: dict[TaskId, TaskRecord] = {}
+        """The tasks that wait until a time."""
         self.ignored: dict[str, int] = {}
         """The number of ignored results, by reason."""
         self.next_sequence = 0
@@ -66,10 +68,21 @@ class TaskRegistry:
         self.by_id.clear()
         self.results.clear()
         self.held.clear()
+        self.delayed.clear()
         self.ignored.clear()
         self.counts.update(dict.fromkeys(TaskStatus, 0))
         self.unsettled = 0
         self.next_sequence = 0
+
+    def delay(self, record: TaskRecord, until: float, reason: str) -> None:
+        """Note that an unsettled task waits until a time, in seconds of the board's time."""
+        record.wait_until, record.wait_reason = until, reason
+        self.delayed[record.task_id] = record
+
+    def end_delay(self, record: TaskRecord) -> None:
+        """Note that no time holds a task back any more."""
+        record.wait_until, record.wait_reason = None, ""
+        del self.delayed[record.task_id]
 
     def count_ignored(self, reason: str) -> None:
         """Count an ignored result."""
@@ -100,6 +113,8 @@ class TaskRegistry:
         elif after in _FINAL:
             record.finished_at = self._context.now
             self.unsettled -= 1
+            if record.wait_until is not None:
+                self.end_delay(record)
             if needs_second_opinion(record.task):
                 for attempt in record.attempts:
                     attempt.result = None

@@ -68,6 +68,7 @@ class TaskRetries:
         for record in revived:
             self._lifecycle.watch_expiry(record)
             self._lifecycle.watch_deadline(record)
+            self._lifecycle.wait_for_its_time(record)
             self._lifecycle.enqueue(record)
 
     def _find_dependents(self) -> dict[TaskId, list[TaskRecord]]:

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from ..model.records import Attempt
 from .deadlines import Lateness
+from .delays import DelayEnd
 from .expiry import Expiry
 from .held_slots import HeldSlotWarning
 from .prefetch import PrefetchRecall
@@ -22,6 +23,7 @@ BoardTimers: TypeAlias = TimerQueue[
     | StartBarrier
     | Expiry
     | Lateness
+    | DelayEnd
     | HeldSlotWarning
 ]
 """The timers of one board."""

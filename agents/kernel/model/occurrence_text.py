@@ -7,6 +7,7 @@ else in trace files and stores.
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 
 from ....messages import TaskId, TaskStatus
 from .occurrences import (
@@ -16,6 +17,7 @@ from .occurrences import (
     CancellationFacts,
     ChargeFacts,
     DeclineFacts,
+    DelayFacts,
     Facts,
     FailureCause,
     FailureFacts,
@@ -60,6 +62,8 @@ def describe_facts(occurrence: Occurrence) -> str:
             return f"declined: {worker}"
         case RequeueFacts():
             return "given back, not begun"
+        case DelayFacts():
+            return describe_delay(facts, occurrence.at)
         case DeclineFacts(reason):
             return reason
         case ChargeFacts(cost, unit, is_counted):
@@ -80,6 +84,22 @@ def describe_facts(occurrence: Occurrence) -> str:
             return f"holds {leases} of its tasks"
         case QuarantineFacts(failures_in_a_row, lasts_s):
             return f"failed {failures_in_a_row} times in a row; for {lasts_s:g} s"
+
+
+def describe_delay(facts: DelayFacts, now: float) -> str:
+    """Until when and why a task waits, such as "until 14:05:10 UTC (retry 2 of 5 after OSError)".
+
+    Args:
+        facts: until when, and why.
+        now: the time in seconds; the date is left out if it is that of the same day.
+    """
+    try:
+        until, today = (datetime.fromtimestamp(at, timezone.utc) for at in (facts.until, now))
+    except (ValueError, OverflowError, OSError):
+        # A store may hold any number.
+        return f"until {facts.until:g} ({facts.reason})"
+    form = "%H:%M:%S" if until.date() == today.date() else "%Y-%m-%d %H:%M:%S"
+    return f"until {until.strftime(form)} UTC ({facts.reason})"
 
 
 def _describe_review(facts: ReviewFacts) -> str:

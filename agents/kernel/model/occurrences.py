@@ -22,6 +22,8 @@ class OccurrenceKind(str, Enum):
     TASK_FAILED = "task_failed"
     TASK_CANCELLED = "task_cancelled"
     TASK_REQUEUED = "task_requeued"
+    TASK_DELAYED = "task_delayed"
+    """A task waits until a time: before it may begin, or between two attempts."""
     TASK_REPRIORITIZED = "task_reprioritized"
     TASK_FORGOTTEN = "task_forgotten"
     TASK_RETRIED = "task_retried"
@@ -155,6 +157,18 @@ class RequeueFacts(NamedTuple):
     attempts_left: int = 0
 
 
+class DelayFacts(NamedTuple):
+    """Until when a task waits.
+
+    Args:
+        until: the time, in seconds of the board's time.
+        reason: why it waits, such as "retry 2 of 5 after ConnectionError".
+    """
+
+    until: float
+    reason: str
+
+
 class DeclineFacts(NamedTuple):
     """Why a worker declined a task.
 
@@ -280,6 +294,7 @@ Facts: TypeAlias = (
     | ReviewFacts
     | CancellationFacts
     | RequeueFacts
+    | DelayFacts
     | DeclineFacts
     | ChargeFacts
     | BudgetFacts
@@ -298,6 +313,7 @@ FACTS_OF: Mapping[OccurrenceKind, type[Facts]] = {
     OccurrenceKind.TASK_FAILED: FailureFacts,
     OccurrenceKind.TASK_CANCELLED: CancellationFacts,
     OccurrenceKind.TASK_REQUEUED: RequeueFacts,
+    OccurrenceKind.TASK_DELAYED: DelayFacts,
     OccurrenceKind.TASK_REPRIORITIZED: PriorityFacts,
     OccurrenceKind.TASK_RETRIED: RetryFacts,
     OccurrenceKind.ATTEMPT_FAILED: FailureFacts,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 
 from ....messages import Task, TaskId, TaskResult, TaskStatus, WorkerProfile
@@ -12,7 +13,7 @@ from .duration_estimate import DurationEstimate
 from .events import WorkerId
 from .failed_attempt import FailedAttempt
 from .occurrence_text import describe_facts
-from .occurrences import CancellationFacts, Occurrence, OccurrenceKind
+from .occurrences import CancellationFacts, DelayFacts, Occurrence, OccurrenceKind
 from .restriction import Restriction
 from .worker_stats import WorkerStats
 
@@ -266,6 +267,9 @@ class TaskRecord:
         progress: the progress of the running attempt, 0 to 100.
         note: the note sent with the progress.
         unfinished: how many of its dependencies are not completed.
+        wait_until: the time until which it waits, whatever else it waits for; None if no time holds
+            it back.
+        wait_reason: why it waits until then.
         retried_at: when it last began anew after it was settled; None for never.
         former_attempts: how many attempts it had before that; they count towards no limit.
         named_by: how many tasks depend on it or are its children, including settled ones.
@@ -296,6 +300,8 @@ class TaskRecord:
     progress: float = 0.0
     note: str = ""
     unfinished: int = 0
+    wait_until: float | None = None
+    wait_reason: str = ""
     retried_at: float | None = None
     former_attempts: int = 0
     named_by: int = 0
@@ -366,9 +372,12 @@ class TaskRecord:
 
     def move_to(self, at: float) -> None:
         """Set the time of all past occurrences, in seconds."""
+        # A datetime stays what it is, and seconds count from the new time.
+        later_s = 0.0 if isinstance(self.task.not_before, datetime) else at - self.added_at
         self.added_at = at
         self.finished_at = None if self.finished_at is None else at
-        self._story = [each._replace(at=at) for each in self._story]
+        self.wait_until = None if self.wait_until is None else self.wait_until + later_s
+        self._story = [_moved(each, at, later_s) for each in self._story]
 
     def add_occurrence(self, occurrence: Occurrence) -> None:
         """Add an occurrence to the story.
@@ -387,6 +396,13 @@ class TaskRecord:
                 self.forgotten += 1
                 del story[0]
         story.append(occurrence)
+
+
+def _moved(occurrence: Occurrence, at: float, later_s: float) -> Occurrence:
+    facts = occurrence.facts
+    if isinstance(facts, DelayFacts):
+        facts = facts._replace(until=facts.until + later_s)
+    return occurrence._replace(at=at, facts=facts)
 
 
 def describe_since(record: TaskRecord) -> str:

@@ -110,7 +110,7 @@ def lacks_votes(record: TaskRecord) -> bool:
 def wants_vote(record: TaskRecord) -> bool:
     """Whether a task that workers vote on now waits for one more worker."""
     is_voted_on = record.task.votes > 1 and record.status is TaskStatus.IN_PROGRESS
-    return is_voted_on and lacks_votes(record)
+    return is_voted_on and record.wait_until is None and lacks_votes(record)
 
 
 def describe_next(record: TaskRecord) -> str:
