@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import replace as replaced
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, TypeAlias, TypeVar, cast, overload
 
 from pydantic import ValidationError
 
@@ -38,16 +38,25 @@ from .handler_executor import HandlerExecutor
 from .handler_log import make_handler_log
 from .handler_output import HandlerOutput
 from .handler_report import HandlerReport
+from .parameters import name_of
 from .part_sender import PartSenders
 from .reviews import ReviewCall, Reviewer
-from .signature import PlannedCall, name_of, plan_call
+from .signature import PlannedCall, plan_call
 from .streaming import stream_parts_of
+from .typed_call import TypedCall
+from .typed_function import (
+    ParametersT,
+    ReturnedT,
+    TaskDecorator,
+    TaskT,
+    TypedFunction,
+    attach,
+)
 
 if TYPE_CHECKING:
     from structlog.stdlib import BoundLogger
 
 Handler: TypeAlias = Callable[..., Payload | Awaitable[Payload]]
-HandlerT = TypeVar("HandlerT", bound=Handler)
 ReviewerT = TypeVar("ReviewerT", bound=Reviewer)
 
 
@@ -135,16 +144,19 @@ class Handlers:
         self._reviewers: dict[str, PlannedCall] = {}
 
     @overload
-    def task(self, task_type: HandlerT, /) -> HandlerT: ...
+    def task(  # pyright: ignore[reportOverlappingOverload] - a task is not just any argument
+        self, task_type: Callable[Concatenate[TaskT, ParametersT], ReturnedT], /
+    ) -> Callable[Concatenate[TaskT, ParametersT], ReturnedT]: ...
 
     @overload
     def task(
-        self, task_type: str | None = None, *, replace: bool = False
-    ) -> Callable[[HandlerT], HandlerT]: ...
+        self, task_type: Callable[ParametersT, ReturnedT], /
+    ) -> TypedFunction[ParametersT, ReturnedT]: ...
 
-    def task(
-        self, task_type: str | HandlerT | None = None, *, replace: bool = False
-    ) -> HandlerT | Callable[[HandlerT], HandlerT]:
+    @overload
+    def task(self, task_type: str | None = None, *, replace: bool = False) -> TaskDecorator: ...
+
+    def task(self, task_type: Any = None, *, replace: bool = False) -> Any:
         """Register the decorated function for a task type.
 
         The function takes the `Task` and, if it has a parameter for it, the `TaskContext`: one that
@@ -154,6 +166,10 @@ class Handlers:
         if it can be. Its return value becomes the result's output; an exception becomes the error
         message. What a generator function, async or plain, yields is sent as it comes; see
         `TaskManager.stream` and `TaskContext.result`.
+
+        A function whose parameters are annotated with other types takes arguments instead, which
+        are checked, as is what it returns: `def add(x: int, y: int = 3) -> int`. See
+        `TypedFunction`.
 
         Args:
             task_type: the type; without it, and for `@handlers.task` without brackets, it is the
@@ -343,11 +359,11 @@ def _register(
 
     def register(function: Callable[..., object]) -> object:
         planned = plan_call(function, given, role, TaskContext)
-        if planned.yields:
-            planned = stream_parts_of(planned)
         wanted = _type_from_name(function, role) if task_type is None else task_type
         _check_type(registered, wanted, role, replace=replace)
-        registered[wanted] = planned
+        registered[wanted] = stream_parts_of(planned) if planned.yields else planned
+        if isinstance(planned.function, TypedCall):
+            return attach(TypedFunction(wanted, planned.function.arguments))
         return function
 
     return register

@@ -37,7 +37,7 @@ class AsyncStream:
     ) -> None:
         self._function = function
         self._passes_context = passes_context
-        self.__qualname__ = getattr(function, "__qualname__", type(function).__qualname__)
+        self.__muster_function__ = function
 
     async def __call__(self, task: Task, context: HandlerOutput | None = None) -> Payload:
         """Perform a task, and send each part."""
@@ -62,7 +62,7 @@ class PlainStream:
     ) -> None:
         self._function = function
         self._passes_context = passes_context
-        self.__qualname__ = getattr(function, "__qualname__", type(function).__qualname__)
+        self.__muster_function__ = function
 
     def __call__(self, task: Task, context: HandlerOutput | None = None) -> Payload:
         """Perform a task, and send each part."""

@@ -29,6 +29,7 @@ from muster.messages import (
     Task,
     TaskFailed,
     UnknownTask,
+    WrongCall,
 )
 
 from ..client.test_client import OverMemory, Place
@@ -352,6 +353,26 @@ def test_a_reader_that_goes_leaves_nothing_at_the_manager() -> None:
         assert len(parts._streams[1].readers) == 1
         assert await reading[0] == list(range(20))
         assert not parts._streams[1].readers
+        await place.close()
+
+    run_in_virtual_time(play())
+
+
+@handlers.task
+async def say(words: list[str], times: int = 1) -> AsyncGenerator[str, None]:
+    for word in words * times:
+        yield word
+
+
+@pytest.mark.parametrize("reader", ["client", "manager"])
+def test_a_typed_generator_is_streamed_with_its_arguments(reader: str) -> None:
+    async def play() -> None:
+        place, manager, client = await open_place()
+        source = client if reader == "client" else manager
+        assert await read(source.stream(say, ["a", "b"], times=2)) == ["a", "b", "a", "b"]
+        assert (await client.submit(say, ["a"])).output == ["a"]
+        with pytest.raises(WrongCall, match="times"):
+            source.stream(say, ["a"], times="often")
         await place.close()
 
     run_in_virtual_time(play())

@@ -168,9 +168,7 @@ class TaskQuestions:
                 f"task {task_id!r} asks {len(found)} questions; say which one: {listed}"
             )
         if not found:
-            last = max(
-                questions.values(), key=lambda each: each.answered_at or 0.0, default=None
-            )
+            last = max(questions.values(), key=lambda each: each.answered_at or 0.0, default=None)
             if last is not None:
                 raise IllegalTransition(f"too late: {describe_outcome(record, last)}")
             raise IllegalTransition(f"task {task_id!r} asks nothing")
