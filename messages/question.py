@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from .errors import InvalidInput
 from .wording import show
@@ -99,7 +99,7 @@ def _choices(choices: object) -> tuple[str, ...]:
         raise InvalidInput(
             f"choices is {show(choices)}; it must be a list of texts, or None for free text"
         )
-    given: Sequence[object] = choices
+    given = cast("Sequence[object]", choices)
     if not given:
         raise InvalidInput("choices is empty; give 1 or more, or None for an answer in free text")
     if len(given) > MAX_CHOICES:

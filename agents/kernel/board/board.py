@@ -22,6 +22,8 @@ from ..model.events import (
     ListeningStarted,
     PriorityChanged,
     ProgressReported,
+    QuestionAnswered,
+    QuestionAsked,
     RecoveryRequested,
     RestConfirmed,
     ResultReceived,
@@ -51,6 +53,8 @@ from .expiry import Expiry
 from .held_slots import HeldSlotWarning
 from .lessons import Lessons
 from .prefetch import PrefetchRecall, attempts_of
+from .question_expiry import QuestionExpiry
+from .questions import TaskQuestions
 from .state import BoardState
 from .task_lifecycle import TaskLifecycle
 from .task_retries import TaskRetries
@@ -77,6 +81,8 @@ class Board(BoardState):
         self.lifecycle = TaskLifecycle(
             context, tasks, queue, self._leases, timers, spending=spending
         )
+        self.questions = TaskQuestions(context, tasks, timers)
+        """What tasks ask people."""
         self._retries = TaskRetries(context, tasks, self.lifecycle)
         self._results = AttemptResults(
             context,
@@ -112,6 +118,8 @@ class Board(BoardState):
         self._on(ResultsReceived, self._take_results)
         self._on(TasksGivenBack, self._take_back)
         self._on(CancelRequested, self.lifecycle.cancel)
+        self._on(QuestionAsked, self._ask)
+        self._on(QuestionAnswered, self.questions.answer)
         self._on(PriorityChanged, self.lifecycle.change_priority)
         self._on(TasksForgotten, self.lifecycle.forget)
         self._on(RecoveryRequested, self._recover)
@@ -209,6 +217,10 @@ class Board(BoardState):
 
     def _note_progress(self, event: ProgressReported) -> None:
         self._results.note_progress(event.progress, self.membership.hear(event.worker_id))
+
+    def _ask(self, event: QuestionAsked) -> None:
+        self.membership.hear(event.worker_id)
+        self.questions.ask(event)
 
     def _take_back(self, event: TasksGivenBack) -> None:
         worker = self.membership.hear(event.worker_id)
@@ -315,6 +327,9 @@ class Board(BoardState):
                     has_expired = True
                 case DelayEnd():
                     self.lifecycle.end_delay(timer.record)
+                case QuestionExpiry():
+                    if not self.has_ended:
+                        self.questions.expire(timer)
                 case HeldSlotWarning():
                     self._leases.warn_of_held_slot(timer)
         is_over = self.has_ended

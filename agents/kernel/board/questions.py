@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ....messages import IllegalTransition, InvalidInput, TaskId
 from ....messages.question import check_answer
@@ -13,29 +12,12 @@ from ..model.occurrences import AnswerFacts, OccurrenceKind, QuestionFacts
 from ..model.questions import Question
 from ..model.records import TaskRecord
 from .context import BoardContext
+from .question_expiry import QuestionExpiry
 from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
 
 MAX_QUESTIONS = 1_000
 """How many questions one task may ask."""
-
-
-@dataclass(slots=True, eq=False)
-class QuestionExpiry:
-    """The timer for the end of a question.
-
-    Args:
-        record: the task that asks.
-        question: the question.
-    """
-
-    record: TaskRecord
-    question: Question
-
-    def due_at(self) -> float | None:
-        """When it expires; None if it is answered, or its task is settled."""
-        is_over = not self.question.is_open or self.record.status.is_final
-        return None if is_over else self.question.expires_at
 
 
 class TaskQuestions:
@@ -138,14 +120,17 @@ class TaskQuestions:
     def restore(self, record: TaskRecord) -> None:
         """Watch the open questions of a task that was read from a store."""
         for question in open_questions(record):
-            self._set_expiry(record, question)
+            self._watch(record, question)
 
     def _set_expiry(self, record: TaskRecord, question: Question) -> None:
-        self._asking[record.task_id] = record
         limit_s = question.asked.expires_s
         if limit_s is not None:
             question.expires_at = question.asked_at + limit_s * self._context.rules.time_scale
-            self._timers.set(QuestionExpiry(record, question))
+        self._watch(record, question)
+
+    def _watch(self, record: TaskRecord, question: Question) -> None:
+        self._asking[record.task_id] = record
+        self._timers.set(QuestionExpiry(record, question))
 
     def _find(self, record: TaskRecord, number: int | None) -> Question:
         """The open question of a number, or the only one."""

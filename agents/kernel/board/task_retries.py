@@ -115,6 +115,7 @@ class TaskRetries:
         record.retried_at = self._context.now
         record.former_attempts = len(record.attempts)
         record.failures = record.losses = 0
+        record.questions = None
         record.failed_by = record.declined_by = frozenset()
         record.progress, record.note = 0.0, ""
         self._context.note_task(OccurrenceKind.TASK_RETRIED, record, facts=facts)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from ....messages import Task, TaskId, TaskProgress, TaskResult, WorkerProfile
+from ....messages.question import QuestionText
 
 WorkerId: TypeAlias = str
 """A worker's address on the link. It is new at every start of the worker; its name is not."""
@@ -142,6 +143,40 @@ class CancelRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionAsked:
+    """The handler of an attempt asks a person, or asks again what it has asked before.
+
+    Args:
+        worker_id: the address of its worker.
+        task_id: the task.
+        attempt: the number of the attempt.
+        asked: what it asks.
+    """
+
+    worker_id: WorkerId
+    task_id: TaskId
+    attempt: int
+    asked: QuestionText
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAnswered:
+    """A person answers a question of a task.
+
+    Args:
+        task_id: the task.
+        answer: the answer.
+        by: who answers, and where.
+        question: the number of the question; None for the only one that is open.
+    """
+
+    task_id: TaskId
+    answer: str
+    by: str
+    question: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PriorityChanged:
     """The user changes the priority of a pending task."""
 
@@ -256,6 +291,8 @@ Event: TypeAlias = (
     | ResultsReceived
     | TasksGivenBack
     | CancelRequested
+    | QuestionAsked
+    | QuestionAnswered
     | PriorityChanged
     | RecoveryRequested
     | RetryRequested

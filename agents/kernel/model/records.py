@@ -14,6 +14,7 @@ from .events import WorkerId
 from .failed_attempt import FailedAttempt
 from .occurrence_text import describe_facts
 from .occurrences import CancellationFacts, DelayFacts, Occurrence, OccurrenceKind
+from .questions import Question
 from .restriction import Restriction
 from .worker_stats import WorkerStats
 
@@ -278,6 +279,7 @@ class TaskRecord:
         restriction: the workers that may not have its next attempt; None if all may. The queue
             sets it.
         decision: the decision that assigned its last attempt.
+        questions: what it has asked people, by key, since it last began anew; None for nothing.
         forgotten: the number of occurrences dropped from the story.
     """
 
@@ -309,6 +311,7 @@ class TaskRecord:
     queue_entry: object | None = None
     restriction: Restriction | None = None
     decision: Decision | None = None
+    questions: dict[str, Question] | None = None
     forgotten: int = 0
     _story: list[Occurrence] = field(default_factory=list)
 
