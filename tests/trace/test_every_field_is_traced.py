@@ -30,6 +30,7 @@ OF_A_TASK = {"id": "task_id", "timeout": "timeout_s"}
 NOT_OF_A_TASK = {
     "data": "it may be large, and is nobody's business",
     "max_attempts": "the attempts are seen",
+    "not_before": "until when it waits is seen",
     "expires_s": "that it expired is seen",
 }
 NOT_OF_A_WORKER = {"task_types": "it may be long, and nothing is drawn of it"}

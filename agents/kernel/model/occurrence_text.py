@@ -7,7 +7,7 @@ else in trace files and stores.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timedelta
 
 from ....messages import TaskId, TaskStatus
 from .occurrences import (
@@ -36,6 +36,8 @@ from .occurrences import (
     ReturnFacts,
     ReviewFacts,
 )
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - all times are UTC
 
 
 def describe_facts(occurrence: Occurrence) -> str:
@@ -100,8 +102,8 @@ def describe_delay(facts: DelayFacts, now: float) -> str:
         now: the time in seconds; the date is left out if it is that of the same day.
     """
     try:
-        until, today = (datetime.fromtimestamp(at, timezone.utc) for at in (facts.until, now))
-    except (ValueError, OverflowError, OSError):
+        until, today = (_EPOCH + timedelta(seconds=at) for at in (facts.until, now))
+    except (ValueError, OverflowError):
         # A store may hold any number.
         return f"until {facts.until:g} ({facts.reason})"
     form = "%H:%M:%S" if until.date() == today.date() else "%Y-%m-%d %H:%M:%S"
