@@ -18,6 +18,8 @@ from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .streaming import PartsTaken, TaskPart
 from .work import (
     AskAboutAttempts,
+    AttemptResumed,
+    AttemptSuspended,
     CancelTask,
     RecallTasks,
     ReturnTasks,
@@ -32,6 +34,8 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         TaskAssignment,
         TaskResult,
         TaskProgress,
+        AttemptSuspended,
+        AttemptResumed,
         CancelTask,
         RecallTasks,
         ReturnTasks,

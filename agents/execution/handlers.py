@@ -38,6 +38,7 @@ from .handler_executor import HandlerExecutor
 from .handler_log import make_handler_log
 from .handler_output import HandlerOutput
 from .handler_report import HandlerReport
+from .handler_waiting import HandlerWaiting
 from .parameters import name_of
 from .part_sender import PartSenders
 from .reviews import ReviewCall, Reviewer
@@ -60,7 +61,7 @@ Handler: TypeAlias = Callable[..., Payload | Awaitable[Payload]]
 ReviewerT = TypeVar("ReviewerT", bound=Reviewer)
 
 
-class TaskContext(HandlerOutput, HandlerReport):
+class TaskContext(HandlerOutput, HandlerReport, HandlerWaiting):
     """What a running handler can read and report; safe to use from a thread.
 
     Args:
@@ -134,6 +135,7 @@ class TaskContext(HandlerOutput, HandlerReport):
         """Note that this attempt is to stop; called by the agent."""
         self.cancel_reason = reason
         self.end_stream()
+        self.cancel_waits()
 
 
 class Handlers:

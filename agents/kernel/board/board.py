@@ -28,9 +28,11 @@ from ..model.events import (
     RestConfirmed,
     ResultReceived,
     ResultsReceived,
+    ResumptionReported,
     RetirementRequested,
     RetryRequested,
     StopRequested,
+    SuspensionReported,
     TasksAdded,
     TasksForgotten,
     TasksGivenBack,
@@ -56,6 +58,7 @@ from .prefetch import PrefetchRecall, attempts_of
 from .question_expiry import QuestionExpiry
 from .questions import TaskQuestions
 from .state import BoardState
+from .suspensions import Suspensions
 from .task_lifecycle import TaskLifecycle
 from .task_retries import TaskRetries
 from .worker_registry import Absence, Challenge, Quarantine, Silence, StartBarrier
@@ -83,6 +86,7 @@ class Board(BoardState):
         )
         self.questions = TaskQuestions(context, tasks, timers)
         """What tasks ask people."""
+        self._suspensions = Suspensions(context, tasks, self.prefetch, self._leases, timers)
         self._retries = TaskRetries(context, tasks, self.lifecycle)
         self._results = AttemptResults(
             context,
@@ -114,6 +118,8 @@ class Board(BoardState):
         self._on(TasksHandedOut, self._hand_out)
         self._on(RestConfirmed, self._leave_rest)
         self._on(ProgressReported, self._note_progress)
+        self._on(SuspensionReported, self._suspend)
+        self._on(ResumptionReported, self._continue)
         self._on(ResultReceived, self._take_result)
         self._on(ResultsReceived, self._take_results)
         self._on(TasksGivenBack, self._take_back)
@@ -222,6 +228,16 @@ class Board(BoardState):
         self.membership.hear(event.worker_id)
         self.questions.ask(event)
 
+    def _suspend(self, event: SuspensionReported) -> None:
+        worker = self.membership.hear(event.worker_id)
+        if worker is not None:
+            self._suspensions.suspend(worker, event.suspended)
+
+    def _continue(self, event: ResumptionReported) -> None:
+        worker = self.membership.hear(event.worker_id)
+        if worker is not None:
+            self._suspensions.resume(worker, event.resumed)
+
     def _take_back(self, event: TasksGivenBack) -> None:
         worker = self.membership.hear(event.worker_id)
         if worker is not None:
@@ -256,14 +272,15 @@ class Board(BoardState):
 
         The worker may have missed the message to stop them.
         """
-        for task_id, number in event.holding - worker.running.keys() - worker.prefetched.keys():
+        leases = worker.running.keys() | worker.prefetched.keys() | worker.suspended.keys()
+        for task_id, number in event.holding - leases:
             record = self.tasks.get(task_id)
             if record is None or not 1 <= number <= record.attempt:
                 continue
             attempt = record.attempts[number - 1]
             if attempt.worker is not worker or attempt.outcome is None or attempt.is_reported:
                 continue
-            if worker.taken < worker.slots:
+            if worker.taken < worker.slots and (task_id, number) not in worker.withdrawn:
                 self._leases.await_stop(attempt)
                 self.queue.update_load(worker)
             # A lost attempt may continue: its success counts unless another attempt was faster.

@@ -234,7 +234,7 @@ def _read_run(state: bytes) -> Snapshot:
 _LATER_IN_THE_RUN: tuple[Payload, ...] = (None, None, *NO_COSTS)
 """The defaults of the last values of a run, which older stores lack."""
 
-_LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None)
+_LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None, ("", None, None, 0.0))
 """The defaults of the last values of an attempt, which older stores lack."""
 
 
@@ -298,7 +298,8 @@ def _read_task(
     elif not row.status.is_final:
         record.packed = row.definition
     for number, worker, started_at, timeout_s, deadline, outcome, is_reported, *later in attempts:
-        ended_at, cost, quality = (*later, *_LATER_IN_ATTEMPTS[len(later) :])
+        ended_at, cost, quality, suspension = (*later, *_LATER_IN_ATTEMPTS[len(later) :])
+        suspended_for, suspended_at, left_s, suspended_s = suspension
         record.attempts.append(
             Attempt(
                 number,
@@ -312,6 +313,10 @@ def _read_task(
                 ended_at=ended_at,
                 cost=cost,
                 quality=quality,
+                suspended_for=suspended_for,
+                suspended_at=suspended_at,
+                left_s=left_s,
+                suspended_s=suspended_s,
             )
         )
     _read_opinions(record, opinions)

@@ -190,6 +190,9 @@ _ATTEMPT = attrgetter(
     "quality",
 )
 
+SUSPENSION = attrgetter("suspended_for", "suspended_at", "left_s", "suspended_s")
+"""What a row has of an attempt that is or was suspended, in this order."""
+
 RESULT_FIELDS = tuple(TaskResult.model_fields)
 """The fields of a result, in the order of their values in a row."""
 
@@ -217,7 +220,7 @@ class _TaskRows:
             record.finished_at,
             None if result is None else _result_state(result),
             None if task is record.added else task.priority,
-            tuple(map(_ATTEMPT, record.attempts)),
+            _attempts_state(record),
             record.story,
             record.forgotten,
             None if decision is None else self._decision_state(decision),
@@ -260,6 +263,18 @@ QUESTION = attrgetter(
 
 def _questions_state(record: TaskRecord) -> tuple[Payload, ...]:
     return tuple(map(QUESTION, (record.questions or {}).values()))
+
+
+def _attempts_state(record: TaskRecord) -> tuple[Payload, ...]:
+    attempts = tuple(map(_ATTEMPT, record.attempts))
+    if record.status is not TaskStatus.IN_PROGRESS:
+        return attempts
+    if not any(each.suspended_s or each.suspended_for for each in record.attempts):
+        return attempts
+    return tuple(
+        (*state, SUSPENSION(each)) if each.outcome is None else state
+        for state, each in zip(attempts, record.attempts, strict=True)
+    )
 
 
 def _opinions_state(record: TaskRecord) -> tuple[Payload, ...]:

@@ -242,6 +242,11 @@ class BoardState:
         deadline = describe_deadline(record, self.rules.time_scale, now)
         if deadline is not None:
             remarks.append(deadline)
+        remarks += [
+            f"{each.worker.name}: attempt {each.number} {each.suspended_for}; its slot is free"
+            for each in record.attempts
+            if each.suspended_for
+        ]
         remarks += self._describe_opinions(record)
         is_remark = record.unfinished or record.status is not TaskStatus.PENDING
         if record.wait_until is not None and is_remark and not self.has_ended:

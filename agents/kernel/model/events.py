@@ -8,7 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from ....messages import Task, TaskId, TaskProgress, TaskResult, WorkerProfile
+from ....messages import (
+    AttemptResumed,
+    AttemptSuspended,
+    Task,
+    TaskId,
+    TaskProgress,
+    TaskResult,
+    WorkerProfile,
+)
 from ....messages.question import QuestionText
 
 WorkerId: TypeAlias = str
@@ -108,6 +116,22 @@ class ProgressReported:
 
     worker_id: WorkerId
     progress: TaskProgress
+
+
+@dataclass(frozen=True, slots=True)
+class SuspensionReported:
+    """A worker reported that an attempt waits for something and has given back its slot."""
+
+    worker_id: WorkerId
+    suspended: AttemptSuspended
+
+
+@dataclass(frozen=True, slots=True)
+class ResumptionReported:
+    """A worker reported that an attempt that was suspended has a slot again."""
+
+    worker_id: WorkerId
+    resumed: AttemptResumed
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +311,8 @@ Event: TypeAlias = (
     | TasksHandedOut
     | RestConfirmed
     | ProgressReported
+    | SuspensionReported
+    | ResumptionReported
     | ResultReceived
     | ResultsReceived
     | TasksGivenBack

@@ -29,6 +29,9 @@ _REPLACED_BY_THE_NEXT = frozenset(
 )
 
 
+_SUSPENDED, _RESUMED = OccurrenceKind.ATTEMPT_SUSPENDED, OccurrenceKind.ATTEMPT_RESUMED
+
+
 class AttemptOutcome(str, Enum):
     """How an attempt ended."""
 
@@ -63,7 +66,8 @@ class WorkerRecord:
         stopping: attempts it was told to stop, which hold their slots until it confirms.
         prefetched: the attempts leased to it that wait there for a slot, oldest first.
         prefetched_s: the expected total duration of `prefetched`, in seconds.
-        withdrawn: prefetched attempts that it was told to drop.
+        suspended: the attempts leased to it that wait for something, and hold no slots meanwhile.
+        withdrawn: prefetched or suspended attempts that it was told to drop; they hold no slot.
         stats: its statistics.
         failures_in_a_row: how many attempts failed or timed out since the last success.
         quarantined_until: the end of its quarantine, in seconds; None if it is not in quarantine.
@@ -93,6 +97,7 @@ class WorkerRecord:
     stopping: set[tuple[TaskId, int]] = field(default_factory=set)
     prefetched: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
     prefetched_s: float = 0.0
+    suspended: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
     withdrawn: set[tuple[TaskId, int]] = field(default_factory=set)
     stats: WorkerStats = field(default_factory=WorkerStats)
     failures_in_a_row: int = 0
@@ -157,9 +162,9 @@ class WorkerRecord:
     def max_prefetched(self, quarantine_after: int | None) -> int:
         """The maximum number of tasks that the worker may prefetch.
 
-        A worker begins prefetched tasks without asking the manager. So the running and prefetched
-        tasks together are limited to the number of failures that would start its quarantine. Then
-        no task begins during a quarantine.
+        A worker begins prefetched tasks without asking the manager. So the running, suspended and
+        prefetched tasks together are limited to the number of failures that would start its
+        quarantine. Then no task begins during a quarantine.
 
         Args:
             quarantine_after: the number of consecutive failures that start a quarantine; None
@@ -168,6 +173,7 @@ class WorkerRecord:
         if quarantine_after is None:
             return MAX_PREFETCHED
         may_fail = quarantine_after - self.failures_in_a_row - len(self.running)
+        may_fail -= len(self.suspended)
         return min(max(may_fail, 0), MAX_PREFETCHED)
 
     def prefetch_room_s(self, prefetch_s: float) -> float:
@@ -205,6 +211,7 @@ class Attempt:
         is_reported: whether its worker has reported the result.
         is_prefetched: whether it waits at its worker for a slot.
         is_recalled: whether the worker was asked to give it back.
+        is_displaced: whether it is prefetched because a resumed attempt has taken its slot.
         asked_at: when the worker was last asked whether it holds the attempt; None for never.
         expected_s: the expected duration of a prefetched attempt, in seconds.
         duration: the estimate that is updated with its duration; None for none.
@@ -214,6 +221,11 @@ class Attempt:
         result: its successful result while that waits for a review or for other votes; None
             before and after.
         reserved: what it is expected to cost while it runs, as far as the budget is concerned.
+        suspended_for: what it waits for while it is suspended, such as "waits for 3 subtasks".
+        suspended_at: since when it is suspended; None while it is not. A suspended attempt holds no
+            slot and does not time out.
+        left_s: what was left of its timeout when it was suspended, in seconds; None for no limit.
+        suspended_s: for how long it was suspended before, in seconds.
     """
 
     number: int
@@ -226,6 +238,7 @@ class Attempt:
     is_reported: bool = False
     is_prefetched: bool = False
     is_recalled: bool = False
+    is_displaced: bool = False
     asked_at: float | None = None
     expected_s: float = 0.0
     duration: DurationEstimate | None = None
@@ -235,6 +248,10 @@ class Attempt:
     is_review: bool = False
     result: TaskResult | None = None
     reserved: float = 0.0
+    suspended_for: str = ""
+    suspended_at: float | None = None
+    left_s: float | None = None
+    suspended_s: float = 0.0
 
     def due_at(self) -> float | None:
         """When it times out; None for never, and while a resumed run waits for its worker."""
@@ -359,6 +376,11 @@ class TaskRecord:
         return self.attempts[-1].deadline if self.attempts else None
 
     @property
+    def suspended_for(self) -> str:
+        """What its suspended attempt waits for, such as "waits for 3 subtasks"; "" if none does."""
+        return self.attempts[-1].suspended_for if self.attempts else ""
+
+    @property
     def story(self) -> tuple[Occurrence, ...]:
         """The latest `MAX_STORY` occurrences of the task, the oldest first."""
         return tuple(self._story)
@@ -386,7 +408,7 @@ class TaskRecord:
         """Add an occurrence to the story.
 
         Of consecutive progress reports or ignored results only the latest is kept, so that a worker
-        that sends many does not displace other occurrences.
+        that sends many does not displace other occurrences. So it is with suspensions.
         """
         story = self._story
         if story:
@@ -395,10 +417,17 @@ class TaskRecord:
                 self.forgotten += 1
                 story[-1] = occurrence
                 return
+            if last is _RESUMED and occurrence.what is _SUSPENDED and _ends_in_suspension(story):
+                self.forgotten += 2
+                del story[-2:]
             if len(story) == MAX_STORY:
                 self.forgotten += 1
                 del story[0]
         story.append(occurrence)
+
+
+def _ends_in_suspension(story: list[Occurrence]) -> bool:
+    return len(story) > 1 and story[-2].what is _SUSPENDED
 
 
 def _moved(occurrence: Occurrence, at: float, later_s: float) -> Occurrence:
