@@ -391,5 +391,19 @@ class Occurrence(NamedTuple):
     facts: Facts | str | None = None
 
 
+def move_occurrence(occurrence: Occurrence, at: float, later_s: float) -> Occurrence:
+    """An occurrence as it is after the board has moved to another clock.
+
+    Args:
+        occurrence: the occurrence.
+        at: its time by the new clock, in seconds.
+        later_s: by how much the new clock is ahead of the old one, in seconds.
+    """
+    facts = occurrence.facts
+    if isinstance(facts, DelayFacts):
+        facts = facts._replace(until=facts.until + later_s)
+    return occurrence._replace(at=at, facts=facts)
+
+
 Watcher: TypeAlias = Callable[[Occurrence], None]
 """Called with each occurrence as it happens; must not block."""

@@ -13,7 +13,7 @@ from .duration_estimate import DurationEstimate
 from .events import WorkerId
 from .failed_attempt import FailedAttempt
 from .occurrence_text import describe_facts
-from .occurrences import CancellationFacts, DelayFacts, Occurrence, OccurrenceKind
+from .occurrences import CancellationFacts, Occurrence, OccurrenceKind, move_occurrence
 from .questions import Question
 from .restriction import Restriction
 from .worker_stats import WorkerStats
@@ -402,7 +402,7 @@ class TaskRecord:
         self.added_at = at
         self.finished_at = None if self.finished_at is None else at
         self.wait_until = None if self.wait_until is None else self.wait_until + later_s
-        self._story = [_moved(each, at, later_s) for each in self._story]
+        self._story = [move_occurrence(each, at, later_s) for each in self._story]
 
     def add_occurrence(self, occurrence: Occurrence) -> None:
         """Add an occurrence to the story.
@@ -417,24 +417,14 @@ class TaskRecord:
                 self.forgotten += 1
                 story[-1] = occurrence
                 return
-            if last is _RESUMED and occurrence.what is _SUSPENDED and _ends_in_suspension(story):
+            is_again = last is _RESUMED and occurrence.what is _SUSPENDED
+            if is_again and len(story) > 1 and story[-2].what is _SUSPENDED:
                 self.forgotten += 2
                 del story[-2:]
             if len(story) == MAX_STORY:
                 self.forgotten += 1
                 del story[0]
         story.append(occurrence)
-
-
-def _ends_in_suspension(story: list[Occurrence]) -> bool:
-    return len(story) > 1 and story[-2].what is _SUSPENDED
-
-
-def _moved(occurrence: Occurrence, at: float, later_s: float) -> Occurrence:
-    facts = occurrence.facts
-    if isinstance(facts, DelayFacts):
-        facts = facts._replace(until=facts.until + later_s)
-    return occurrence._replace(at=at, facts=facts)
 
 
 def describe_since(record: TaskRecord) -> str:
