@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .store.protocol import Store
     from .store.sqlite import SqliteStore, read_store
     from .submission.parts import StreamedPart
+    from .submission.questions import OpenQuestion
     from .trace.follow import follow
     from .transport.ceylon_api import (
         DEFAULT_WORKSPACE_ID,
@@ -95,6 +96,7 @@ __all__ = [
     "MatchingPolicy",
     "MemoryNetwork",
     "MemoryStore",
+    "OpenQuestion",
     "OverridableHooks",
     "PeerMode",
     "ProcessPool",
@@ -169,6 +171,7 @@ _MODULES = {
     "MatchingPolicy": ".kernel.matching.policies",
     "MemoryNetwork": ".simulation.memory_network",
     "MemoryStore": ".store.memory",
+    "OpenQuestion": ".submission.questions",
     "OverridableHooks": ".manager.overridable_hooks",
     "PeerMode": ".transport.ceylon_api",
     "ProcessPool": ".execution.process_pool",

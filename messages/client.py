@@ -13,7 +13,15 @@ MAX_TASKS_AT_ONCE = 10_000
 """How many tasks or task ids one message of a client may contain."""
 
 ManagerMethod: TypeAlias = Literal[
-    "cancel", "read_parts", "retry", "set_priority", "status", "why", "workers"
+    "answer",
+    "cancel",
+    "questions",
+    "read_parts",
+    "retry",
+    "set_priority",
+    "status",
+    "why",
+    "workers",
 ]
 """What a client may ask of a manager."""
 

@@ -161,6 +161,12 @@ class BlockingClient:
     retry = _waits(ManagerCalls.retry)
     """Try failed or cancelled tasks again; see `Client.retry`."""
 
+    questions = _waits(ManagerCalls.questions)
+    """What tasks ask people, and nobody has answered yet; see `Client.questions`."""
+
+    answer = _waits(ManagerCalls.answer)
+    """Answer the question of a task; see `Client.answer`."""
+
     set_priority = _waits(ManagerCalls.set_priority)
     """Change the priority of a waiting task; see `Client.set_priority`."""
 

@@ -101,7 +101,9 @@ class Clients:
         # By address.
         self._clients: dict[str, _Client] = {}
         self._methods: Mapping[str, Method] = {
+            "answer": self._answer_question,
             "cancel": self._cancel,
+            "questions": self._questions,
             "retry": self._retry,
             "set_priority": self._set_priority,
             "status": self._status,
@@ -310,6 +312,17 @@ class Clients:
         if type(priority) is not int:
             raise InvalidInput(f"priority is {show(priority)}; it must be an integer")
         self._driver.set_priority(_task_id(arguments), priority)
+
+    def _answer_question(self, arguments: Mapping[str, Payload]) -> None:
+        number: object = arguments.get("question")
+        if number is not None and type(number) is not int:
+            raise InvalidInput(f"question is {show(number)}; it must be an integer, or None")
+        by = str(arguments.get("by", "a client"))
+        answer = cast("str", arguments.get("answer"))
+        self._driver.answer(_task_id(arguments), answer, by, number)
+
+    def _questions(self, _: Mapping[str, Payload]) -> list[Payload]:
+        return [each.to_payload() for each in self._driver.open_questions()]
 
     def _why(self, arguments: Mapping[str, Payload]) -> list[str]:
         return list(self._driver.board.explain(_task_id(arguments)).lines())

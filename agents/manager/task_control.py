@@ -10,11 +10,11 @@ from itertools import islice
 from ...messages import InvalidInput, Task, TaskId, TaskResult
 from ..runtime.log import log
 from .options import expected_worker_rules
-from .run_view import RunView
+from .question_control import QuestionControl
 from .task_parts import TaskParts
 
 
-class TaskControl(RunView):
+class TaskControl(QuestionControl):
     """Adds, changes, recovers and cancels tasks, and retires workers, from any thread."""
 
     @property

@@ -56,7 +56,6 @@ from .held_slots import HeldSlotWarning
 from .lessons import Lessons
 from .prefetch import PrefetchRecall, attempts_of
 from .question_expiry import QuestionExpiry
-from .questions import TaskQuestions
 from .state import BoardState
 from .suspensions import Suspensions
 from .task_lifecycle import TaskLifecycle
@@ -84,8 +83,6 @@ class Board(BoardState):
         self.lifecycle = TaskLifecycle(
             context, tasks, queue, self._leases, timers, spending=spending
         )
-        self.questions = TaskQuestions(context, tasks, timers)
-        """What tasks ask people."""
         self._suspensions = Suspensions(context, tasks, self.prefetch, self._leases, timers)
         self._retries = TaskRetries(context, tasks, self.lifecycle)
         self._results = AttemptResults(

@@ -32,6 +32,7 @@ from .lease_check import LeaseCheck
 from .membership import Membership
 from .prefetch import Prefetch
 from .quarantine import QuarantinePolicy
+from .questions import TaskQuestions
 from .spending import Spending
 from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
@@ -73,6 +74,8 @@ class BoardState:
             self.context, self.worker_registry, self.queue, self.timers
         )
         self.lease_check = LeaseCheck(self.context, self.task_registry.by_id)
+        self.questions = TaskQuestions(self.context, self.task_registry, self.timers)
+        """What tasks ask people."""
         self.is_suspended = False
         """Whether this is a restored run that has not been resumed yet."""
         self.former_policy = ""
