@@ -12,6 +12,7 @@ from .codec import MAX_MESSAGE_BYTES, MESSAGE_KINDS, decode_message, encode_mess
 from .declared_types import from_plain
 from .errors import (
     AddressRefused,
+    AnswerExpired,
     AssigningFailed,
     BackendFailed,
     BacklogFull,
@@ -106,6 +107,7 @@ __all__ = [
     "MIN_DIFFICULTY",
     "AddressRefused",
     "Answer",
+    "AnswerExpired",
     "AskAboutAttempts",
     "AssigningFailed",
     "AttemptResumed",

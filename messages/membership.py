@@ -74,13 +74,15 @@ class Heartbeat(Message):
 
     Args:
         running: how many tasks the sender runs.
+        is_draining: whether the sender, a worker, begins no more tasks, since it is about to leave.
     """
 
     running: int = Field(default=0, ge=0)
+    is_draining: bool = False
 
 
 class Goodbye(Message):
-    """A worker leaves; its unfinished tasks go to other workers.
+    """A worker leaves; it has stopped its unfinished tasks, which go to other workers.
 
     Args:
         reason: the reason, as text.

@@ -148,6 +148,8 @@ class TaskAssignment(Message):
         inputs: the outputs of the tasks it depends on, by task id.
         traceparent: the W3C traceparent of the attempt, or None.
         reviewed: the result that the worker reviews; None if it runs the task.
+        upstream_errors: why tasks that it depends on were not completed, by task id; empty unless
+            its `run_if` allows for that.
     """
 
     task: SerializeAsAny[Task] = Field(kw_only=False)
@@ -158,6 +160,7 @@ class TaskAssignment(Message):
     inputs: dict[TaskId, Payload] = Field(default_factory=dict)
     traceparent: TraceParent | None = None
     reviewed: TaskResult | None = None
+    upstream_errors: dict[TaskId, str] = Field(default_factory=dict)
 
 
 class TaskProgress(Message):

@@ -224,6 +224,10 @@ class WorkerOffload:
             self._openings.pop(key).cancel()
         return given_back
 
+    def give_back_all(self) -> list[Key]:
+        """Drop all attempts whose assignments are still being read, and return them."""
+        return self.give_back(tuple(self._openings))
+
     async def _open(self, key: Key, parcel: Parcel) -> None:
         try:
             assignment = await self._read(key, parcel)

@@ -20,6 +20,7 @@ from .options import inspection as inspection_commands
 from .options import machine as machine_commands
 from .options import manager as manager_command
 from .options import scenarios as scenario_commands
+from .options import schedules as schedules_command
 from .options import skills as skills_commands
 from .options import superagi as superagi_commands
 from .options import worker as worker_command
@@ -97,6 +98,7 @@ application.command()(client_commands.submit)
 application.command()(client_commands.cancel)
 application.command()(client_commands.retry)
 application.command()(inspection_commands.why)
+application.command()(schedules_command.schedules)
 application.command()(machine_commands.doctor)
 application.command("bench")(machine_commands.run_bench)
 application.command()(machine_commands.secret)

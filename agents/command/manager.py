@@ -10,14 +10,14 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TextIO
 
-from ...messages import RunEnded, WorkersMissing
+from ...messages import RunEnded, TaskStatus, WorkersMissing
 from ..manager.task_manager import TaskManager
 from ..runtime.garbage import collect_garbage_less_often
 from ..runtime.terminal_text import terminal_line
 from ..security.ticket import Ticket
 from ..security.ticket_file import TicketFile
 from ..worker_pool.pool import WorkerPool
-from .console.exit import EXIT_FAILED, print_message
+from .console.exit import EXIT_FAILED, print_finishing, print_message
 from .console.interrupts import Interrupts
 from .console.logging_setup import load_for_logging
 from .console.progress import Progress, find_display
@@ -38,6 +38,7 @@ async def manage(
     pool: WorkerPool | None = None,
     metrics_port: int | None = None,
     web: WebPageOptions | None = None,
+    grace_s: float = 0.0,
 ) -> int:
     """Run a manager for workers that join with its ticket, and print the report.
 
@@ -50,6 +51,7 @@ async def manage(
         pool: the workers that the manager starts itself, or None.
         metrics_port: the TCP port on loopback that serves metrics, or None.
         web: the options of the live page, or None.
+        grace_s: for how long running tasks may go on after SIGTERM, in seconds.
 
     Returns:
         The exit code.
@@ -58,7 +60,14 @@ async def manage(
     with _metrics_server(manager, metrics_port):
         async with WebPage(web, _messages_stream(as_json=as_json)) as page:
             return await _manage(
-                manager, ticket, ticket_file, report_file, page, as_json=as_json, pool=pool
+                manager,
+                ticket,
+                ticket_file,
+                report_file,
+                page,
+                as_json=as_json,
+                pool=pool,
+                grace_s=grace_s,
             )
 
 
@@ -71,13 +80,19 @@ async def _manage(
     *,
     as_json: bool,
     pool: WorkerPool | None,
+    grace_s: float,
 ) -> int:
     progress = Progress(None if as_json else find_display())
     progress.follow(manager)
     draw = follow_for_report(manager, report_file)
     failure: RunEnded | WorkersMissing | None = None
+
+    async def finish() -> None:
+        print_finishing(manager.board.counts[TaskStatus.IN_PROGRESS], grace_s)
+        await manager.stop(grace_s=grace_s)
+
     with contextlib.nullcontext() if ticket_file is None else TicketFile(ticket_file, ticket):
-        async with Interrupts(manager.stop):
+        async with Interrupts(manager.stop, finish=finish if grace_s else None):
             # After the signal handlers: a program that reads the ticket may stop this process.
             stream = _messages_stream(as_json=as_json)
             write_to(stream, _how_to_join(ticket, ticket_file))

@@ -25,7 +25,7 @@ from ..worker.dask_cluster import DaskCluster
 from ..worker.history import TaskHistory
 from ..worker.options import WorkerOptions
 from ..worker.specialized_worker import SpecializedWorker
-from .console.exit import EXIT_OK, print_message
+from .console.exit import EXIT_OK, print_finishing, print_message
 from .console.interrupts import Interrupts
 from .console.parent_watch import stop_with_parent
 from .output import write_line
@@ -60,6 +60,11 @@ class CountingWorker(SpecializedWorker):
         # success into a failure after `perform`.
         self.task_history = self._results = CountingHistory()
 
+    @property
+    def running_count(self) -> int:
+        """How many tasks run."""
+        return len(self._shell.running)
+
     async def perform(self, assignment: TaskAssignment) -> TaskResult:
         """Run a task, and count it."""
         self.done += 1
@@ -71,12 +76,15 @@ class CountingWorker(SpecializedWorker):
         return f"{self.name}: {self.done:,} {tasks}, {self._results.succeeded:,} succeeded"
 
 
-async def work(workers: Sequence[CountingWorker], *, ends_with_parent: bool = False) -> int:
+async def work(
+    workers: Sequence[CountingWorker], *, ends_with_parent: bool = False, grace_s: float = 0.0
+) -> int:
     """Run workers until their manager shuts down or they are interrupted.
 
     Args:
         workers: the workers.
         ends_with_parent: whether they also stop when the parent process ends.
+        grace_s: for how long tasks go on after SIGTERM, in seconds.
 
     Returns:
         The exit code.
@@ -88,9 +96,16 @@ async def work(workers: Sequence[CountingWorker], *, ends_with_parent: bool = Fa
     async def stop() -> None:
         await asyncio.gather(*(worker.stop() for worker in workers))
 
+    async def finish() -> None:
+        if not ends_with_parent:
+            print_finishing(sum(worker.running_count for worker in workers), grace_s)
+        await asyncio.gather(*(worker.stop(grace_s=grace_s) for worker in workers))
+
     async with contextlib.AsyncExitStack() as stack:
         # The parent receives Ctrl-C too, and decides.
-        await stack.enter_async_context(Interrupts(stop, handle_sigint=not ends_with_parent))
+        await stack.enter_async_context(
+            Interrupts(stop, handle_sigint=not ends_with_parent, finish=finish if grace_s else None)
+        )
         if ends_with_parent:
             await stack.enter_async_context(stop_with_parent(stop))
         running = [asyncio.ensure_future(worker.start_agent()) for worker in workers]
@@ -194,11 +209,13 @@ def _create_pool(processes: int) -> Executor:
     return ProcessPool(processes)
 
 
-def run_workers(workers: Sequence[CountingWorker], *, ends_with_parent: bool = False) -> int:
+def run_workers(
+    workers: Sequence[CountingWorker], *, ends_with_parent: bool = False, grace_s: float = 0.0
+) -> int:
     """Run workers, and then end the processes of their handlers; see `work`."""
     collect_garbage_less_often()
     try:
-        return asyncio.run(work(workers, ends_with_parent=ends_with_parent))
+        return asyncio.run(work(workers, ends_with_parent=ends_with_parent, grace_s=grace_s))
     finally:
         for child in multiprocessing.active_children():
             child.terminate()

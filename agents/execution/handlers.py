@@ -38,9 +38,9 @@ from .handler_executor import HandlerExecutor
 from .handler_log import make_handler_log
 from .handler_output import HandlerOutput
 from .handler_report import HandlerReport
-from .handler_waiting import HandlerWaiting
 from .parameters import name_of
 from .part_sender import PartSenders
+from .person_questions import PersonQuestions
 from .reviews import ReviewCall, Reviewer
 from .signature import PlannedCall, plan_call
 from .streaming import stream_parts_of
@@ -61,7 +61,7 @@ Handler: TypeAlias = Callable[..., Payload | Awaitable[Payload]]
 ReviewerT = TypeVar("ReviewerT", bound=Reviewer)
 
 
-class TaskContext(HandlerOutput, HandlerReport, HandlerWaiting):
+class TaskContext(HandlerOutput, HandlerReport, PersonQuestions):
     """What a running handler can read and report; safe to use from a thread.
 
     Args:
@@ -99,6 +99,11 @@ class TaskContext(HandlerOutput, HandlerReport, HandlerWaiting):
     def inputs(self) -> Mapping[TaskId, Payload]:
         """The outputs of the tasks that this task depends on, by task id."""
         return self._assignment.inputs
+
+    @cached_property
+    def upstream_errors(self) -> Mapping[TaskId, str]:
+        """Why tasks that this task depends on were not completed, by task id; see `Task.run_if`."""
+        return self._assignment.upstream_errors
 
     @cached_property
     def log(self) -> BoundLogger:
@@ -234,6 +239,16 @@ class Handlers:
                 raise InvalidInput(f"there are two reviewers for tasks of type {task_type!r}")
         self._by_type.update(others._by_type)
         self._reviewers.update(others._reviewers)
+
+    def check(self, task: Task) -> None:
+        """Check that a typed function here can be called with the data of a task of its type.
+
+        Raises:
+            WrongCall: it can't; names each fault.
+        """
+        registered = self._by_type.get(task.type)
+        if registered is not None and isinstance(registered.function, TypedCall):
+            registered.function.arguments.read(task.data)
 
     def __iter__(self) -> Iterator[str]:
         """The task types that have a handler."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 
 from pydantic import ValidationError
+from typing_extensions import Self
 
 from ...messages import (
     IllegalTransition,
@@ -105,6 +106,7 @@ class LocalTaskManager:
         self._clock = Clock.current()
         self._runs = 0
         self._stops = 0
+        self._background: asyncio.Future[None] | None = None
         # Used only in the loop; bounded by the slots.
         self._running: dict[TaskId, asyncio.Task[object]] = {}
 
@@ -256,6 +258,18 @@ class LocalTaskManager:
         with self._lock:
             self._stops += 1
             self._leave("the manager was stopped")
+
+    async def __aenter__(self) -> Self:
+        """Run tasks in the background until the block ends; see `run_tasks`."""
+        self._background = asyncio.ensure_future(self.run_tasks())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop, and wait for the end; see `stop`."""
+        self.stop()
+        background, self._background = self._background, None
+        if background is not None:
+            await background
 
     async def _run_until_stopped(self, stops_before: int) -> None:
         with self._lock:

@@ -29,9 +29,14 @@ from ..kernel.model.events import (
     AssigningBegun,
     BudgetChanged,
     CancelRequested,
+    ClosingBegun,
+    DrainEnded,
+    DrainRequested,
     Event,
     HandOut,
     ListeningInterrupted,
+    PauseEnded,
+    PauseRequested,
     PriorityChanged,
     QuestionAnswered,
     RecoveryRequested,
@@ -214,6 +219,26 @@ class BoardDriver:
     def retire(self, worker: str) -> None:
         """Tell an idle worker to stop."""
         self.apply(RetirementRequested(worker), at_once=True)
+
+    def drain(self, worker: str, *, leaves: bool) -> None:
+        """Give a worker no more tasks."""
+        self.apply(DrainRequested(worker, leaves), at_once=True)
+
+    def end_drain(self, worker: str) -> None:
+        """Give tasks to a drained worker again."""
+        self.apply(DrainEnded(worker), at_once=True)
+
+    def pause(self) -> None:
+        """Assign no more tasks."""
+        self.apply(PauseRequested(), at_once=True)
+
+    def end_pause(self) -> None:
+        """Assign tasks again."""
+        self.apply(PauseEnded(), at_once=True)
+
+    def begin_closing(self) -> None:
+        """Assign no more tasks, since the run is about to be stopped."""
+        self.apply(ClosingBegun(), at_once=True)
 
     def request_stop(self, reason: str) -> None:
         """End the run; workers are told to stop."""

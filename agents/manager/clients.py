@@ -4,38 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias, cast
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel
 
 from ...messages import (
     AwaitTasks,
     BacklogFull,
     ClientHello,
-    DecodeError,
     EncodeError,
     Goodbye,
-    InvalidInput,
-    InvalidTask,
     ManagerReply,
     ManagerRequest,
     MusterError,
-    Payload,
     Refusal,
-    RunEnded,
     Shutdown,
     SubmitTasks,
     TaskId,
     TaskResult,
-    TaskStatus,
     Welcome,
     encode_message,
 )
-from ...messages.codec import decode_task
-from ...messages.wording import show
 from ..runtime.clock import now
 from ..runtime.log import log
 from ..submission.result_source import Outcome, Settle
@@ -43,15 +33,11 @@ from ..transport.lane_router import LaneRouter
 from .awaited_results import AwaitedResults
 from .board_driver import BoardDriver
 from .part_replies import PartReplies
+from .request_answers import RequestAnswers, refusal, task_id_in
 from .task_parts import TaskParts
 
 MAX_CLIENTS = 1_000
 """How many clients may be connected at the same time."""
-
-KEPT_REPLIES = 1_000
-"""How many replies are kept for a client that repeats requests after its connection was lost."""
-
-Method: TypeAlias = Callable[[Mapping[str, Payload]], Payload]
 
 
 @dataclass(slots=True)
@@ -87,11 +73,18 @@ class Clients:
 
     Args:
         driver: drives the board.
-        awaited: adds tasks, and tells their results.
+        awaited: tells the results of tasks.
+        answers: answers the requests.
         parts: tells the parts of tasks.
     """
 
-    def __init__(self, driver: BoardDriver, awaited: AwaitedResults, parts: TaskParts) -> None:
+    def __init__(
+        self,
+        driver: BoardDriver,
+        awaited: AwaitedResults,
+        answers: RequestAnswers,
+        parts: TaskParts,
+    ) -> None:
         self._driver = driver
         self._awaited = awaited
         self._part_replies = PartReplies(parts, self._post)
@@ -100,16 +93,7 @@ class Clients:
         self._last_admission = 0
         # By address.
         self._clients: dict[str, _Client] = {}
-        self._methods: Mapping[str, Method] = {
-            "answer": self._answer_question,
-            "cancel": self._cancel,
-            "questions": self._questions,
-            "retry": self._retry,
-            "set_priority": self._set_priority,
-            "status": self._status,
-            "why": self._why,
-            "workers": self._workers,
-        }
+        self._answers = answers
 
     def start(self, router: LaneRouter, session: str) -> None:
         """Serve clients from now on.
@@ -216,12 +200,7 @@ class Clients:
             case ManagerRequest(method="read_parts"):
                 self._read_parts(sender, message)
             case SubmitTasks() | AwaitTasks() | ManagerRequest():
-                reply = client.replies.get(message.number)
-                if reply is None:
-                    reply = self._answer(client, message)
-                    client.replies[message.number] = reply
-                    if len(client.replies) > KEPT_REPLIES:
-                        client.replies.popitem(last=False)
+                reply = self._answers.answer(client, message)
                 self._post(sender, reply)
             case Goodbye():
                 self._drop(sender)
@@ -229,46 +208,11 @@ class Clients:
                 # A heartbeat has done what it is for by its arrival.
                 pass
 
-    def _answer(
-        self, client: _Client, request: SubmitTasks | AwaitTasks | ManagerRequest
-    ) -> ManagerReply:
-        try:
-            match request:
-                case SubmitTasks():
-                    value: Payload = self._submit(client, request)
-                case AwaitTasks():
-                    value = self._await(client, request.task_ids)
-                case ManagerRequest():
-                    value = self._methods[request.method](request.arguments)
-        except MusterError as fault:
-            return _refusal(request.number, fault)
-        return ManagerReply(number=request.number, value=value)
-
     def _read_parts(self, sender: str, request: ManagerRequest) -> None:
         try:
-            self._part_replies.take(sender, request, _task_id(request.arguments))
+            self._part_replies.take(sender, request, task_id_in(request.arguments))
         except MusterError as fault:
-            self._post(sender, _refusal(request.number, fault))
-
-    def _submit(self, client: _Client, request: SubmitTasks) -> None:
-        board = self._driver.board
-        if board.has_ended and not board.is_suspended:
-            raise RunEnded("the run has ended; no further tasks can be submitted")
-        try:
-            tasks = [decode_task(packed) for packed in request.tasks]
-        except DecodeError as fault:
-            raise InvalidTask(
-                f"the manager can't read a task: {fault.detail}; a class of tasks must be imported "
-                "by the manager too"
-            ) from None
-        self._driver.add_tasks(tasks)
-        self._await(client, [task.id for task in tasks])
-
-    def _await(self, client: _Client, task_ids: Iterable[TaskId]) -> list[TaskId]:
-        client.awaiting.update(task_ids)
-        unknown = self._awaited.wait_for(task_ids, client.settle)
-        client.awaiting.difference_update(unknown)
-        return unknown
+            self._post(sender, refusal(request.number, fault))
 
     def _settled(self, address: str, task_id: TaskId, outcome: Outcome) -> None:
         client = self._clients.get(address)
@@ -291,75 +235,3 @@ class Clients:
                 error = f"EncodeError: {fault}"
                 update = {"success": False, "output": None, "error_message": error}
                 self._post(address, message.model_copy(update=update))
-
-    # ------------------------------------------------------------------ methods
-
-    def _cancel(self, arguments: Mapping[str, Payload]) -> None:
-        self._driver.cancel(_task_id(arguments), str(arguments.get("reason", "by a client")))
-
-    def _retry(self, arguments: Mapping[str, Payload]) -> list[Payload]:
-        task_ids: object = arguments.get("task_ids")
-        reason = str(arguments.get("reason", "by a client"))
-        if task_ids is None:
-            return [*self._driver.retry(None, reason)]
-        if not isinstance(task_ids, list | tuple):
-            raise InvalidInput(f"task_ids is {show(task_ids)}; it must be a list of ids, or None")
-        given = cast("Sequence[Payload]", task_ids)
-        return [*self._driver.retry(tuple(_task_id({"task_id": each}) for each in given), reason)]
-
-    def _set_priority(self, arguments: Mapping[str, Payload]) -> None:
-        priority: object = arguments.get("priority")
-        if type(priority) is not int:
-            raise InvalidInput(f"priority is {show(priority)}; it must be an integer")
-        self._driver.set_priority(_task_id(arguments), priority)
-
-    def _answer_question(self, arguments: Mapping[str, Payload]) -> None:
-        number: object = arguments.get("question")
-        if number is not None and type(number) is not int:
-            raise InvalidInput(f"question is {show(number)}; it must be an integer, or None")
-        by = str(arguments.get("by", "a client"))
-        answer = cast("str", arguments.get("answer"))
-        self._driver.answer(_task_id(arguments), answer, by, number)
-
-    def _questions(self, _: Mapping[str, Payload]) -> list[Payload]:
-        return [each.to_payload() for each in self._driver.open_questions()]
-
-    def _why(self, arguments: Mapping[str, Payload]) -> list[str]:
-        return list(self._driver.board.explain(_task_id(arguments)).lines())
-
-    def _status(self, arguments: Mapping[str, Payload]) -> dict[str, int] | str:
-        board = self._driver.board
-        if "task_id" in arguments:
-            return board.find(_task_id(arguments)).status.value
-        return {status.value: board.counts[status] for status in TaskStatus}
-
-    def _workers(self, _: Mapping[str, Payload]) -> list[dict[str, Payload]]:
-        return [
-            {
-                "name": worker.name,
-                "connected": worker.alive,
-                "skill_level": worker.skill_level,
-                "slots": worker.slots,
-                "running": len(worker.running),
-                "completed": worker.stats.completed_tasks,
-                "succeeded": worker.stats.successful_tasks,
-            }
-            for worker in self._driver.board.workers.values()
-        ]
-
-
-def _refusal(number: int, fault: MusterError) -> ManagerReply:
-    return ManagerReply(number=number, error_kind=type(fault).__name__, error=str(fault))
-
-
-def _task_id(arguments: Mapping[str, Payload]) -> TaskId:
-    try:
-        return _TASK_ID.validate_python(arguments.get("task_id"))
-    except ValidationError:
-        raise InvalidInput(
-            f"task_id is {show(arguments.get('task_id'))}; it must be an integer above 0, or text "
-            "of 1 to 200 characters that is not blank"
-        ) from None
-
-
-_TASK_ID: TypeAdapter[TaskId] = TypeAdapter(TaskId)

@@ -11,6 +11,7 @@ from ...messages import (
     Answer,
     AttemptResumed,
     AttemptSuspended,
+    AwaitTasks,
     BlobsReached,
     BlobsWanted,
     ClientHello,
@@ -18,9 +19,11 @@ from ...messages import (
     Heartbeat,
     Hello,
     Inquiry,
+    ManagerRequest,
     Parcel,
     ReturnTasks,
     SkillsInquiry,
+    SubmitTasks,
     TaskId,
     TaskPart,
     TaskProgress,
@@ -43,6 +46,7 @@ from .board_driver import BoardDriver
 from .clients import Clients
 from .outgoing import OutgoingMessages
 from .task_parts import TaskParts
+from .worker_calls import WorkerCalls
 
 
 class MessageHandlers(Protocol):
@@ -62,6 +66,7 @@ class Incoming:
         handlers: take all other messages.
         clients: takes what clients send.
         parts: takes the parts of tasks.
+        worker_calls: answers what the handlers of workers ask.
     """
 
     def __init__(
@@ -70,7 +75,9 @@ class Incoming:
         outgoing: OutgoingMessages,
         handlers: MessageHandlers,
         clients: Clients,
+        *,
         parts: TaskParts,
+        worker_calls: WorkerCalls,
     ) -> None:
         self._driver = driver
         self._outgoing = outgoing
@@ -78,6 +85,7 @@ class Incoming:
         self._handlers = handlers
         self._clients = clients
         self._parts = parts
+        self._worker_calls = worker_calls
         self._lanes: LaneManager | None = None
 
     def start(self, lanes: LaneManager | None) -> None:
@@ -97,7 +105,7 @@ class Incoming:
             case _ if self._clients.has(sender):
                 self._clients.arrived(sender, message)
             case Heartbeat():
-                self._driver.apply(WorkerHeard(sender))
+                self._driver.apply(WorkerHeard(sender, message.is_draining))
             case TaskProgress():
                 self._driver.apply(ProgressReported(sender, message))
             case TaskPart():
@@ -110,10 +118,12 @@ class Incoming:
                 if self._lanes is not None:
                     self._lanes.note_seen(message.name, sender)
                 self._driver.apply(_joined(sender, message))
+            case SubmitTasks() | AwaitTasks() | ManagerRequest():
+                self._worker_calls.arrived(sender, message)
             case ReturnTasks():
                 self._driver.apply(TasksGivenBack(sender, message.attempts))
             case Goodbye():
-                left = WorkerLeft(sender, message.reason)
+                left = WorkerLeft(sender, message.reason, is_orderly=True)
                 self._offload.after_reads(sender, lambda: self._driver.apply(left))
             case Inquiry():
                 self._outgoing.post_datagram(sender, self._answer(message))

@@ -20,6 +20,7 @@ from ..kernel.model.config import Rules
 from ..kernel.model.events import ListeningStarted, StopRequested
 from ..kernel.model.occurrences import Watcher
 from ..kernel.security.seal import Seal
+from ..runtime.clock import now
 from ..runtime.error_text import describe_fault
 from ..runtime.loop_watch import LoopWatch
 from ..transport.lane_manager import LaneManager
@@ -32,8 +33,14 @@ from .clients import Clients
 from .hook_calls import HookCalls
 from .incoming import Incoming, MessageHandlers
 from .outgoing import OutgoingHooks, OutgoingMessages, SettlementListener, Stamp
+from .request_answers import RequestAnswers
+from .schedule_runner import ScheduleRunner
 from .stuck_log import log_stuck_tasks
 from .task_parts import TaskParts
+from .worker_calls import WorkerCalls
+
+CLOSING_CHECK_EVERY_S = 0.02
+"""How often a manager that is about to stop looks whether all its workers are idle."""
 
 SHUTDOWN_TIMEOUT_S = 2.0
 """How long a manager waits for its workers to acknowledge the shutdown, in seconds."""
@@ -87,8 +94,19 @@ class ManagerShell:
         """Tells the results of tasks to those who wait for them."""
         self.parts = TaskParts(self.driver, self.awaited, self._outgoing.post)
         """Tells the parts of tasks to those who read them."""
-        self._clients = Clients(self.driver, self.awaited, self.parts)
-        self._incoming = Incoming(self.driver, self._outgoing, hooks, self._clients, self.parts)
+        answers = RequestAnswers(self.driver, self.awaited)
+        self._clients = Clients(self.driver, self.awaited, answers, self.parts)
+        self._worker_calls = WorkerCalls(self.driver, self.awaited, answers, self._outgoing.watch)
+        self._incoming = Incoming(
+            self.driver,
+            self._outgoing,
+            hooks,
+            self._clients,
+            parts=self.parts,
+            worker_calls=self._worker_calls,
+        )
+        self.schedules = ScheduleRunner(self.driver, self.awaited)
+        """Makes the tasks of schedules."""
         self.driver.connect(self._outgoing.carry_out)
         self._router: LaneRouter | None = None
         self._session = secrets.token_hex(8)
@@ -145,6 +163,22 @@ class ManagerShell:
             # Also when the store can't be written to: nobody may wait for the end for ever.
             self._ended.set()
 
+    async def close(self, grace_s: float) -> None:
+        """Assign no more tasks, and wait until no worker runs one, or the run ends.
+
+        Args:
+            grace_s: how long to wait at most, in seconds.
+        """
+        driver, ends_at = self.driver, now() + grace_s
+        if not self.is_running or driver.board.pause.is_closing:
+            return
+        driver.begin_closing()
+        workers = driver.board.worker_registry.present
+        while not self._ended.is_set() and now() < ends_at:
+            if all(worker.holds_nothing for worker in workers.values()):
+                return
+            await asyncio.sleep(CLOSING_CHECK_EVERY_S)
+
     def fail(self, fault: MusterError) -> None:
         """End the run now, since it can't continue; `fault` is raised by whoever awaits it."""
         if not self.driver.board.has_ended:
@@ -172,7 +206,7 @@ class ManagerShell:
         board = self.driver.board
         tasks, unsettled = len(board.tasks), board.unsettled
         is_over = board.has_ended and not board.is_suspended
-        if not is_over and (unsettled or not self.driver.rules.ends_when_done):
+        if not is_over and (unsettled or not board.ends_when_settled):
             self.is_broken_off = True
             reason = f"broken off with {unsettled} of {tasks} tasks unsettled: {why}"
             self.driver.apply_uncommitted(StopRequested(reason, is_failure=True))
@@ -223,15 +257,19 @@ class ManagerShell:
         router = self._router = self._open_router(link, models, seal, lanes)
         self._outgoing.start(router, session, None if seal is None else seal.blob_key, models)
         self._clients.start(router, session)
+        self._worker_calls.start(router)
         self._incoming.start(lanes)
         self.receive = router.receive
         driver.start(router.wake)
+        # Before the run is resumed, which ends at once if all is settled and no schedule is active.
+        self.schedules.begin()
         driver.apply(ListeningStarted())
         background = [
             asyncio.ensure_future(router.run()),
             asyncio.ensure_future(self._send_heartbeats()),
             asyncio.ensure_future(self._calls.run()),
             asyncio.ensure_future(log_stuck_tasks(driver)),
+            asyncio.ensure_future(self.schedules.run()),
         ]
         if lanes is not None:
             lane_keeping = lanes.keep(router, self.workers_by_lane)

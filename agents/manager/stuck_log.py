@@ -21,5 +21,7 @@ async def log_stuck_tasks(driver: BoardDriver) -> None:
     while True:
         await asyncio.sleep(CHECK_EVERY_S)
         board = driver.board
+        if board.pause.holds:
+            continue
         for line in news.lines(board, find_stuck_tasks(board), driver.now()):
             log.warning(line, manager=driver.name)

@@ -11,10 +11,11 @@ from ...messages import InvalidInput, Task, TaskId, TaskResult
 from ..runtime.log import log
 from .options import expected_worker_rules
 from .question_control import QuestionControl
+from .schedule_control import ScheduleControl
 from .task_parts import TaskParts
 
 
-class TaskControl(QuestionControl):
+class TaskControl(ScheduleControl, QuestionControl):
     """Adds, changes, recovers and cancels tasks, and retires workers, from any thread."""
 
     @property
@@ -121,6 +122,50 @@ class TaskControl(QuestionControl):
             IllegalTransition: it has tasks.
         """
         self.ask(lambda: self._shell.driver.retire(name))
+
+    def drain(self, worker: str, *, leaves: bool = True) -> None:
+        """Give a worker no more tasks; it finishes those that it has begun.
+
+        Those that it has not begun go to other workers at once.
+
+        Args:
+            worker: its name.
+            leaves: whether it is told to stop once it has finished them. If not, it stays without
+                tasks until `resume`.
+
+        Raises:
+            UnknownName: no worker of this name is connected; the message lists those that are.
+        """
+        self.ask(lambda: self._shell.driver.drain(worker, leaves=leaves))
+
+    def pause(self) -> None:
+        """Assign no more tasks until `resume`; those that run go on, and tasks can be added.
+
+        A task does not fail meanwhile because no connected worker can do it. The pause is kept in
+        the store, so that a manager that is started again is paused, too.
+        """
+        self.ask(self._shell.driver.pause)
+
+    def resume(self, worker: str | None = None) -> None:
+        """Assign tasks again.
+
+        Args:
+            worker: a drained worker that gets tasks again, if it has not left yet; None ends the
+                pause of the whole run.
+
+        Raises:
+            UnknownName: no worker of this name is connected.
+        """
+        driver = self._shell.driver
+        if worker is None:
+            self.ask(driver.end_pause)
+        else:
+            self.ask(lambda: driver.end_drain(worker))
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether no tasks are assigned until `resume`."""
+        return self.board.is_paused
 
     def set_budget(self, budget: float | None) -> None:
         """Change what all attempts together may cost, before or during the run.

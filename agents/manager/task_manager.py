@@ -8,46 +8,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ...messages import InvalidInput, MusterError, Payload, RunEnded, Task, WorkersMissing
+from ...messages import InvalidInput, Payload, Task
 from ..blobs.offload import DEFAULT_THRESHOLD_BYTES
 from ..blobs.places import OwnDirectory, open_place
 from ..blobs.store import BlobStore
 from ..kernel.lanes import MAX_LANES
 from ..kernel.matching.policies import MatchingPolicy
 from ..kernel.model.config import MAX_WORKERS
-from ..kernel.security.seal import Seal
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.background import BackgroundRun
-from ..runtime.log import log
 from ..runtime.ports import DEFAULT_PORT, DEFAULT_WORKSPACE, LOOPBACK
 from ..store.protocol import Store
-from ..submission.submission import Submission
 from ..transport.ceylon_api import PeerMode
-from ..transport.lane_manager import LaneManager
-from ..transport.link import Link
 from .assigning import Assigning
-from .hook_calls import in_hook
-from .hook_dispatch import HookDispatch
+from .life_cycle import ManagerLifeCycle
 from .options import ROLE, ManagerOptions, check_tasks_argument
-from .shell import RUN_CUT_SHORT, ManagerShell
-from .task_control import TaskControl
-from .workspace_agent import WorkspaceAgent
+from .shell import ManagerShell
 
 if TYPE_CHECKING:
     from ..trace.file import TraceFile
-    from ..transport.ceylon_api import UnifiedAgent
     from .kept_skills import KeptSkills
 
 PREFETCH_S = 0.05
 """How much work a worker may hold beyond each of its slots, in seconds: a few round trips."""
 
-_HOW_TO_CONTINUE = (
-    "to complete it, await `finished()` before you end the workspace; to resume it, give a new "
-    "manager the same tasks or the same store"
-)
 
-
-class TaskManager(TaskControl, Submission, HookDispatch, WorkspaceAgent):
+class TaskManager(ManagerLifeCycle):
     """The manager: waits for its workers, assigns tasks by skill, and collects the results.
 
     ```python
@@ -286,162 +272,3 @@ class TaskManager(TaskControl, Submission, HookDispatch, WorkspaceAgent):
                 return open_place(place, create=True)
             case store:
                 return store
-
-    # ---------------------------------------------------------- life cycle
-
-    async def start(
-        self, inputs: bytes = b"", workers: Sequence[UnifiedAgent] | None = None
-    ) -> None:
-        """Begin to manage in the background; returns when workers can join.
-
-        It continues until `stop`; see `stay`.
-
-        Args:
-            inputs: passed to `@on_run` handlers as they are; they are never unpickled.
-            workers: agents that start and end together with this one.
-
-        Raises:
-            PortInUse: another program uses the port.
-            InvalidInput: it was started before.
-        """
-        self.stay()
-        await self._service.start(lambda: self.start_agent(inputs, workers), self._shell.opened)
-
-    def stay(self) -> None:
-        """Continue until `stop`, whether or not there are tasks; call this before the start.
-
-        A failed task is tried at another worker if one could do it, unless `reassign_failed` says
-        otherwise. `start` does this by itself, `start_agent` does not.
-        """
-        self._shell.driver.stay(reassigns_failed=self._manager_options.service_reassigns_failed)
-
-    async def stop(self) -> None:
-        """End the run now: workers are told to stop, and unfinished tasks stay unfinished.
-
-        For a service it returns when everything has ended. Called by a hook it returns at once,
-        since the run does not end before the hook has returned.
-
-        Raises:
-            MusterError: why the service failed.
-        """
-        self._shell.end("stopped")
-        if not in_hook.get():
-            await self._service.wait()
-            self._close_files()
-
-    async def start_agent(
-        self, inputs: bytes = b"", workers: Sequence[UnifiedAgent] | None = None
-    ) -> None:
-        """Open the workspace and manage until every task is settled, or until stopped.
-
-        Args:
-            inputs: passed to `@on_run` handlers as they are; they are never unpickled.
-            workers: agents that start in this one's workspace and end together with it; plain
-                Ceylon clients are told where it is as well.
-
-        Raises:
-            PortInUse: another program uses the port.
-            WorkersMissing: expected workers did not join in time, and `on_missing` is "fail".
-            AssigningFailed: a subclass's own `assign_tasks` or matching assigned nothing, or
-                raised.
-            RunEnded: its workspace ended before the tasks were settled, without a call of `stop`.
-            InvalidInput: as a guest, its admin is in another workspace.
-        """
-        try:
-            await self._start_in_workspace(inputs, workers)
-        except asyncio.CancelledError:
-            self._conclude("start_agent was cancelled")
-            raise
-        except MusterError as fault:
-            self._conclude(str(fault))
-            raise
-        finally:
-            # Ceylon may also end by itself, as it does at Ctrl-C.
-            self._conclude()
-        self._raise_failure()
-
-    async def serve(self) -> None:
-        """Manage until every task is settled; Ceylon calls it once the agent is up."""
-        seal = self._sealing.seal(self.workspace_id)
-        watching = self._watch_host()
-        try:
-            await self.serve_over(self, seal=seal, lanes=self._lane_manager)
-        finally:
-            if watching is not None:
-                watching.cancel()
-            self._conclude()
-
-    async def serve_over(
-        self,
-        link: Link,
-        session: str = "",
-        *,
-        seal: Seal | None = None,
-        lanes: LaneManager | None = None,
-    ) -> None:
-        """Manage over any link; `start_agent` does it over Ceylon.
-
-        Args:
-            link: the connection to the workspace.
-            session: identifies this start; random if empty.
-            seal: encrypts and decrypts its frames; None leaves them unencrypted.
-            lanes: opens further workspaces for its workers; None keeps all of them in this one.
-
-        Raises:
-            WorkersMissing: expected workers did not join in time, and `on_missing` is "fail".
-            AssigningFailed: a subclass's own `assign_tasks` or matching assigned nothing, or
-                raised.
-        """
-        self._use_link(link)
-        try:
-            async with self._kept_skills:
-                await self._shell.run(link, dict(self.model_handlers()), session, seal, lanes)
-        finally:
-            self._shell.awaited.close()
-            self._cancel_timers()
-            self._run_finished.set()
-            self._close_files()
-        self._raise_failure()
-
-    async def finished(self) -> None:
-        """Wait until the run has ended and the workers have been told.
-
-        Raises:
-            RunEnded: it ended before the tasks were settled, without a call of `stop`.
-            WorkersMissing: expected workers did not join in time, and `on_missing` is "fail".
-        """
-        await self._run_finished.wait()
-        self._raise_failure()
-
-    def joining_failed(self, fault: MusterError) -> None:
-        """Called when the agent that started this one can't open or join the workspace."""
-        if not isinstance(fault, RunEnded):
-            # That one has been logged.
-            super().joining_failed(fault)
-        self._conclude(str(fault))
-
-    def report_fault(self, doing: str, fault: BaseException) -> None:
-        """Log an exception that a user's handler raised."""
-        log.error("a handler failed", manager=self.name, doing=doing, exc_info=fault)
-
-    def _conclude(self, why: str = RUN_CUT_SHORT) -> None:
-        """Make sure that a run that is over has ended, and log it if it was broken off.
-
-        Args:
-            why: why it is over, if it has not ended by itself.
-        """
-        self._shell.break_off(why)
-        if self._shell.is_broken_off and not self._has_logged_failure:
-            self._has_logged_failure = True
-            log.error(f"the run was {self.board.failure}", manager=self.name)
-        self._run_finished.set()
-        self._close_files()
-
-    def _raise_failure(self) -> None:
-        if self._shell.fault is not None:
-            raise self._shell.fault
-        failure = self.board.failure
-        if self._shell.is_broken_off:
-            raise RunEnded(f"the run of {self.name!r} was {failure}; {_HOW_TO_CONTINUE}")
-        if failure is not None:
-            raise WorkersMissing(failure)

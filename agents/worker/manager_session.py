@@ -44,9 +44,8 @@ Greet: TypeAlias = Callable[[int], BaseModel]
 class SessionOwner(Protocol):
     """What a session needs to know about its worker or client."""
 
-    @property
-    def running_count(self) -> int:
-        """How many attempts run."""
+    def heartbeat(self) -> Heartbeat:
+        """The heartbeat to send now."""
         ...
 
     def overdue(self) -> Iterable[OverdueAttempt]:
@@ -228,7 +227,7 @@ class ManagerSession:
                     return
                 continue
             pause_s, asked_s = HELLO_EVERY_S, 0.0
-            self.post(Heartbeat(running=owner.running_count))
+            self.post(owner.heartbeat())
             owner.send_results()
             await asyncio.sleep(self.heartbeat_s)
             last_checked_at, checked_at = checked_at, now()

@@ -25,12 +25,14 @@ from ...messages import (
     Heartbeat,
     Hello,
     JoinRefused,
+    ManagerReply,
     Parcel,
     PartsTaken,
     RecallTasks,
     Refusal,
     ResultRecorded,
     ReturnTasks,
+    RunEnded,
     Shutdown,
     TaskAssignment,
     TaskId,
@@ -50,8 +52,10 @@ from ..runtime.error_text import MAX_ERROR_CHARACTERS
 from ..runtime.loop_watch import LoopWatch
 from ..transport.endpoint import Endpoint
 from ..transport.link import Link
+from .departure import Departure
 from .history import TaskHistory
 from .hooks import Around, WorkerHooks
+from .manager_requests import ManagerRequests
 from .manager_session import Connect, ManagerSession
 from .outbox import ResultOutbox
 from .session_holder import SessionHolder
@@ -73,6 +77,7 @@ class WorkerShell(SessionHolder):
         self._runner: TaskRunner | None = None
         self._around: Around | None = None
         self._outbox = ResultOutbox()
+        self._requests = ManagerRequests()
         self._offload = WorkerOffload(
             post=self._post,
             take=self._take,
@@ -88,6 +93,7 @@ class WorkerShell(SessionHolder):
         self._calls = itertools.count(1)
         self._was_member = False
         self._was_dismissed = False
+        self._departure = Departure(self, self._post)
         self.joined = asyncio.Event()
         self.farewell = ""
         self.history = TaskHistory()
@@ -108,26 +114,14 @@ class WorkerShell(SessionHolder):
         return self._manager_session is not None and self._manager_session.is_member
 
     @property
+    def is_leaving(self) -> bool:
+        """Whether it begins no more tasks, since it is about to leave."""
+        return self._departure.has_begun
+
+    @property
     def is_over(self) -> bool:
         """Whether the worker is to stop; otherwise, after `run`, it needs another connection."""
         return self._ended.is_set()
-
-    @property
-    def manager_address(self) -> str:
-        """The manager's address, or "" while none has accepted this worker."""
-        session = self._manager_session
-        return "" if session is None or session.manager is None else session.manager
-
-    @property
-    def manager_name(self) -> str:
-        """The name of the manager that accepted this worker last, or ""."""
-        return "" if self._manager_session is None else self._manager_session.manager_name
-
-    @property
-    def dropped(self) -> dict[str, int]:
-        """How many frames and messages could not be read, by what was wrong with them."""
-        session = self._manager_session
-        return {} if session is None else dict(session.endpoint.dropped)
 
     # ------------------------------------------------------------------ life cycle
 
@@ -218,6 +212,21 @@ class WorkerShell(SessionHolder):
         """Have a function called around each task that is performed; call this before `run`."""
         self._around = around
 
+    async def drain(self, grace_s: float, reason: str) -> None:
+        """Begin no more tasks, finish those that run, and leave.
+
+        What has not begun goes back to the manager at once.
+
+        Args:
+            grace_s: for how long those that run go on at most, in seconds; then they are stopped.
+            reason: why, for the manager.
+        """
+        await self._departure.finish(grace_s)
+        if self._runner is not None and not self.is_over:
+            # Before the goodbye, or another worker might begin what still runs here.
+            await self._runner.stop()
+        self.leave(reason)
+
     def leave(self, reason: str) -> None:
         """Stop: say goodbye, so that the manager reassigns unfinished tasks at once."""
         if self.manager_address and not self._ended.is_set():
@@ -240,6 +249,7 @@ class WorkerShell(SessionHolder):
             sends_tracebacks=self._hooks.send_tracebacks,
             senders=self._parts,
             report_state=self._report_state,
+            calls=self._requests,
         )
 
     def _greeting(self, profile: WorkerProfile, call: int) -> Hello:
@@ -264,10 +274,14 @@ class WorkerShell(SessionHolder):
         yield from self._outbox.keys()
         yield from self._offload.keys
 
-    @property
-    def running_count(self) -> int:
-        """How many attempts run."""
-        return len(self.running)
+    def take_unbegun(self) -> list[tuple[TaskId, int]]:
+        """Drop the attempts that have not begun, and return them."""
+        runner = self._runner
+        return [] if runner is None else [*self._offload.give_back_all(), *runner.give_back_all()]
+
+    def heartbeat(self) -> Heartbeat:
+        """The heartbeat to send now."""
+        return Heartbeat(running=len(self.running), is_draining=self.is_leaving)
 
     def overdue(self) -> Iterable[OverdueAttempt]:
         """The attempts that were cancelled and still run."""
@@ -288,9 +302,10 @@ class WorkerShell(SessionHolder):
             self._ended.set()
 
     def send_results(self) -> None:
-        """Send the results that wait, after the parts that wait."""
+        """Send the parts, results and requests that wait."""
         self._parts.send()
         self._outbox.send()
+        self._requests.send()
 
     # ------------------------------------------------------------------ receiving
 
@@ -329,9 +344,10 @@ class WorkerShell(SessionHolder):
         # Before the results, since a result ends the stream of its attempt.
         self._parts.send_again()
         self._outbox.send()
-        # What was told to another manager, or by a connection that broke, may have been lost.
-        for state in () if self._runner is None else self._runner.states:
-            self._post(state)
+        if self._runner is not None:
+            # What was told by a connection that broke may have been lost.
+            self._runner.tell_states()
+        self._requests.resume(session)
 
     def _from_manager(self, message: BaseModel) -> None:
         assert self._runner is not None
@@ -363,9 +379,14 @@ class WorkerShell(SessionHolder):
                     self._post(Goodbye(reason=message.reason))
                 self._was_dismissed = not message.goes_on
                 self.farewell = message.reason
+                self._requests.end(RunEnded(f"the run has ended: {message.reason}"))
                 self._ended.set()
             case Heartbeat():
                 pass
+            case TaskResult():
+                self._requests.take(message.task_id, message)
+            case ManagerReply():
+                self._requests.replied(message)
             case _:
                 self._hooks.hand_to_handlers(message, self.manager_address)
 
@@ -380,7 +401,9 @@ class WorkerShell(SessionHolder):
             self._post(ReturnTasks(attempts=missing))
 
     def _take(self, assignment: TaskAssignment) -> None:
-        if self._runner is not None and not self._ended.is_set():
+        if self._runner is None or self._ended.is_set():
+            return
+        if not self._departure.refuses((assignment.task.id, assignment.attempt)):
             self._runner.take(assignment)
 
     # ------------------------------------------------------------------ sending
@@ -393,10 +416,6 @@ class WorkerShell(SessionHolder):
     def _post(self, message: BaseModel) -> None:
         if self._manager_session is not None:
             self._manager_session.post(message)
-
-    def _post_part(self, message: bytes) -> bool:
-        session = self._manager_session
-        return session is not None and session.post_encoded(message)
 
     def _report_result(self, result: TaskResult) -> None:
         try:

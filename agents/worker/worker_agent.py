@@ -17,6 +17,7 @@ from ..execution.handler_executor import ExecutorSource, HandlerExecutor
 from ..execution.handlers import Handlers
 from ..execution.own_method import OwnMethod
 from ..execution.task_performer import TaskPerformer
+from ..kernel.model.config import check_grace
 from ..kernel.security.seal import Seal
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.background import BackgroundRun
@@ -34,6 +35,8 @@ from .registration import HandlerRegistration
 from .shell import WorkerShell
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from ..transport.ceylon_api import UnifiedAgent
     from ..transport.link import Link
 
@@ -414,14 +417,34 @@ class WorkerAgent(WorkerActivity, HandlerRegistration):
         """Take in a frame from the workspace."""
         self._shell.receive(frame)
 
-    async def stop(self) -> None:
+    async def __aenter__(self) -> Self:
+        """Start the worker; see `start`."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop the worker; see `stop`."""
+        await self.stop()
+
+    async def stop(self, *, grace_s: float = 0.0) -> None:
         """Say goodbye and stop; unfinished tasks go to other workers.
+
+        With a time of grace it first gives back the tasks that it has not begun, takes no more, and
+        lets those that run go on. It stops as soon as their results are recorded. Another call of
+        `stop` meanwhile ends the time of grace.
 
         After `start`, it returns once everything has ended.
 
+        Args:
+            grace_s: for how long running tasks may go on, in seconds, 0 or more.
+
         Raises:
+            InvalidInput: the time of grace is negative.
             MusterError: what the worker failed with.
         """
+        check_grace(grace_s)
+        if grace_s and not self._shell.is_leaving:
+            await self._shell.drain(grace_s, "stopped")
         self._shell.leave("stopped")
         await self._background.wait()
 

@@ -33,7 +33,7 @@ class WorkerPool:
 
     A worker that holds tasks is never retired, nor is one that was needed lately. Workers that
     joined independently count for the load, but not for the number. If the spawner fails, that is
-    logged, and retried at growing intervals.
+    logged, and retried at growing intervals. While the run is paused, no worker is started.
 
     ```python
     spawner = LocalProcesses(manager.ticket(), skill_level=5)
@@ -109,7 +109,11 @@ class WorkerPool:
         step = decide(current_load, count, self._bounds, target_load)
         if step is Step.GROW:
             is_any_starting = any(not each.has_joined for each in self._spawned_workers)
-            if now() < self._paused_until or (count >= self._bounds.minimum and is_any_starting):
+            if (
+                self._manager.board.pause.holds
+                or now() < self._paused_until
+                or (count >= self._bounds.minimum and is_any_starting)
+            ):
                 return Step.STAY
             await self._spawn()
         elif step is Step.SHRINK and not self._retire_one():
@@ -144,7 +148,9 @@ class WorkerPool:
 
     async def _run(self) -> None:
         # When the run has ended, the manager stops its workers.
-        while not self._manager.board.has_ended:
+        board = self._manager.board
+        # A run that a store holds may have been stopped; it goes on as soon as it is resumed.
+        while board.is_suspended or not board.has_ended:
             try:
                 await self._adjust()
             except Exception as fault:  # noqa: BLE001 - a spawner may be anybody's
@@ -161,7 +167,7 @@ class WorkerPool:
         change = self._scaler.advise(workload, len(self.workers), starting, now())
         if change < 0:
             self._retire_one()
-        elif now() >= self._paused_until:
+        elif now() >= self._paused_until and not self._manager.board.pause.holds:
             for _ in range(change):
                 await self._spawn()
 

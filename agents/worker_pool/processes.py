@@ -16,9 +16,13 @@ from pydantic import ValidationError
 
 from ...messages import InvalidInput, WorkerProfile
 from ...messages.wording import summarize
+from ..kernel.model.config import check_grace
 from ..security.ticket import TICKET_VARIABLE, Ticket
 from .fork_server import ForkedProcess, ForkServer
 from .worker_spec import PARENT_VARIABLE, WorkerSpec
+
+FINISH_TIMEOUT_S = 0.3
+"""How long a worker process that is told to end may finish what it runs."""
 
 EXIT_TIMEOUT_S = 5.0
 """How long a worker process may take to exit before it is killed."""
@@ -69,6 +73,8 @@ class LocalProcesses:
         handlers: modules with the functions that perform tasks, each as "module" or
             "module:attribute"; without any, work is simulated.
         time_scale: how long one second of simulated work takes, in seconds.
+        grace_s: for how long running tasks may go on when a process gets SIGTERM from outside, as
+            by a supervisor that stops all processes of a service, in seconds, 0 or more.
         fork_server: forks the processes, if it can, much faster than they start otherwise; see
             `ForkServer`.
 
@@ -88,8 +94,10 @@ class LocalProcesses:
         slots: int | None = 1,
         handlers: Iterable[str] = (),
         time_scale: float = 1.0,
+        grace_s: float = 30.0,
         fork_server: ForkServer | None = None,
     ) -> None:
+        check_grace(grace_s)
         self._fork_server = fork_server
         self._environment = {TICKET_VARIABLE: str(ticket)}
         try:
@@ -104,7 +112,7 @@ class LocalProcesses:
             )
         except ValidationError as fault:
             raise InvalidInput(f"no worker can be started like this: {summarize(fault)}") from None
-        self._spec = WorkerSpec(profile, tuple(handlers), time_scale)
+        self._spec = WorkerSpec(profile, tuple(handlers), time_scale, grace_s)
 
     async def spawn(self, name: str) -> LocalProcess:
         """Start a worker; returns before it has joined."""
@@ -194,10 +202,17 @@ class LocalProcess:
 
     async def end(self) -> None:
         """Ask it to stop, and kill it if it does not."""
-        for send_signal in (self._process.terminate, self._process.kill):
+        terminate, kill = self._process.terminate, self._process.kill
+        steps = (
+            (terminate, FINISH_TIMEOUT_S),
+            # The second one ends its time of grace.
+            (terminate, EXIT_TIMEOUT_S),
+            (kill, EXIT_TIMEOUT_S),
+        )
+        for send_signal, timeout_s in steps:
             if not self.is_alive:
                 return
             with contextlib.suppress(ProcessLookupError):
                 send_signal()
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._process.wait(), EXIT_TIMEOUT_S)
+                await asyncio.wait_for(self._process.wait(), timeout_s)

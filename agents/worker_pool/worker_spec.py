@@ -22,11 +22,13 @@ class WorkerSpec(NamedTuple):
         handlers: modules with the functions that perform tasks, each as "module" or
             "module:attribute"; without any, work is simulated.
         time_scale: how long one second of simulated work takes, in seconds.
+        grace_s: for how long running tasks may go on after SIGTERM, in seconds.
     """
 
     profile: WorkerProfile
     handlers: tuple[str, ...] = ()
     time_scale: float = 1.0
+    grace_s: float = 30.0
 
     def line(self) -> str:
         """The spec as one argument."""

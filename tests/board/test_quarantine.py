@@ -97,7 +97,7 @@ def test_a_task_that_waits_for_a_quarantined_worker_says_so_and_does_not_fail(
     strict.fail(2)
     told = strict.board.explain(3).lines()
     assert told == [
-        "task 3 waits for a worker: all that can run it are in quarantine or retiring",
+        "task 3 waits for a worker: all that can run it are in quarantine or leaving",
         "  Ada: is in quarantine: failed 2 times in a row",
     ]
 

@@ -35,10 +35,14 @@ from muster.agents.kernel.model.events import (
     AssigningBegun,
     BudgetChanged,
     CancelRequested,
+    DrainEnded,
+    DrainRequested,
     Event,
     HandOut,
     ListeningInterrupted,
     ListeningStarted,
+    PauseEnded,
+    PauseRequested,
     PriorityChanged,
     ProgressReported,
     RecoveryRequested,
@@ -69,7 +73,7 @@ from muster.agents.kernel.model.instructions import (
     SendWelcome,
 )
 from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
-from muster.agents.kernel.model.records import AttemptOutcome, TaskRecord, WorkerRecord
+from muster.agents.kernel.model.records import AttemptOutcome, Drain, TaskRecord, WorkerRecord
 from muster.agents.kernel.model.second_opinions import wants_vote
 from muster.agents.store.memory import SharedRows
 from muster.messages import (
@@ -183,6 +187,8 @@ class Muster(RuleBasedStateMachine):
                     worker = self.board.workers[assignment.worker]
                     assert not worker.is_retiring, "an assignment for who was told to stop"
                     assert worker.quarantined_until is None, "an assignment into quarantine"
+                    assert worker.drain is None, "an assignment for a worker that is drained"
+                    assert not self.board.is_paused, "an assignment in a pause"
                     self.check_terms(self.board.tasks[assignment.task.id], worker)
                     self.check_time(self.board.tasks[assignment.task.id])
                     self.leased.add(lease)
@@ -506,13 +512,37 @@ class Muster(RuleBasedStateMachine):
         self.tell(TasksAdded(tuple(record.added for record in before.tasks.values())))
         self.tell(ListeningStarted())
 
-    @rule(name=st.sampled_from(NAMES))
-    def leave(self, name: str) -> None:
-        self.tell(WorkerLeft(self.addresses.get(name, "nowhere")))
+    @rule(name=st.sampled_from(NAMES), is_orderly=st.booleans())
+    def leave(self, name: str, is_orderly: bool = False) -> None:
+        losses = {task_id: record.losses for task_id, record in self.board.tasks.items()}
+        self.tell(WorkerLeft(self.addresses.get(name, "nowhere"), is_orderly=is_orderly))
+        if is_orderly:
+            after = {task_id: record.losses for task_id, record in self.board.tasks.items()}
+            assert after == losses, "who says goodbye loses nothing"
+
+    @rule(name=st.sampled_from(NAMES), is_draining=st.sampled_from([False, False, True]))
+    def be_heard(self, name: str, is_draining: bool = False) -> None:
+        self.tell(WorkerHeard(self.addresses.get(name, "nowhere"), is_draining=is_draining))
+
+    @rule(name=st.sampled_from(NAMES), leaves=st.booleans())
+    def drain(self, name: str, leaves: bool) -> None:
+        if self.is_connected(name):
+            self.tell(DrainRequested(name, leaves))
+        else:
+            with pytest.raises(UnknownName):
+                self.board.handle(DrainRequested(name, leaves), self.now)
 
     @rule(name=st.sampled_from(NAMES))
-    def be_heard(self, name: str) -> None:
-        self.tell(WorkerHeard(self.addresses.get(name, "nowhere")))
+    def end_drain(self, name: str) -> None:
+        if self.is_connected(name):
+            self.tell(DrainEnded(name))
+
+    def is_connected(self, name: str) -> bool:
+        return name in self.board.workers and self.board.workers[name].alive
+
+    @rule(is_paused=st.booleans())
+    def pause(self, is_paused: bool) -> None:
+        self.tell(PauseRequested() if is_paused else PauseEnded())
 
     # ------------------------------------------------------------------ answers
 
@@ -632,6 +662,10 @@ class Muster(RuleBasedStateMachine):
     def give_back_unasked(self, sender: str, task_id: int, attempt: int) -> None:
         address = self.addresses.get(sender, "nowhere")
         asked = self.recalled.get(address, set()) | self.asked.get(address, set())
+        known = self.board.workers.get(sender)
+        if known is not None and known.drain is Drain.OWN:
+            # It gives back what reaches it now.
+            return
         if (task_id, attempt) not in asked | self.ever_asked(task_id, attempt):
             before = self.board.tasks.get(task_id)
             status = before and before.status
@@ -743,6 +777,7 @@ class Muster(RuleBasedStateMachine):
         for name in ("able", "abler", *ABLE_VOTERS):
             profile = able.model_copy(update={"name": name})
             self.tell(WorkerJoined(name, profile, session=session))
+        self.tell(PauseEnded())
         self.tell(AssigningBegun())
         for _ in range(2_000):
             if not any(self.held.values()) and self.board.next_timer_at() is None:
@@ -807,11 +842,12 @@ def _essence(board: Board) -> Any:
             set(worker.suspended),
             worker.failures_in_a_row,
             worker.quarantined_until,
+            worker.drain,
         )
         for name, worker in board.workers.items()
     }
     costs = round(board.budget.spent, 6), board.spending.in_other_units
-    return tasks, workers, dict(board.counts), board.began_at, costs
+    return tasks, workers, dict(board.counts), board.began_at, costs, board.pause.since
 
 
 class BusyMuster(Muster):

@@ -43,6 +43,18 @@ def print_message(message: str, *details: str) -> None:
     sys.stderr.flush()
 
 
+def print_finishing(tasks: int, grace_s: float) -> None:
+    """Print on stderr that running tasks are finished before the process ends.
+
+    Args:
+        tasks: how many there are; nothing is printed if there are none.
+        grace_s: how long they may take, in seconds.
+    """
+    if tasks:
+        what = "1 task" if tasks == 1 else f"{tasks:,} tasks"
+        print_message(f"finishing {what}, for {grace_s:g} s at most; a second signal stops at once")
+
+
 def replace_unencodable_characters() -> None:
     """Write characters that the terminal's encoding lacks in an ASCII form; raise no error."""
     for stream in (sys.stdout, sys.stderr):

@@ -1,4 +1,4 @@
-"""Handles Ctrl-C and SIGTERM: the first signal stops gracefully, the second exits at once."""
+"""Handles Ctrl-C and SIGTERM: what the first, the second and the third signal lead to."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Generator
 from types import FrameType, TracebackType
+from typing import TypeAlias
 
 from .exit import exit_now
 
@@ -17,24 +19,37 @@ EARLY_INSTALL_INTERVAL_S = 0.01
 EARLY_PERIOD_S = 10.0
 """How long the shorter interval applies: Ceylon replaces the handlers soon after the start."""
 
+EXIT_WITHIN_S = 1.5
+"""How long a command may take to stop after the signal that ends its time of grace."""
+
 _SIGNAL_EXIT_CODE_BASE = 128
+
+Shutdown: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class Interrupts:
     """A context manager: the first SIGINT or SIGTERM calls `stop`, the second exits the process.
 
+    With `finish`, the first SIGTERM calls that, which may take its time. The next signal calls
+    `stop`, and the process exits within `EXIT_WITHIN_S` even if that hangs.
+
     Args:
         stop: starts a graceful shutdown, after which the run returns by itself.
         handle_sigint: False ignores Ctrl-C, which the parent process handles.
+        finish: like `stop`, but first finishes what runs; None if there is nothing to finish.
     """
 
-    def __init__(self, stop: Callable[[], Awaitable[None]], *, handle_sigint: bool = True) -> None:
+    def __init__(
+        self, stop: Shutdown, *, handle_sigint: bool = True, finish: Shutdown | None = None
+    ) -> None:
         self._stop = stop
+        self._finish = finish
         self._heed_ctrl_c = handle_sigint
-        self._received = False
+        self._is_finishing = self._is_stopping = False
+        self._exit_timer: threading.Timer | None = None
         self._loop: asyncio.AbstractEventLoop
         self._installing: asyncio.Task[None] | None = None
-        self._stopping: asyncio.Future[None] | None = None
+        self._shutdowns: list[asyncio.Future[None]] = []
 
     async def __aenter__(self) -> Interrupts:
         """Install the signal handlers."""
@@ -56,8 +71,9 @@ class Interrupts:
             self._installing.cancel()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if self._stopping is not None:
-            await self._stopping
+        await asyncio.gather(*self._shutdowns)
+        if self._exit_timer is not None:
+            self._exit_timer.cancel()
 
     async def _keep_installed(self) -> None:
         # When its first agent starts, Ceylon installs a handler that closes the network before any
@@ -79,13 +95,23 @@ class Interrupts:
         del frame
         if number == signal.SIGINT and not self._heed_ctrl_c:
             return
-        if self._received:
-            exit_now(_SIGNAL_EXIT_CODE_BASE + number)
-        self._received = True
-        self._loop.call_soon_threadsafe(self._start_to_stop)
+        code = _SIGNAL_EXIT_CODE_BASE + number
+        if self._is_stopping:
+            exit_now(code)
+        if self._finish is not None and number == signal.SIGTERM and not self._is_finishing:
+            self._is_finishing = True
+            self._loop.call_soon_threadsafe(self._start, self._finish)
+            return
+        self._is_stopping = True
+        if self._is_finishing:
+            # A task may block the loop, and with it the shutdown.
+            self._exit_timer = threading.Timer(EXIT_WITHIN_S, exit_now, (code,))
+            self._exit_timer.daemon = True
+            self._exit_timer.start()
+        self._loop.call_soon_threadsafe(self._start, self._stop)
 
-    def _start_to_stop(self) -> None:
-        self._stopping = asyncio.ensure_future(self._stop())
+    def _start(self, shutdown: Shutdown) -> None:
+        self._shutdowns.append(asyncio.ensure_future(shutdown()))
 
 
 @contextlib.contextmanager

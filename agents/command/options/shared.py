@@ -37,6 +37,15 @@ UnmatchedAfter = Annotated[
     ),
 ]
 
+DEFAULT_GRACE_S = 30.0
+Grace = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        metavar="SECONDS",
+        help="For how long running tasks may go on after SIGTERM; a second one stops at once.",
+    ),
+]
 Verbose = Annotated[
     int,
     typer.Option(

@@ -10,8 +10,10 @@ from ....messages import InvalidInput
 from ..console.credentials import take_secret, take_ticket
 from ..console.logging_setup import configure_logging
 from .shared import (
+    DEFAULT_GRACE_S,
     CostPerS,
     CostPerTask,
+    Grace,
     Insecure,
     Join,
     Otel,
@@ -106,6 +108,7 @@ def worker(
             help="Do not send the tracebacks of failed handlers, only the error messages.",
         ),
     ] = False,
+    grace: Grace = DEFAULT_GRACE_S,
     otel: Otel = False,
     secret_file: SecretFile = None,
     insecure: Insecure = False,
@@ -152,4 +155,4 @@ def worker(
 
             enable_opentelemetry(each)
         each.join(ticket)
-    raise typer.Exit(run_workers(made, ends_with_parent=ends_with_parent))
+    raise typer.Exit(run_workers(made, ends_with_parent=ends_with_parent, grace_s=grace))

@@ -62,7 +62,7 @@ def _work(spec: WorkerSpec) -> NoReturn:
         secret=ticket.secret,
         insecure=not ticket.sealed,
     )
-    sys.exit(run_workers([worker], ends_with_parent=True))
+    sys.exit(run_workers([worker], ends_with_parent=True, grace_s=spec.grace_s))
 
 
 if __name__ == "__main__":

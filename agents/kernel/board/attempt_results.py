@@ -18,7 +18,7 @@ from ..model.occurrences import (
     RequeueCause,
     RequeueFacts,
 )
-from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
+from ..model.records import Attempt, AttemptOutcome, Drain, TaskRecord, WorkerRecord
 from ..model.second_opinions import needs_second_opinion
 from ..model.suspension import resume
 from .attempt_leases import AttemptLeases
@@ -36,7 +36,7 @@ MAX_DECLINES = 100
 """How many workers may decline a task before it fails even if others could have it."""
 
 _SUCCEEDED = AttemptOutcome.SUCCEEDED
-_UNCOUNTED = frozenset({AttemptOutcome.LOST, AttemptOutcome.NOT_BEGUN})
+_UNCOUNTED = frozenset({AttemptOutcome.LOST, AttemptOutcome.NOT_BEGUN, AttemptOutcome.RETURNED})
 
 
 class AttemptResults:
@@ -173,7 +173,7 @@ class AttemptResults:
             if record is None:
                 continue
             attempt = record.attempts[number - 1]
-            if attempt.is_recalled:
+            if attempt.is_recalled or worker.drain is Drain.OWN:
                 self._leases.end(attempt, AttemptOutcome.NOT_BEGUN)
                 facts = RequeueFacts(RequeueCause.GIVEN_BACK)
                 self._requeue(attempt, Cause.GIVEN_BACK, facts, worker=worker.name)
@@ -205,6 +205,20 @@ class AttemptResults:
                 self._lessons.tell(attempt, AttemptOutcome.LOST)
             error = f"worker lost: {record.losses} times, last on {name}"
             self._requeue_lost(attempt, RequeueCause.WORKER_LOST, error)
+
+    def return_all(self, attempts: list[Attempt]) -> None:
+        """Requeue the tasks of attempts whose worker left in order: it stopped them itself."""
+        for attempt in attempts:
+            attempt.ended_at = self._context.now
+            has_begun = not attempt.is_prefetched
+            outcome = AttemptOutcome.RETURNED if has_begun else AttemptOutcome.NOT_BEGUN
+            self._spending.end(attempt, outcome)
+            attempt.outcome, attempt.is_prefetched = outcome, False
+            if has_begun:
+                self._lessons.tell(attempt, outcome)
+            cause = RequeueCause.RETURNED if has_begun else RequeueCause.GIVEN_BACK
+            name = attempt.worker.name
+            self._requeue(attempt, Cause.GIVEN_BACK, RequeueFacts(cause), worker=name)
 
     def _lose_unheld(self, attempt: Attempt) -> None:
         """Mark an attempt as lost that its worker neither holds nor has reported."""
@@ -318,7 +332,7 @@ class AttemptResults:
         eligibility, workers = self._queue.eligibility_of(record), self._queue.workers
         return any(
             worker.name not in record.failed_by
-            and not worker.is_retiring
+            and not worker.is_leaving
             and eligibility.may_get(worker, workers)
             for worker in workers
         )
@@ -349,7 +363,7 @@ class AttemptResults:
         workers = [
             each
             for each in self._workers.by_name.values()
-            if each.may_have_leases and not each.is_retiring
+            if each.may_have_leases and not each.is_leaving
         ]
         return bool(self._queue.eligibility_of(record).able_if_paid(workers))
 

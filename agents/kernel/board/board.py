@@ -17,9 +17,14 @@ from ..model.events import (
     AssigningBegun,
     BudgetChanged,
     CancelRequested,
+    ClosingBegun,
+    DrainEnded,
+    DrainRequested,
     Event,
     ListeningInterrupted,
     ListeningStarted,
+    PauseEnded,
+    PauseRequested,
     PriorityChanged,
     ProgressReported,
     QuestionAnswered,
@@ -31,6 +36,9 @@ from ..model.events import (
     ResumptionReported,
     RetirementRequested,
     RetryRequested,
+    ScheduleCameDue,
+    ScheduleDeclared,
+    ScheduleRemoved,
     StopRequested,
     SuspensionReported,
     TasksAdded,
@@ -121,15 +129,23 @@ class Board(BoardState):
         self._on(ResultsReceived, self._take_results)
         self._on(TasksGivenBack, self._take_back)
         self._on(CancelRequested, self.lifecycle.cancel)
-        self._on(QuestionAsked, self._ask)
+        self._on(QuestionAsked, self.questions.ask)
         self._on(QuestionAnswered, self.questions.answer)
         self._on(PriorityChanged, self.lifecycle.change_priority)
         self._on(TasksForgotten, self.lifecycle.forget)
         self._on(RecoveryRequested, self._recover)
         self._on(RetryRequested, self._retry)
         self._on(RetirementRequested, self.quarantine.retire)
+        self._on(DrainRequested, self.draining.begin)
+        self._on(DrainEnded, self.draining.end)
+        self._on(PauseRequested, self.pause.begin)
+        self._on(PauseEnded, self.pause.end)
+        self._on(ClosingBegun, self.pause.close)
         self._on(ListeningStarted, self._start_listening)
         self._on(BudgetChanged, self._change_budget)
+        self._on(ScheduleDeclared, self.schedules.declare)
+        self._on(ScheduleCameDue, self._come_due)
+        self._on(ScheduleRemoved, self.schedules.remove)
         self._on(StopRequested, self._stop)
         self._on(ListeningInterrupted, self._excuse)
         self._on(TimePassed, self._fire_timers)
@@ -150,7 +166,7 @@ class Board(BoardState):
         Raises:
             InvalidTask: a new task can't be added, so none is. Its subclasses give the reason.
             UnknownTask: the task to cancel, try again, reprioritise or forget does not exist.
-            UnknownName: the worker to retire does not exist.
+            UnknownName: the worker to retire or drain does not exist.
             IllegalTransition: the state of the task or worker does not allow the change.
         """
         context = self.context
@@ -161,11 +177,14 @@ class Board(BoardState):
             self._start_listening()
         self._handlers[type(event)](event)
         if self.began_at is not None and self.ended_at is None and not self.is_suspended:
-            self._assigner.assign_waiting()
+            if not self.pause.holds:
+                self._assigner.assign_waiting()
             if not self.task_registry.unsettled or self.task_registry.held:
                 self._look_for_rest()
             else:
                 self._is_rest_announced = False
+        if self.draining.leaving and self.ended_at is None:
+            self.draining.dismiss_idle()
         return instructions
 
     # ------------------------------------------------------------------ tasks
@@ -221,10 +240,6 @@ class Board(BoardState):
     def _note_progress(self, event: ProgressReported) -> None:
         self._results.note_progress(event.progress, self.membership.hear(event.worker_id))
 
-    def _ask(self, event: QuestionAsked) -> None:
-        self.membership.hear(event.worker_id)
-        self.questions.ask(event)
-
     def _suspend(self, event: SuspensionReported) -> None:
         worker = self.membership.hear(event.worker_id)
         if worker is not None:
@@ -253,6 +268,9 @@ class Board(BoardState):
                 self.timers.set(self.prefetch.recall)
         elif admitted is not None and event.holding:
             self._note_what_it_still_does(admitted, event)
+        joined = returned or admitted
+        if joined is not None and joined.drain is not None:
+            self.draining.note_joined(joined)
         self._results.lose(lost)
 
     def _continue_deadlines(self, worker: WorkerRecord) -> None:
@@ -292,9 +310,15 @@ class Board(BoardState):
         worker = self.membership.hear(event.worker_id)
         if worker is not None and not self.has_ended:
             self.lease_check.ask(worker)
+            if event.is_draining:
+                self.draining.note_own(worker)
 
     def _leave(self, event: WorkerLeft) -> None:
-        self._results.lose(self.membership.leave(event))
+        left = self.membership.leave(event)
+        if event.is_orderly:
+            self._results.return_all(left)
+        else:
+            self._results.lose(left)
 
     # ------------------------------------------------------------------ time
 
@@ -360,6 +384,11 @@ class Board(BoardState):
         facts = BudgetFacts(self.rules.budget, rules.budget, rules.cost_unit)
         self.change_rules(rules)
         self.context.note(OccurrenceKind.BUDGET_CHANGED, facts=facts)
+
+    def _come_due(self, event: ScheduleCameDue) -> None:
+        # A due time of a run that has ended is made when the run is resumed.
+        if not self.has_ended:
+            self.schedules.come_due(event, self.lifecycle)
 
     def _start_listening(self, _: ListeningStarted | None = None) -> None:
         if self.is_suspended:

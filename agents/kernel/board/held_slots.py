@@ -24,6 +24,7 @@ WARNING_EVERY_S = 60.0
 _WHAT_HAPPENED: Mapping[AttemptOutcome | None, str] = {
     AttemptOutcome.TIMED_OUT: "it timed out",
     AttemptOutcome.OVERTAKEN: "another worker had done it",
+    AttemptOutcome.RETURNED: "its worker left for a while",
     AttemptOutcome.LOST: "its worker was lost for a while",
 }
 

@@ -17,6 +17,7 @@ _UNSKILLED = frozenset(
         AttemptOutcome.NOT_BEGUN,
         AttemptOutcome.OVERTAKEN,
         AttemptOutcome.DECLINED,
+        AttemptOutcome.RETURNED,
     }
 )
 """The outcomes that say nothing about the skill of the worker."""

@@ -153,6 +153,18 @@ class Prefetch:
             if stuck:
                 self._context.instructions.append(SendRecall(worker.worker_id, tuple(stuck)))
 
+    def recall_from(self, worker: WorkerRecord) -> None:
+        """Recall all attempts that a worker has not begun, at once."""
+        unbegun = tuple(
+            (attempt.task.task_id, attempt.number)
+            for attempt in attempts_of(worker.prefetched)
+            if not attempt.is_recalled
+        )
+        for task_id, number in unbegun:
+            worker.prefetched[task_id, number].attempts[number - 1].is_recalled = True
+        if unbegun:
+            self._context.instructions.append(SendRecall(worker.worker_id, unbegun))
+
     def _limit(self, record: TaskRecord) -> tuple[float | None, float | None]:
         return limit_attempt(record.task, self._context.now, self._context.rules.time_scale)
 

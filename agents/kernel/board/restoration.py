@@ -27,7 +27,7 @@ from ..model.instructions import Instruction
 from ..model.occurrence_text import facts_from_values
 from ..model.occurrences import Occurrence, OccurrenceKind
 from ..model.questions import Question
-from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
+from ..model.records import Attempt, AttemptOutcome, Drain, TaskRecord, WorkerRecord
 from ..model.second_opinions import open_attempts, wants_vote
 from ..model.snapshot import Snapshot
 from ..model.worker_stats import WorkerStats
@@ -35,6 +35,7 @@ from .board import Board
 from .delays import DelayEnd
 from .learned_rows import restore_learned
 from .rows import NO_COSTS, NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
+from .schedule_rows import restore_schedules
 from .task_checks import check_same
 from .worker_registry import Quarantine
 
@@ -63,9 +64,14 @@ def read_board(
     """
     if rows == NOTHING:
         return Board(rules, policy)
+    if rows._replace(schedules=()) == NOTHING:
+        board = Board(rules, policy)
+        restore_schedules(board.schedules, rows.schedules)
+        return board
     snapshot = read_snapshot(rows)
     board = Board(rules or _rules_of(snapshot), policy or _policy_of(snapshot))
     restore_learned(board.queue.policy, rows.learned)
+    restore_schedules(board.schedules, rows.schedules)
     _restore(board, snapshot, now)
     return board
 
@@ -91,8 +97,9 @@ def restore_into(board: Board, rows: Rows, now: float) -> list[Instruction]:
             unchanged.
     """
     own = list(board.tasks.values())
-    if rows._replace(learned=()) == NOTHING:
+    if rows._replace(learned=(), schedules=()) == NOTHING:
         restore_learned(board.queue.policy, rows.learned)
+        restore_schedules(board.schedules, rows.schedules)
         return [occurrence for record in own for occurrence in record.story]
     snapshot = read_snapshot(rows)
     known = {record.task_id: record for record in snapshot.tasks}
@@ -100,6 +107,7 @@ def restore_into(board: Board, rows: Rows, now: float) -> list[Instruction]:
         if record.task_id in known:
             check_same(known[record.task_id].added, record.added)
     restore_learned(board.queue.policy, rows.learned)
+    restore_schedules(board.schedules, rows.schedules)
     for record in own:
         board.queue.remove(record)
     board.task_registry.clear()
@@ -129,7 +137,7 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
         timers.set(Quarantine(worker))
     for record in snapshot.tasks:
         tasks.restore(record)
-        for needed in board.lifecycle.link_dependencies(record):
+        for needed in board.lifecycle.dependents.link_named(record):
             if needed.dependents is None:
                 needed.dependents = []
             needed.dependents.append(record)
@@ -153,6 +161,7 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
         board.questions.restore(record)
     for worker in workers.present.values():
         board.queue.add_worker(worker)
+    board.pause.restore(snapshot.paused_since)
     board.spending.in_other_units.update(snapshot.spent_in_other_units)
     attempts = [attempt for record in snapshot.tasks for attempt in record.attempts]
     board.spending.restore(attempts, snapshot.spent_on_forgotten)
@@ -210,7 +219,7 @@ def _rules_of(snapshot: Snapshot) -> Rules:
 
 def _read_run(state: bytes) -> Snapshot:
     began_at, ended_at, failure, ignored, policy, expected_workers, roster, *later = unpack(state)
-    heartbeat_s, lost_after_s, on_forgotten, in_other_units, budget, cost_unit = (
+    heartbeat_s, lost_after_s, on_forgotten, in_other_units, budget, cost_unit, more = (
         *later,
         *_LATER_IN_THE_RUN[len(later) :],
     )
@@ -228,10 +237,11 @@ def _read_run(state: bytes) -> Snapshot:
         spent_in_other_units=in_other_units,
         budget=budget,
         cost_unit=cost_unit,
+        paused_since=more.get("paused_since"),
     )
 
 
-_LATER_IN_THE_RUN: tuple[Payload, ...] = (None, None, *NO_COSTS)
+_LATER_IN_THE_RUN: tuple[Payload, ...] = (None, None, *NO_COSTS, {})
 """The defaults of the last values of a run, which older stores lack."""
 
 _LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None, ("", None, None, 0.0))
@@ -385,7 +395,7 @@ def _pairs(kept: Payload) -> Payload:
 
 
 _FIRST_WORKER_ROWS = 14
-_LATER_IN_WORKER_ROWS: tuple[Payload, ...] = (0, None, {})
+_LATER_IN_WORKER_ROWS: tuple[Payload, ...] = (0, None, {}, None)
 """The length of a worker's row in the first format, and the defaults of the later values."""
 
 
@@ -406,6 +416,7 @@ def _read_worker(row: WorkerRow) -> WorkerRecord:
         failures_in_a_row,
         quarantined_until,
         added,
+        drain,
     ) = (*state, *_LATER_IN_WORKER_ROWS[max(len(state) - _FIRST_WORKER_ROWS, 0) :])
     return WorkerRecord(
         WorkerProfile(name=row.name, **dict(zip(PROFILE_FIELDS, profile, strict=True)), **added),
@@ -421,6 +432,7 @@ def _read_worker(row: WorkerRow) -> WorkerRecord:
         stats=WorkerStats(*stats),
         failures_in_a_row=failures_in_a_row,
         quarantined_until=quarantined_until,
+        drain=None if drain is None else Drain(drain),
     )
 
 

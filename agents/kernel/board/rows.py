@@ -62,6 +62,18 @@ class LearnedRow(NamedTuple):
     state: bytes | None
 
 
+class ScheduleRow(NamedTuple):
+    """The current state of a schedule; it replaces the earlier row with the same name.
+
+    Args:
+        name: the schedule's name.
+        state: its state; None deletes the row. When read, never None.
+    """
+
+    name: str
+    state: bytes | None
+
+
 class Rows(NamedTuple):
     """The rows of one atomic write, or all rows of a store.
 
@@ -71,6 +83,7 @@ class Rows(NamedTuple):
         workers: workers; when read, in the order in which they were first written.
         forgotten: tasks whose rows are deleted before these are written; when read, none.
         learned: what policies have learned; when read, in the order of policy and part.
+        schedules: schedules; when read, in the order of their names.
     """
 
     run: bytes | None = None
@@ -78,6 +91,7 @@ class Rows(NamedTuple):
     workers: tuple[WorkerRow, ...] = ()
     forgotten: tuple[TaskId, ...] = ()
     learned: tuple[LearnedRow, ...] = ()
+    schedules: tuple[ScheduleRow, ...] = ()
 
 
 NOTHING = Rows()
@@ -139,6 +153,8 @@ _OF_THE_RUN = frozenset(
         OccurrenceKind.TASK_ADDED,
         OccurrenceKind.ASSIGNING_BEGUN,
         OccurrenceKind.RUN_RESUMED,
+        OccurrenceKind.RUN_PAUSED,
+        OccurrenceKind.RUN_UNPAUSED,
         OccurrenceKind.RUN_ENDED,
         OccurrenceKind.RESULT_IGNORED,
         OccurrenceKind.TASK_FORGOTTEN,
@@ -171,8 +187,13 @@ def _run_state(board: BoardState) -> bytes:
         rules.budget,
         rules.cost_unit,
     ]
-    if costs != NO_COSTS:
-        # Most rows lack these, and so do the rows of older stores.
+    more: dict[str, Payload] = {}
+    if board.pause.since is not None:
+        more["paused_since"] = board.pause.since
+    # Most rows lack these, and so do the rows of older stores.
+    if more:
+        state += [*costs, more]
+    elif costs != NO_COSTS:
         state += costs
     return pack_scalars(state)
 
@@ -319,6 +340,9 @@ def _worker_row(worker: WorkerRecord) -> WorkerRow:
         worker.failures_in_a_row,
         worker.quarantined_until,
     ]
-    if added := profile.added("name", *PROFILE_FIELDS):
+    added = profile.added("name", *PROFILE_FIELDS)
+    if worker.drain is not None:
+        state += [added, worker.drain.value]
+    elif added:
         state.append(added)
     return WorkerRow(worker.name, pack_scalars(state))

@@ -26,13 +26,17 @@ from ..model.second_opinions import describe_next, describe_opinions
 from .context import BoardContext
 from .deadlines import describe_deadline, lateness_of
 from .delays import DelayEnd
+from .dependents import waits_for
+from .draining import Draining
 from .expiry import expiry_of
 from .held_slots import held_slots, holders_of
 from .lease_check import LeaseCheck
 from .membership import Membership
+from .pause import Pause
 from .prefetch import Prefetch
 from .quarantine import QuarantinePolicy
 from .questions import TaskQuestions
+from .schedule_book import ScheduleBook
 from .spending import Spending
 from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
@@ -73,9 +77,12 @@ class BoardState:
         self.quarantine = QuarantinePolicy(
             self.context, self.worker_registry, self.queue, self.timers
         )
+        self.draining = Draining(self.context, self.worker_registry, self.queue, self.prefetch)
+        self.pause = Pause(self.context, self.queue, self.prefetch)
         self.lease_check = LeaseCheck(self.context, self.task_registry.by_id)
         self.questions = TaskQuestions(self.context, self.task_registry, self.timers)
         """What tasks ask people."""
+        self.schedules = ScheduleBook(self.task_registry.by_id)
         self.is_suspended = False
         """Whether this is a restored run that has not been resumed yet."""
         self.former_policy = ""
@@ -123,7 +130,7 @@ class BoardState:
         if timer_at is None or (unmatched_at is not None and unmatched_at < timer_at):
             timer_at = unmatched_at
         offers = self.queue.offers
-        if offers is None or offers.wakes_at is None or self.has_ended:
+        if offers is None or offers.wakes_at is None or self.has_ended or self.pause.holds:
             return timer_at
         return offers.wakes_at if timer_at is None else min(timer_at, offers.wakes_at)
 
@@ -173,6 +180,11 @@ class BoardState:
         return self.ended_at is not None
 
     @property
+    def is_paused(self) -> bool:
+        """Whether no tasks are assigned until the user resumes the run."""
+        return self.pause.since is not None
+
+    @property
     def unsettled(self) -> int:
         """How many tasks are pending or in progress."""
         return self.task_registry.unsettled
@@ -183,11 +195,16 @@ class BoardState:
         return frozenset(self.task_registry.held)
 
     @property
+    def ends_when_settled(self) -> bool:
+        """Whether the run ends when all tasks are settled: no schedule may make more of them."""
+        return self.rules.ends_when_done and not self.schedules.is_active
+
+    @property
     def is_at_rest(self) -> bool:
         """Whether no task is left to run, except held ones."""
         tasks = self.task_registry
         if not tasks.unsettled:
-            return self.rules.ends_when_done
+            return self.ends_when_settled
         is_busy = tasks.delayed or tasks.counts[TaskStatus.IN_PROGRESS]
         return bool(tasks.held) and not self.queue.count and not is_busy
 
@@ -242,6 +259,8 @@ class BoardState:
         expiry = expiry_of(record, self.rules.time_scale)
         if expiry is not None and not self.has_ended and (due_at := expiry.due_at()) is not None:
             remarks.append(f"it expires in {max(due_at - now, 0.0):.1f} s unless it begins")
+        if origin := self.schedules.describe_origin(task_id):
+            remarks.append(origin)
         deadline = describe_deadline(record, self.rules.time_scale, now)
         if deadline is not None:
             remarks.append(deadline)
@@ -273,7 +292,7 @@ class BoardState:
             return explain_wait(record, policy, "waits until assign_tasks hands it out")
         if record.queue_entry is None and (record.unfinished or record.wait_until is None):
             needed = [tasks[each] for each in dict.fromkeys(record.task.depends_on)]
-            unfinished = [each for each in needed if each.status is not TaskStatus.COMPLETED]
+            unfinished = [each for each in needed if waits_for(record, each)]
             return explain_wait(record, policy, describe_dependencies(unfinished))
         if self.failure is not None:
             return explain_wait(record, policy, f"was never assigned: {self.failure}")
@@ -285,7 +304,7 @@ class BoardState:
         headline = self._describe_wait(record)
         if self.began_at is not None and queue.has_candidates(record) and not candidates.able:
             what = describe_next(record)
-            headline = f"waits for a worker: all that can {what} are in quarantine or retiring"
+            headline = f"waits for a worker: all that can {what} are in quarantine or leaving"
         held_back = {each.name for each in workers if queue.is_held_back(each)}
         held = {
             worker.name: [each.describe(self.context.now) for each in held_slots(worker, tasks)]
@@ -326,6 +345,10 @@ class BoardState:
 
     def _describe_wait(self, record: TaskRecord) -> str:
         queue, barrier = self.queue, self.start_barrier
+        if self.pause.since is not None:
+            return f"waits: the run is paused since {self.context.now - self.pause.since:.0f} s"
+        if self.pause.is_closing:
+            return "waits: the run is about to be stopped"
         if self.began_at is None:
             awaited = "" if barrier.is_over else f": {barrier.progress(self.worker_registry)}"
             return f"waits for the assigning to begin{awaited}"

@@ -63,12 +63,12 @@ def find_stuck_tasks(board: BoardState) -> tuple[StuckTasks, ...]:
     """The tasks that nothing which is under way will set going again, by reason.
 
     Args:
-        board: the board of a run; of one that has ended or is suspended there are none.
+        board: the board of a run; of one that has ended, or is suspended or paused, there are none.
 
     Returns:
         The reasons, those of the most tasks first; `MAX_TOLD` at most.
     """
-    if board.has_ended or board.is_suspended or not board.unsettled:
+    if board.has_ended or board.is_suspended or board.pause.holds or not board.unsettled:
         return ()
     if board.began_at is None:
         return _before_the_start(board)
@@ -128,7 +128,7 @@ def _unavailable(board: BoardState, able: Sequence[WorkerRecord]) -> _Reason | N
     queue = board.queue
     if any(worker.taken for worker in able):
         return None
-    if all(worker.is_retiring or worker.quarantined_until is not None for worker in able):
+    if all(worker.is_leaving or worker.quarantined_until is not None for worker in able):
         what = "waiting; all workers that could run them are in quarantine or leaving"
         return _Reason(StuckCause.QUARANTINE, what)
     is_idle = not board.counts[TaskStatus.IN_PROGRESS]

@@ -120,6 +120,7 @@ class WorkerRegistry:
                 # It was restarted, so the cause of its failures may be gone.
                 worker.failures_in_a_row = 0
                 worker.quarantined_until = None
+                worker.drain = None
             worker.is_retiring = False
             worker.worker_id = event.worker_id
             worker.session = event.session

@@ -181,6 +181,8 @@ def describe_unavailability(worker: WorkerRecord) -> str | None:
     """Why a connected worker gets no tasks now; None if it may get some."""
     if worker.is_retiring:
         return "is retiring"
+    if worker.drain is not None:
+        return "is draining"
     if worker.quarantined_until is not None:
         return f"is in quarantine: failed {worker.failures_in_a_row} times in a row"
     return None

@@ -90,7 +90,7 @@ class TaskQueue:
         group = self.groups.get(key)
         if group is None:
             group = self._add_group(key, TaskGroup(kind, avoided, record))
-        sequence = record.sequence
+        sequence = record.sequence if record.place is None else record.place
         self._stamp += 1
         urgency = self.urgency.of(self.policy, record)
         entry = QueueEntry(urgency, sequence, self._stamp, now, record, group)
@@ -369,7 +369,7 @@ class TaskQueue:
         """
         entry = _entry_of(record)
         since = entry.group.unmatched_since
-        return None if since is None else max(since, entry.since) + self.unmatched_timeout.lasts_s
+        return None if since is None else self.unmatched_timeout.ends_at(max(since, entry.since))
 
     def _add_group(self, key: Hashable, group: TaskGroup) -> TaskGroup:
         if len(self.groups) >= self._max_groups:

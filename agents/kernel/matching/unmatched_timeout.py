@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
+from ....messages import TaskId
 from .ready_queue import QueueEntry, TaskGroup
 
 
@@ -20,11 +21,26 @@ class UnmatchedTimeout:
     def __init__(self, after_s: float | None) -> None:
         self.lasts_s = math.inf if after_s is None else after_s
         # Bounded by the tasks, and by the workers that join and leave while one waits.
+        self._is_suspended = False
+        self._not_before = -math.inf
         self._begun: deque[tuple[float, TaskGroup | QueueEntry]] = deque()
 
     def change(self, after_s: float | None) -> None:
         """Change the timeout; after a wait without limit, only of tasks that begin to wait."""
         self.lasts_s = math.inf if after_s is None else after_s
+
+    def suspend(self) -> None:
+        """Let no timeout end until `resume`."""
+        self._is_suspended = True
+
+    def resume(self, now: float) -> None:
+        """Let timeouts end again, none of them before a whole timeout has passed."""
+        self._is_suspended = False
+        self._not_before = now + self.lasts_s
+
+    def ends_at(self, since: float) -> float:
+        """When the timeout of a task ends that began at `since`, in seconds."""
+        return math.inf if self._is_suspended else max(since + self.lasts_s, self._not_before)
 
     def begin(self, now: float, waiting: TaskGroup | QueueEntry) -> None:
         """Start the timeout of a task, or of all tasks that wait in a group."""
@@ -33,21 +49,23 @@ class UnmatchedTimeout:
 
     def due_at(self) -> float | None:
         """When the next timeout is due, in seconds; None if there is none."""
+        if self._is_suspended:
+            return None
         while self._begun and self.lasts_s < math.inf:
             since, waiting = self._begun[0]
             if _still_waits(since, waiting):
-                return since + self.lasts_s
+                return self.ends_at(since)
             self._begun.popleft()
         return None
 
     def take(self, now: float) -> list[QueueEntry]:
         """Remove the timeouts that are due. Returns their entries in the order of adding."""
-        due: dict[int, QueueEntry] = {}
+        due: dict[TaskId, QueueEntry] = {}
         while (due_at := self.due_at()) is not None and due_at <= now:
             since, waiting = self._begun.popleft()
             entries = (waiting,) if isinstance(waiting, QueueEntry) else waiting.current_entries()
-            due.update((entry.sequence, entry) for entry in entries if entry.since <= since)
-        return [due[sequence] for sequence in sorted(due)]
+            due.update((entry.record.task_id, entry) for entry in entries if entry.since <= since)
+        return sorted(due.values(), key=lambda entry: (entry.sequence, entry.stamp))
 
 
 def _still_waits(since: float, waiting: TaskGroup | QueueEntry) -> bool:

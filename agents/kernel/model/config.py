@@ -154,3 +154,14 @@ def check_is_number(name: str, value: object) -> None:
     """
     if value is not None and not isinstance(value, Real):
         raise InvalidInput(f"{name} is {value!r}; it must be a number")
+
+
+def check_grace(grace_s: float) -> None:
+    """Check for how long running tasks may go on when a worker or manager stops.
+
+    Raises:
+        InvalidInput: it is negative.
+    """
+    check_is_number("grace_s", grace_s)
+    if not grace_s >= 0:
+        raise InvalidInput(f"grace_s is {grace_s!r}; it must be 0 seconds or more")

@@ -18,6 +18,7 @@ from ....messages import (
     WorkerProfile,
 )
 from ....messages.question import QuestionText
+from .schedules import ScheduleTerms
 
 WorkerId: TypeAlias = str
 """A worker's address on the link. It is new at every start of the worker; its name is not."""
@@ -62,17 +63,30 @@ class WorkerJoined:
 
 @dataclass(frozen=True, slots=True)
 class WorkerHeard:
-    """Any message arrived from a worker."""
+    """Any message arrived from a worker.
+
+    Args:
+        worker_id: its address.
+        is_draining: whether it said that it begins no more tasks, since it is about to leave.
+    """
 
     worker_id: WorkerId
+    is_draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLeft:
-    """A worker left, or the link reports that it is gone."""
+    """A worker left, or the link reports that it is gone.
+
+    Args:
+        worker_id: its address.
+        reason: why.
+        is_orderly: whether it said goodbye, and so has stopped its attempts.
+    """
 
     worker_id: WorkerId
     reason: str = "left"
+    is_orderly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +269,41 @@ class RetirementRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class DrainRequested:
+    """A worker is to get no more tasks, and to finish those it has.
+
+    Args:
+        worker: its name.
+        leaves: whether it is told to stop once it has finished them.
+    """
+
+    worker: str
+    leaves: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DrainEnded:
+    """A worker that was drained may get tasks again."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRequested:
+    """No more tasks are assigned until `PauseEnded`; those that run go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseEnded:
+    """Tasks are assigned again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingBegun:
+    """No more tasks are assigned, since the run is about to be stopped; this is not stored."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """The run is stopped; unfinished tasks keep their status.
 
@@ -276,6 +325,51 @@ class BudgetChanged:
     """
 
     budget: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleDeclared:
+    """A schedule is active from now on; one that is known continues where it was.
+
+    Args:
+        name: its name.
+        terms: when it is due.
+        at: the time of the wall clock, in seconds since 1970.
+    """
+
+    name: str
+    terms: ScheduleTerms
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleCameDue:
+    """A due time of a schedule is made or passed over; one that is over already changes nothing.
+
+    Args:
+        name: the schedule's name.
+        due: the due time, in seconds since 1970.
+        tasks: its tasks; none if it is passed over.
+        packed: each task as `pack_task` packs it.
+        missed: how many due times before it, or with it, were missed.
+        skipped: how many were passed over because earlier tasks are not settled.
+        failure: why its tasks could not be made, or "".
+    """
+
+    name: str
+    due: float
+    tasks: tuple[Task, ...] = ()
+    packed: tuple[bytes | None, ...] = ()
+    missed: int = 0
+    skipped: int = 0
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleRemoved:
+    """A schedule makes no more tasks, and is forgotten."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,8 +417,16 @@ Event: TypeAlias = (
     | RecoveryRequested
     | RetryRequested
     | RetirementRequested
+    | DrainRequested
+    | DrainEnded
+    | PauseRequested
+    | PauseEnded
+    | ClosingBegun
     | TasksForgotten
     | BudgetChanged
+    | ScheduleDeclared
+    | ScheduleCameDue
+    | ScheduleRemoved
     | ListeningStarted
     | StopRequested
     | ListeningInterrupted

@@ -53,7 +53,8 @@ def describe_facts(occurrence: Occurrence) -> str:
         case ReviewFacts():
             return _describe_review(facts)
         case CancellationFacts(cause, reason):
-            return f"cancelled: {reason}" if cause is CancellationCause.REQUESTED else reason
+            is_asked = cause in (CancellationCause.REQUESTED, CancellationCause.PARENT)
+            return f"cancelled: {reason}" if is_asked else reason
         case RequeueFacts(RequeueCause.RETRY, attempts_left):
             return f"attempts left: {attempts_left}"
         case RequeueFacts(RequeueCause.REASSIGNED):
@@ -64,6 +65,8 @@ def describe_facts(occurrence: Occurrence) -> str:
             return f"attempt lost: {worker} does not hold it"
         case RequeueFacts(RequeueCause.DECLINED):
             return f"declined: {worker}"
+        case RequeueFacts(RequeueCause.RETURNED):
+            return f"given back by {worker}, which left"
         case RequeueFacts():
             return "given back, not begun"
         case DelayFacts():
@@ -129,6 +132,10 @@ def _describe_budget(budget: float | None, unit: str) -> str:
 _WITHOUT_FACTS = {
     OccurrenceKind.WORKER_RELEASED: "its quarantine is over",
     OccurrenceKind.WORKER_RETIRED: "not needed any more",
+    OccurrenceKind.WORKER_DRAINED: "gets no more tasks",
+    OccurrenceKind.WORKER_RESUMED: "gets tasks again",
+    OccurrenceKind.RUN_PAUSED: "no more tasks are assigned",
+    OccurrenceKind.RUN_UNPAUSED: "tasks are assigned again",
 }
 
 
@@ -258,5 +265,5 @@ def _facts_of(what: OccurrenceKind, found: re.Match[str]) -> Facts:
         case OccurrenceKind.WORKER_QUARANTINED:
             return QuarantineFacts(int(found[1]), float(found[2]))
         case _:
-            cause = next(cause for cause in RequeueCause if found[cause.value])
+            cause = next(RequeueCause(name) for name, text in found.groupdict().items() if text)
             return RequeueFacts(cause, int(found["left"] or 0))

@@ -54,9 +54,15 @@ class OccurrenceKind(str, Enum):
     WORKER_QUARANTINED = "worker_quarantined"
     WORKER_RELEASED = "worker_released"
     WORKER_RETIRED = "worker_retired"
+    WORKER_DRAINED = "worker_drained"
+    """A worker gets no more tasks, and finishes those it has."""
+    WORKER_RESUMED = "worker_resumed"
+    """A drained worker may get tasks again."""
     ASSIGNING_BEGUN = "assigning_begun"
     BUDGET_CHANGED = "budget_changed"
     RUN_RESUMED = "run_resumed"
+    RUN_PAUSED = "run_paused"
+    RUN_UNPAUSED = "run_unpaused"
     RUN_ENDED = "run_ended"
 
 
@@ -123,6 +129,10 @@ class CancellationCause(str, Enum):
     """The user or a client requested it."""
     UPSTREAM = "upstream"
     """A task that it depends on was not completed."""
+    NOT_NEEDED = "not_needed"
+    """It runs only if a task that it depends on fails, and none did."""
+    PARENT = "parent"
+    """Its parent was cancelled or failed."""
 
 
 class CancellationFacts(NamedTuple):
@@ -151,6 +161,8 @@ class RequeueCause(str, Enum):
     """Its worker returned it before it had begun."""
     DECLINED = "declined"
     """Its worker declined it."""
+    RETURNED = "returned"
+    """Its worker left, and gave it back unfinished."""
 
 
 class RequeueFacts(NamedTuple):

@@ -44,6 +44,19 @@ class AttemptOutcome(str, Enum):
     NOT_BEGUN = "not begun"
     DECLINED = "declined"
     REJECTED = "rejected"
+    RETURNED = "returned"
+    """Its worker left in order, and gave the task back unfinished."""
+
+
+class Drain(str, Enum):
+    """Why a worker gets no more tasks, and what it does once it has finished those it has."""
+
+    LEAVES = "leaves"
+    """The user wants it to leave."""
+    STAYS = "stays"
+    """The user wants it to stay, without tasks."""
+    OWN = "own"
+    """It said that it is about to leave."""
 
 
 @dataclass(slots=True, eq=False)
@@ -72,6 +85,7 @@ class WorkerRecord:
         failures_in_a_row: how many attempts failed or timed out since the last success.
         quarantined_until: the end of its quarantine, in seconds; None if it is not in quarantine.
         is_retiring: whether it was told to stop because it is no longer needed.
+        drain: why it gets no more tasks; None if it may get some.
         name: its name; this and the following fields are copied from the profile.
         skill_level: its skill level.
         specialties: the task types for which its skill counts more.
@@ -103,6 +117,7 @@ class WorkerRecord:
     failures_in_a_row: int = 0
     quarantined_until: float | None = None
     is_retiring: bool = False
+    drain: Drain | None = None
     name: str = field(init=False)
     skill_level: int = field(init=False)
     specialties: frozenset[str] = field(init=False)
@@ -141,11 +156,23 @@ class WorkerRecord:
         return len(self.running) + len(self.stopping)
 
     @property
+    def is_leaving(self) -> bool:
+        """Whether it will leave, and gets no more tasks until then."""
+        return self.is_retiring or self.drain is not None
+
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether no attempt is leased to it, and none that it was told to stop may still run."""
+        return not (
+            self.running or self.suspended or self.stopping or self.prefetched or self.withdrawn
+        )
+
+    @property
     def is_free(self) -> bool:
         """Whether the worker may get a task now."""
         return (
             self.quarantined_until is None
-            and not self.is_retiring
+            and not self.is_leaving
             and len(self.running) + len(self.stopping) < self.slots
         )
 
@@ -158,41 +185,6 @@ class WorkerRecord:
     def load(self) -> float:
         """The share of its slots that is in use, 0 to 1."""
         return self.taken / self.slots
-
-    def max_prefetched(self, quarantine_after: int | None) -> int:
-        """The maximum number of tasks that the worker may prefetch.
-
-        A worker begins prefetched tasks without asking the manager. So the running, suspended and
-        prefetched tasks together are limited to the number of failures that would start its
-        quarantine. Then no task begins during a quarantine.
-
-        Args:
-            quarantine_after: the number of consecutive failures that start a quarantine; None
-                never.
-        """
-        if quarantine_after is None:
-            return MAX_PREFETCHED
-        may_fail = quarantine_after - self.failures_in_a_row - len(self.running)
-        may_fail -= len(self.suspended)
-        return min(max(may_fail, 0), MAX_PREFETCHED)
-
-    def prefetch_room_s(self, prefetch_s: float) -> float:
-        """How much more work the worker may prefetch now, in seconds.
-
-        It gets none until half of its prefetched work is done, so that tasks are sent in batches.
-
-        Args:
-            prefetch_s: the maximum amount of prefetched work per slot, in seconds.
-        """
-        whole_s = prefetch_s * self.slots
-        if (
-            self.prefetched_s > whole_s / 2
-            or len(self.prefetched) > MAX_PREFETCHED // 2
-            or self.quarantined_until is not None
-            or self.is_retiring
-        ):
-            return 0.0
-        return whole_s - self.prefetched_s
 
 
 @dataclass(slots=True, eq=False)
@@ -292,6 +284,8 @@ class TaskRecord:
         former_attempts: how many attempts it had before that; they count towards no limit.
         named_by: how many tasks depend on it or are its children, including settled ones.
         dependents: the tasks that depend on it.
+        children: the tasks that are cancelled with it, by id; None for none.
+        place: the number of the task whose place in the queue it has; None for its own.
         queue_entry: its entry in the task queue while it waits there; only the queue reads it.
         restriction: the workers that may not have its next attempt; None if all may. The queue
             sets it.
@@ -325,6 +319,8 @@ class TaskRecord:
     former_attempts: int = 0
     named_by: int = 0
     dependents: list[TaskRecord] | None = None
+    children: dict[TaskId, TaskRecord] | None = None
+    place: int | None = None
     queue_entry: object | None = None
     restriction: Restriction | None = None
     decision: Decision | None = None

@@ -28,6 +28,7 @@ class Snapshot:
         spent_in_other_units: what was reported in other units than the run's, by unit.
         budget: what all attempts together may cost; None for no limit.
         cost_unit: the unit of costs.
+        paused_since: when the run was paused, None if it is not.
     """
 
     tasks: list[TaskRecord] = field(default_factory=list)
@@ -45,3 +46,4 @@ class Snapshot:
     spent_in_other_units: dict[str, float] = field(default_factory=dict[str, float])
     budget: float | None = None
     cost_unit: str = "USD"
+    paused_since: float | None = None
