@@ -11,8 +11,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from ...messages import InvalidInput, Task, TaskId, TaskResult
 from ..execution.current_submitter import enter_submitter, exit_submitter
+from ..runtime.loop_thread import LoopThread
 from ..submission.submission import Submission
-from .loop_thread import LoopThread
 from .manager_calls import ManagerCalls
 from .task_calls import TaskCalls
 

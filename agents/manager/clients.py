@@ -39,6 +39,10 @@ from .task_parts import TaskParts
 MAX_CLIENTS = 1_000
 """How many clients may be connected at the same time."""
 
+REPLY_WITHIN_S = 0.002
+"""How long the reply to a submission may wait for a result, to share its frame: a frame more would
+cost the client and the manager as much as the task."""
+
 
 @dataclass(slots=True)
 class _Client:
@@ -53,6 +57,7 @@ class _Client:
         welcomed_at: when the conversation began, in seconds.
         awaiting: the tasks whose results it wants, and that are not settled.
         replies: its latest requests by number, with the replies.
+        withheld: replies that are sent with the next message, or soon.
     """
 
     name: str
@@ -63,6 +68,7 @@ class _Client:
     welcomed_at: float
     awaiting: set[TaskId] = field(default_factory=set)
     replies: OrderedDict[int, ManagerReply] = field(default_factory=OrderedDict)
+    withheld: list[ManagerReply] = field(default_factory=list)
 
 
 class Clients:
@@ -93,6 +99,8 @@ class Clients:
         self._last_admission = 0
         # By address.
         self._clients: dict[str, _Client] = {}
+        # Those to whom replies are withheld.
+        self._withholding: set[str] = set()
         self._answers = answers
 
     def start(self, router: LaneRouter, session: str) -> None:
@@ -201,7 +209,10 @@ class Clients:
                 self._read_parts(sender, message)
             case SubmitTasks() | AwaitTasks() | ManagerRequest():
                 reply = self._answers.answer(client, message)
-                self._post(sender, reply)
+                if isinstance(message, SubmitTasks) and client.awaiting and not reply.error_kind:
+                    self._withhold(sender, client, reply)
+                else:
+                    self._post(sender, reply)
             case Goodbye():
                 self._drop(sender)
             case _:
@@ -222,7 +233,28 @@ class Clients:
         client.awaiting.discard(task_id)
         self._post(address, outcome)
 
+    def _withhold(self, address: str, client: _Client, reply: ManagerReply) -> None:
+        client.withheld.append(reply)
+        if not self._withholding:
+            asyncio.get_running_loop().call_later(REPLY_WITHIN_S, self._send_withheld)
+        self._withholding.add(address)
+
+    def _send_withheld(self) -> None:
+        addresses, self._withholding = self._withholding, set()
+        for address in addresses:
+            client = self._clients.get(address)
+            if client is not None:
+                self._send_withheld_to(address, client)
+
+    def _send_withheld_to(self, address: str, client: _Client) -> None:
+        replies, client.withheld = client.withheld, []
+        for reply in replies:
+            self._post(address, reply)
+
     def _post(self, address: str, message: BaseModel) -> None:
+        client = self._clients.get(address)
+        if client is not None and client.withheld:
+            self._send_withheld_to(address, client)
         assert self._router is not None
         try:
             self._router.post_encoded(address, encode_message(message))

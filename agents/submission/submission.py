@@ -116,6 +116,28 @@ class Submission:
         self._awaited.add((wanted,), settle)
         return future
 
+    def submit_together(self, tasks: Sequence[Task]) -> list[Future[TaskResult]]:
+        """Add tasks, all or none, from any thread, without waiting for their results.
+
+        Returns:
+            The futures of their results; see `submit_nowait`, also for what is raised.
+        """
+        futures: dict[TaskId, list[Future[TaskResult]]] = {}
+        given: list[Future[TaskResult]] = []
+        for task in tasks:
+            future: Future[TaskResult] = Future()
+            futures.setdefault(task.id, []).append(future)
+            given.append(future)
+
+        def settle(task_id: TaskId, outcome: Outcome) -> None:
+            # A task that was given twice has its one result twice.
+            future = futures[task_id].pop()
+            if future.set_running_or_notify_cancel():
+                fulfil(future, outcome)
+
+        self._awaited.add(tasks, settle)
+        return given
+
     async def map(
         self,
         task_type: str | Callable[..., Any],
