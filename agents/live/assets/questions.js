@@ -13,6 +13,7 @@ export class Questions {
     this.error = document.getElementById("questions-error");
     this.items = new Map();
     this.canAnswer = false;
+    this.made = 0;
   }
 
   draw() {
@@ -47,16 +48,17 @@ export class Questions {
     const row = this.model.byId.get(id);
     const title = row ? row.shownId : id;
     const name = document.createElement("p");
-    name.id = `question-${this.items.size}-${number}-${Math.random().toString(36).slice(2)}`;
+    this.made += 1;
+    name.id = `question-${this.made}`;
     const link = document.createElement("a");
     link.href = `#task=${encodeURIComponent(id)}`;
     link.textContent = `Task ${title}`;
     name.append(link, ` asks: ${text}`);
     const answer = document.createElement(choices.length ? "div" : "form");
     answer.className = "answer";
-    answer.setAttribute("role", "group");
     answer.setAttribute("aria-labelledby", name.id);
     if (choices.length) {
+      answer.setAttribute("role", "group");
       for (const choice of choices) {
         const button = document.createElement("button");
         button.type = "button";
