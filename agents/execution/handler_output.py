@@ -43,7 +43,7 @@ class HandlerOutput:
         return self._senders
 
     @property
-    def output(self) -> Payload:
+    def own_output(self) -> Payload:
         """The output that the handler has set."""
         return self._output
 

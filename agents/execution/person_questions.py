@@ -10,8 +10,8 @@ from typing import cast
 
 from ...messages import MusterError, Payload
 from ...messages.question import QuestionText, check_question
+from .handler_calls import HandlerCalls
 from .handler_waiting import HandlerCall
-from .manager_calls import ManagerCalls
 from .subtasks import SubtaskCalls
 
 _SHOWN_CHARACTERS = 200
@@ -56,7 +56,7 @@ class PersonQuestions(SubtaskCalls):
             IllegalTransition: the attempt is over; raised by what this returns.
         """
         asked = check_question(text, choices, expires_s, default, key)
-        calls = self._manager_calls()
+        calls = self._handler_calls()
         if self._asked is None:
             self._asked = Counter()
         self._asked[asked.key] += 1
@@ -65,7 +65,7 @@ class PersonQuestions(SubtaskCalls):
             asked = asked._replace(key=f"{asked.key} #{times}")
         return HandlerCall(self, partial(self._wait_for_answer, calls, asked))
 
-    async def _wait_for_answer(self, calls: ManagerCalls, asked: QuestionText) -> str:
+    async def _wait_for_answer(self, calls: HandlerCalls, asked: QuestionText) -> str:
         answer: asyncio.Future[Payload] = asyncio.get_running_loop().create_future()
 
         def replied(reply: Payload | MusterError) -> None:
@@ -78,5 +78,7 @@ class PersonQuestions(SubtaskCalls):
 
         asking: dict[str, Payload] = {**asked._asdict(), "choices": list(asked.choices) or None}
         async with self.waiting(f"waits for a person: {asked.text[:_SHOWN_CHARACTERS]}"):
-            calls.ask("ask_person", asking, replied, (self.task.id, self.attempt))
+            calls.ask(
+                "ask_person", asking, replied, (self._assignment.task.id, self._assignment.attempt)
+            )
             return cast("str", await answer)

@@ -112,7 +112,7 @@ class _Stream:
             returned: what it returned.
         """
         if self._context is not None and self._context.has_output:
-            return self._context.output
+            return self._context.own_output
         if returned is not None:
             return returned
         return [unpack(part) for part in self._parts] if self._is_listed else None

@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pydantic import ValidationError
 
@@ -23,8 +23,8 @@ from ...messages import (
 from ...messages.codec import encode_whole_task
 from ...messages.task import MAX_NAME_CHARACTERS
 from ...messages.wording import show, summarize
+from .handler_calls import HandlerCalls, SubtaskOutcome
 from .handler_waiting import HandlerCall, HandlerWaiting
-from .manager_calls import ManagerCalls, SubtaskOutcome
 from .suspension import FOR_SUBTASK
 
 MAX_AT_ONCE = 1_000
@@ -112,19 +112,11 @@ class SubtaskCalls(HandlerWaiting):
     """The part of a handler's context that submits subtasks."""
 
     # Class attributes, since most attempts submit nothing and should not pay for it.
-    calls: ManagerCalls | None = None
+    calls: HandlerCalls | None = None
     """Asks the manager; None for a handler that runs without one."""
     _positions: Iterator[int] | None = None
     # Those whose outcome is not known, by id.
     _open: dict[TaskId, Subtask] | None = None
-
-    if TYPE_CHECKING:
-
-        @property
-        def task(self) -> Task: ...  # noqa: D102
-
-        @property
-        def attempt(self) -> int: ...  # noqa: D102
 
     def submit(
         self,
@@ -162,9 +154,9 @@ class SubtaskCalls(HandlerWaiting):
             InvalidInput: an argument is not valid, or the handler runs without a manager.
             EncodeError: the data have no plain form.
         """
-        calls = self._manager_calls()
+        calls = self._handler_calls()
         place = self._next_place(key)
-        subtask_id = make_subtask_id(self.task.id, place)
+        subtask_id = make_subtask_id(self._assignment.task.id, place)
         child = self._make(task, data, subtask_id, on_parent_cancel, fields)
         packed = encode_whole_task(child)
         subtask = Subtask(self, subtask_id, unwrap=unwrap)
@@ -200,7 +192,7 @@ class SubtaskCalls(HandlerWaiting):
         Raises:
             InvalidInput: an argument is not valid, or the handler runs without a manager.
         """
-        calls = self._manager_calls()
+        calls = self._handler_calls()
         if isinstance(items, str | bytes):
             raise InvalidInput(
                 f"items is {show(items)}; it must be a list, with data for each task"
@@ -208,7 +200,7 @@ class SubtaskCalls(HandlerWaiting):
         place = self._next_place(key)
 
         def make(number: int, item: Payload) -> Task:
-            subtask_id = make_subtask_id(self.task.id, f"{place}.{number}")
+            subtask_id = make_subtask_id(self._assignment.task.id, f"{place}.{number}")
             return self._make(task_type, item, subtask_id, on_parent_cancel, fields)
 
         async def run() -> list[Payload]:
@@ -254,7 +246,7 @@ class SubtaskCalls(HandlerWaiting):
     # ------------------------------------------------------------------ in the event loop
 
     def _begin(
-        self, calls: ManagerCalls, subtasks: list[Subtask], packed: tuple[bytes, ...]
+        self, calls: HandlerCalls, subtasks: list[Subtask], packed: tuple[bytes, ...]
     ) -> None:
         by_id = {each.task_id: each for each in subtasks}
         known = self._open = {} if self._open is None else self._open
@@ -265,11 +257,17 @@ class SubtaskCalls(HandlerWaiting):
             known.pop(task_id, None)
             subtask.take(task_id, outcome)
 
-        calls.add(list(by_id), packed, settle, _nothing, (self.task.id, self.attempt))
+        calls.add(
+            list(by_id),
+            packed,
+            settle,
+            _nothing,
+            (self._assignment.task.id, self._assignment.attempt),
+        )
 
     async def _map(
         self,
-        calls: ManagerCalls,
+        calls: HandlerCalls,
         items: Iterator[tuple[int, Payload]],
         make: Callable[[int, Payload], Task],
         unwrap: bool,
@@ -315,7 +313,7 @@ class SubtaskCalls(HandlerWaiting):
 
     # ------------------------------------------------------------------ arguments
 
-    def _manager_calls(self) -> ManagerCalls:
+    def _handler_calls(self) -> HandlerCalls:
         if self.calls is None:
             raise InvalidInput(
                 "this handler runs without a manager, so it can't submit subtasks; let a manager "
@@ -349,7 +347,7 @@ class SubtaskCalls(HandlerWaiting):
             )
         own: dict[str, Any] = {
             "id": subtask_id,
-            "parent_id": self.task.id,
+            "parent_id": self._assignment.task.id,
             "on_parent_cancel": on_parent_cancel,
         }
         if isinstance(task, Task):
@@ -358,7 +356,7 @@ class SubtaskCalls(HandlerWaiting):
                     "a task is submitted as it is; set its data and fields where it is made"
                 )
             if "priority" not in task.model_fields_set:
-                own["priority"] = self.task.priority
+                own["priority"] = self._assignment.task.priority
             return task.model_copy(update=own)
         if not isinstance(task, str) or not task.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidInput(f"{show(task)} is neither a Task nor the type of one")
@@ -368,7 +366,7 @@ class SubtaskCalls(HandlerWaiting):
                 f"a subtask's {', '.join(sorted(twice))} can't be given; its handler's task and "
                 "its position or `key` decide"
             )
-        given: dict[str, Any] = {"priority": self.task.priority, **fields, **own}
+        given: dict[str, Any] = {"priority": self._assignment.task.priority, **fields, **own}
         try:
             return Task(type=task, data=data, **given)
         except ValidationError as fault:

@@ -34,9 +34,9 @@ from .attempt_progress import PROGRESS_EVERY_S, AttemptProgress
 from .contained_tasks import ContainingTaskFactory, contain_attempts, is_in_attempt
 from .declining import declined_reason
 from .failure_log import FailureLog
+from .handler_calls import HandlerCalls
 from .handlers import TaskContext, current_context
 from .held_slots import OverdueAttempt
-from .manager_calls import ManagerCalls
 from .outcome import failure, in_ticks, refusal
 from .part_sender import PartSenders
 from .suspension import AttemptKey, SlotKeeper
@@ -105,7 +105,7 @@ class TaskRunner:
         sends_tracebacks: bool = True,
         senders: PartSenders | None = None,
         report_state: Callable[[AttemptSuspended | AttemptResumed], None] | None = None,
-        calls: ManagerCalls | None = None,
+        calls: HandlerCalls | None = None,
         keeper: SlotKeeper | None = None,
     ) -> None:
         self._worker = worker

@@ -32,7 +32,6 @@ from ...messages import (
     Refusal,
     ResultRecorded,
     ReturnTasks,
-    RunEnded,
     Shutdown,
     TaskAssignment,
     TaskId,
@@ -379,7 +378,6 @@ class WorkerShell(SessionHolder):
                     self._post(Goodbye(reason=message.reason))
                 self._was_dismissed = not message.goes_on
                 self.farewell = message.reason
-                self._requests.end(RunEnded(f"the run has ended: {message.reason}"))
                 self._ended.set()
             case Heartbeat():
                 pass

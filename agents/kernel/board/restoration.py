@@ -135,6 +135,8 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
         if silence is not None:
             timers.set(silence)
         timers.set(Quarantine(worker))
+        if worker.alive:
+            board.draining.note_joined(worker)
     for record in snapshot.tasks:
         tasks.restore(record)
         for needed in board.lifecycle.dependents.link_named(record):

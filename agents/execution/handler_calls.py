@@ -16,7 +16,7 @@ TakeOutcome: TypeAlias = Callable[[TaskId, SubtaskOutcome], None]
 """Called with a subtask's id and its outcome, in the worker's event loop."""
 
 
-class ManagerCalls(Protocol):
+class HandlerCalls(Protocol):
     """Asks the manager, in the worker's event loop.
 
     Each request is repeated until the manager, or the one that takes over, has replied.
