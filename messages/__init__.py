@@ -70,9 +70,11 @@ from .inquiry import (
     SkillsAnswer,
     SkillsInquiry,
 )
+from .limit import Limit
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain_data import to_plain
+from .retry import Retry
 from .streaming import MAX_PART_BYTES, PartsTaken, TaskPart
 from .task import (
     MAX_DIFFICULTY,
@@ -142,6 +144,7 @@ __all__ = [
     "InvalidTask",
     "InvalidTrace",
     "JoinRefused",
+    "Limit",
     "LocalError",
     "ManagerReply",
     "ManagerRequest",
@@ -162,6 +165,7 @@ __all__ = [
     "Refusal",
     "Rejected",
     "ResultRecorded",
+    "Retry",
     "ReturnTasks",
     "RobotsForbid",
     "RunEnded",

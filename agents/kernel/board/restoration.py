@@ -139,6 +139,7 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
             board.draining.note_joined(worker)
     for record in snapshot.tasks:
         tasks.restore(record)
+        record.retry = board.rules.retry_of(record.task)
         for needed in board.lifecycle.dependents.link_named(record):
             if needed.dependents is None:
                 needed.dependents = []
@@ -161,6 +162,8 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
         board.lifecycle.watch_expiry(record)
         board.lifecycle.watch_deadline(record)
         board.questions.restore(record)
+    board.context.forgotten_begins.restore(snapshot.forgotten_begins)
+    board.count_begun(is_restored=True)
     for worker in workers.present.values():
         board.queue.add_worker(worker)
     board.pause.restore(snapshot.paused_since)
@@ -240,6 +243,7 @@ def _read_run(state: bytes) -> Snapshot:
         budget=budget,
         cost_unit=cost_unit,
         paused_since=more.get("paused_since"),
+        forgotten_begins=more.get("forgotten_begins", ()),
     )
 
 
@@ -250,7 +254,7 @@ _LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None, ("", None, None, 0.0
 """The defaults of the last values of an attempt, which older stores lack."""
 
 
-_LATER_IN_TASKS: tuple[Payload, ...] = (None, (), (None, 0), None, (None, ""), ())
+_LATER_IN_TASKS: tuple[Payload, ...] = (None, (), (None, 0), None, (None, "", ""), ())
 """The defaults of the last values of a task, which most rows lack."""
 
 
@@ -279,7 +283,7 @@ def _read_task(
         *_LATER_IN_TASKS[len(later) :],
     )
     retried_at, former_attempts = retried
-    wait_until, wait_reason = delay
+    wait_until, wait_reason, returns_to = delay
     task = decode_task(row.definition)
     record = TaskRecord(
         row.task_id,
@@ -301,6 +305,7 @@ def _read_task(
         wait_until=wait_until,
         wait_reason=wait_reason,
         questions=_read_questions(questions),
+        returns_to=returns_to,
     )
     if priority is not None:
         # The row contains the task if it has changed, and the timeout if it has changed.
