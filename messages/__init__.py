@@ -73,6 +73,7 @@ from .limit import Limit
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain_data import to_plain
+from .retry import Retry
 from .task import (
     MAX_DIFFICULTY,
     MIN_DIFFICULTY,
@@ -159,6 +160,7 @@ __all__ = [
     "Refusal",
     "Rejected",
     "ResultRecorded",
+    "Retry",
     "ReturnTasks",
     "RobotsForbid",
     "RunEnded",

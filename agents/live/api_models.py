@@ -136,6 +136,12 @@ class TaskView(_Model):
     expires_s: float | None
     """Within how many seconds after it was added it must start; null: no limit."""
 
+    waits_until: float | None
+    """Until when it waits, before its time or between two attempts; null: no time holds it back."""
+
+    waits_for: str
+    """Why it waits until then, such as "retry 2 of 5 after ConnectionError", or ""."""
+
     parent_id: TaskId | None
     """The task it belongs to."""
 

@@ -154,6 +154,8 @@ def _fields(record: TaskRecord) -> dict[str, Any]:
         "execution_time": None if result is None else result.execution_time,
         "depends_on": list(task.depends_on),
         "expires_s": task.expires_s,
+        "waits_until": record.wait_until,
+        "waits_for": record.wait_reason,
         "parent_id": task.parent_id,
         "required_skills": task.required_skills,
         "strict": task.strict,

@@ -50,6 +50,7 @@ from ..kernel.model.events import (
     TasksForgotten,
     TasksHandedOut,
     TimePassed,
+    WorkerLeft,
 )
 from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..runtime.clock import Clock
@@ -211,6 +212,12 @@ class BoardDriver:
     def retire(self, worker: str) -> None:
         """Tell an idle worker to stop."""
         self.apply(RetirementRequested(worker), at_once=True)
+
+    def lose_worker(self, worker: str, reason: str) -> None:
+        """Note that a worker is gone, if it is connected; its tasks go to others."""
+        record = self.board.workers.get(worker)
+        if record is not None and record.alive:
+            self.apply(WorkerLeft(record.worker_id, reason))
 
     def drain(self, worker: str, *, leaves: bool) -> None:
         """Give a worker no more tasks."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from ...messages import InvalidInput, Payload
+from ...messages import InvalidInput, Payload, Retry
 from ...messages.limit import Limit, check_limits, check_weights
 from ..blobs.places import check_place
 from ..blobs.store import BlobStore
@@ -73,6 +73,9 @@ class ManagerOptions:
     on_late: Literal["run", "fail"]
     limits: Sequence[Limit]
     weights: Mapping[str, float] | None
+    retry: Retry | None
+    retries: Mapping[str, Retry] | None
+    max_losses: int
     skills: str | Path | Mapping[str, Payload] | None
     time_scale: float
     quiet: bool
@@ -160,6 +163,9 @@ class ManagerOptions:
             on_late=self.on_late,
             limits=check_limits(self.limits),
             weights=check_weights({} if self.weights is None else self.weights),
+            retry=self.retry,
+            retries={} if self.retries is None else self.retries,
+            max_losses=self.max_losses,
         )
 
     def matching_policy(self) -> MatchingPolicy:

@@ -116,6 +116,17 @@ class TaskControl(ScheduleControl):
         """
         self.ask(lambda: self._shell.driver.retire(name))
 
+    def lose_worker(self, name: str, reason: str) -> None:
+        """Note that a connected worker is gone, as somebody knows who watches its process.
+
+        Its tasks go to other workers at once. Does nothing if no worker of this name is connected.
+
+        Args:
+            name: its name.
+            reason: how that is known, for people.
+        """
+        self.ask(lambda: self._shell.driver.lose_worker(name, reason))
+
     def drain(self, worker: str, *, leaves: bool = True) -> None:
         """Give a worker no more tasks; it finishes those that it has begun.
 

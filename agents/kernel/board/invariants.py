@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ....messages import TaskId, TaskStatus
-from ..matching.eligibility import terms_of
+from ..matching.eligibility import max_attempts_of, terms_of
 from ..matching.ready_queue import TaskGroup
 from ..matching.task_queue import TaskQueue
 from ..model.records import (
@@ -19,6 +19,7 @@ from ..model.records import (
     TaskRecord,
     WorkerRecord,
 )
+from ..model.schedules import format_due, parse_scheduled_id
 from ..model.second_opinions import (
     needs_second_opinion,
     open_attempts,
@@ -54,6 +55,21 @@ def check_invariants(board: BoardState) -> None:
     check_limiter(board)
     _check_timers(board)
     _check_costs(board)
+    _check_schedules(board)
+
+
+def _check_schedules(board: BoardState) -> None:
+    latest: dict[str, str] = {}
+    for task_id in board.tasks:
+        found = parse_scheduled_id(task_id) if board.schedules.by_name else None
+        if found is not None:
+            latest[found[0]] = max(found[1], latest.get(found[0], ""))
+    for name, record in board.schedules.by_name.items():
+        label = f"schedule {name!r}"
+        last_due = record.last_due
+        assert last_due is None or last_due <= record.through, f"{label} is behind {last_due}"
+        has_made = latest.get(name, "") <= format_due(record.through)
+        assert has_made, f"{label} would make {latest.get(name)} again"
 
 
 def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
@@ -74,6 +90,9 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
     current = record.current_attempts
     failures = sum(attempt.outcome in _FAILURES and not attempt.is_review for attempt in current)
     assert record.failures == failures, f"{label} counts {record.failures} failures"
+    if record.retry is not None and record.task.votes == 1:
+        most = max_attempts_of(record)
+        assert record.failures <= most, f"{label} failed {record.failures} of {most} times"
     ended = Counter(attempt.outcome for attempt in current)
     assert record.losses == ended[AttemptOutcome.LOST], f"{label} counts {record.losses} losses"
     declined_by = {each.worker.name for each in current if each.outcome is AttemptOutcome.DECLINED}
@@ -100,7 +119,14 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
         assert record.result is None or not record.result.success, f"{label} has a success"
 
 
-_FAILURES = frozenset({AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.REJECTED})
+_FAILURES = frozenset(
+    {
+        AttemptOutcome.FAILED,
+        AttemptOutcome.TIMED_OUT,
+        AttemptOutcome.REJECTED,
+        AttemptOutcome.POSTPONED,
+    }
+)
 
 
 def _check_opinions(label: str, record: TaskRecord) -> None:

@@ -135,6 +135,7 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
         timers.set(Quarantine(worker))
     for record in snapshot.tasks:
         tasks.restore(record)
+        record.retry = board.rules.retry_of(record.task)
         for needed in board.lifecycle.link_dependencies(record):
             if needed.dependents is None:
                 needed.dependents = []
@@ -248,7 +249,7 @@ _LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None, ("", None, None, 0.0
 """The defaults of the last values of an attempt, which older stores lack."""
 
 
-_LATER_IN_TASKS: tuple[Payload, ...] = (None, (), (None, 0), None, (None, ""))
+_LATER_IN_TASKS: tuple[Payload, ...] = (None, (), (None, 0), None, (None, "", ""))
 """The defaults of the last values of a task, which most rows lack."""
 
 
@@ -274,7 +275,7 @@ def _read_task(
     ) = unpack(row.state)
     timeout, opinions, retried, traceback, delay = (*later, *_LATER_IN_TASKS[len(later) :])
     retried_at, former_attempts = retried
-    wait_until, wait_reason = delay
+    wait_until, wait_reason, returns_to = delay
     task = decode_task(row.definition)
     record = TaskRecord(
         row.task_id,
@@ -295,6 +296,7 @@ def _read_task(
         former_attempts=former_attempts,
         wait_until=wait_until,
         wait_reason=wait_reason,
+        returns_to=returns_to,
     )
     if priority is not None:
         # The row contains the task if it has changed, and the timeout if it has changed.

@@ -253,9 +253,9 @@ class _TaskRows:
         # The row of a settled task has the traceback in its result.
         traceback = record.error_traceback if result is None else None
         # Most rows lack these, and so do the rows of older stores.
-        if record.wait_until is not None:
+        if record.wait_until is not None or record.returns_to:
             begun = (record.retried_at, record.former_attempts)
-            delay = (record.wait_until, record.wait_reason)
+            delay = (record.wait_until, record.wait_reason, record.returns_to)
             state = (*state, task.timeout, opinions, begun, traceback, delay)
         elif traceback is not None or record.retried_at is not None:
             state = (*state, task.timeout, opinions, (record.retried_at, record.former_attempts))

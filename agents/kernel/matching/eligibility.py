@@ -42,6 +42,7 @@ class Terms(NamedTuple):
         step: the current step, from 0.
         declined_by: the names of the workers that declined it.
         restriction: who may not review it or vote on it; None if it needs neither now.
+        returns_to: the name of the worker that has it again while that is connected, or "".
     """
 
     skills: tuple[tuple[str, float], ...] = ()
@@ -49,6 +50,7 @@ class Terms(NamedTuple):
     step: int = 0
     declined_by: frozenset[str] = frozenset()
     restriction: Restriction | None = None
+    returns_to: str = ""
 
 
 NO_TERMS = Terms()
@@ -61,19 +63,20 @@ def terms_of(record: TaskRecord) -> Terms:
     if restriction is not None and restriction.is_review:
         # A reviewer needs neither the skills nor the step of a worker that runs the task.
         return Terms(declined_by=declined_by, restriction=restriction)
-    if not (task.strict or task.escalate or declined_by or restriction):
+    returns_to = record.returns_to
+    if not (task.strict or task.escalate or declined_by or restriction or returns_to):
         return NO_TERMS
     step = 0
     if task.escalate:
         taken = sum(attempt.outcome in FAILED_OUTCOMES for attempt in record.current_attempts)
         step = min(taken, len(task.escalate) - 1)
     skills = tuple(sorted(task.required_skills.items())) if task.strict else ()
-    return Terms(skills, task.escalate, step, declined_by, restriction)
+    return Terms(skills, task.escalate, step, declined_by, restriction, returns_to)
 
 
-def max_attempts_of(task: Task) -> int:
+def max_attempts_of(record: TaskRecord) -> int:
     """How many attempts a task has: at least one for each step of its ladder."""
-    return max(task.max_attempts, len(task.escalate))
+    return max(record.max_attempts, len(record.task.escalate))
 
 
 def is_on_step(worker: WorkerRecord, step: str) -> bool:
@@ -120,6 +123,7 @@ class Eligibility:
         if terms is NO_TERMS and not self.budget.is_spent:
             return [each for each in workers if find_obstacle(policy, task, each) is None]
         able = [each for each in workers if self._obstacle_besides_steps(each) is None]
+        able = [each for each in able if each.name == terms.returns_to] or able
         if not terms.ladder:
             return able
         for step in terms.ladder[terms.step :]:
@@ -134,7 +138,7 @@ class Eligibility:
 
     def may_get(self, worker: WorkerRecord, workers: Iterable[WorkerRecord]) -> bool:
         """Whether one of the connected workers may get the tasks."""
-        if self.terms.ladder:
+        if self.terms.ladder or self.terms.returns_to:
             return worker in self.able(workers)
         return self._obstacle_besides_steps(worker) is None
 
@@ -148,6 +152,8 @@ class Eligibility:
         obstacle = self._obstacle_besides_steps(worker)
         if obstacle is not None or worker in able:
             return obstacle
+        if any(each.name == self.terms.returns_to for each in able):
+            return f"its last attempt failed at {self.terms.returns_to}, which has it again"
         return f"is not on {self._describe_step(able)}"
 
     def shortfall(self, workers: Iterable[WorkerRecord]) -> Shortfall:

@@ -160,7 +160,7 @@ class TaskGroup:
         if self.listed is None:
             return 1
         record = self.listed.record
-        return max(max_attempts_of(record.task) - record.failures, 1)
+        return max(max_attempts_of(record) - record.failures, 1)
 
     def drop_stale(self) -> QueueEntry | None:
         """Remove stale entries before the first current one. Returns it; None if there is none."""

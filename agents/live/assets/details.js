@@ -123,7 +123,7 @@ export class Details {
       ["Difficulty", task.difficulty], ["Type", task.type || "none: simulated"], ["Priority", task.priority],
       ["Worker", task.worker || "none yet"], ["Attempts", task.attempts],
       ["Took", task.execution_time === null ? "" : seconds(1000 * task.execution_time)],
-      ["Expires after", task.expires_s === null ? "" : seconds(1000 * task.expires_s)], ["Depends on", task.depends_on.join(", ")], ["Child of", task.parent_id ?? ""], ["Skills", Object.entries(task.required_skills).map(([name, level]) => `${name} ${level}`).join(", ") + (task.strict ? ", strictly" : "")],
+      ["Expires after", task.expires_s === null ? "" : seconds(1000 * task.expires_s)], ["Waits until", task.waits_until === null ? "" : `${new Date(1000 * task.waits_until).toLocaleString()} (${task.waits_for})`], ["Depends on", task.depends_on.join(", ")], ["Child of", task.parent_id ?? ""], ["Skills", Object.entries(task.required_skills).map(([name, level]) => `${name} ${level}`).join(", ") + (task.strict ? ", strictly" : "")],
       ["Deadline", task.deadline === null ? "" : `${seconds(1000 * task.deadline)} after it was added`], ["Key", task.limit_key ?? ""], ["Ladder", task.escalate.join(", then ")],
       ["Review", task.review ? "by a second worker" : ""], ["Votes", task.votes > 1 ? task.votes : ""],
       ["Cost", task.cost ? `${amount(task.cost)} ${this.unit()}` : ""], ["Quality", task.quality === null ? "" : task.quality.toFixed(2)],

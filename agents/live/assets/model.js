@@ -72,6 +72,7 @@ export class Model {
     this.listedFrom = 0;
     this.isComplete = false;
     this.skills = null;
+    this.schedules = null;
     this.waiting = NOTHING_WAITS;
     this.undoable = new Set();
     this.tallied = null;
@@ -104,6 +105,7 @@ export class Model {
       this.version += 1;
     }
     if (data.skills) this.skills = data.skills;
+    if (data.schedules) this.schedules = data.schedules;
     if (data.history) this.takeHistory(data.history);
     if (data.hidden_workers !== undefined) this.hiddenWorkers = data.hidden_workers;
     for (const whole of data.added || []) this.add(whole);
