@@ -27,6 +27,7 @@ from ..manager.task_manager import TaskManager
 from ..runtime.clock import now
 from ..runtime.strict_json import JsonFault, describe_json_fault
 from ..schedules.listing import ScheduleState
+from .api_errors import Fault, Wrong
 from .api_models import (
     MANY,
     MAX_TASKS_PER_CALL,
@@ -34,7 +35,6 @@ from .api_models import (
     Added,
     Alive,
     CancelOrder,
-    Fault,
     PriorityOrder,
     Ready,
     Retried,
@@ -48,7 +48,6 @@ from .api_models import (
     TicketView,
     WholeTask,
     WorkerView,
-    Wrong,
 )
 from .api_views import (
     view_skills,
