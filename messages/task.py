@@ -161,8 +161,17 @@ class Task(Record):
         data: the input of the handler; any value that has a plain form, see `to_plain`. Where a
             subclass declares its type, the handler gets that type.
         priority: tasks with higher numbers are assigned first; 0 by default.
-        depends_on: ids of tasks that must complete first; the handler receives their outputs.
-        parent_id: the id of the task that this one belongs to; it does not affect scheduling.
+        depends_on: ids of tasks that must end first, see `run_if`; the handler receives their
+            outputs.
+        run_if: how the tasks in `depends_on` must end: "completed"; "settled", to run however they
+            end; or "failed", to run if one of them fails or is cancelled. If it is not "completed",
+            the task waits until all of them are settled, and the handler finds the errors in
+            `TaskContext.upstream_errors`.
+        parent_id: the id of the task that this one belongs to. It does not affect scheduling,
+            except as `on_parent_cancel` says.
+        on_parent_cancel: whether the task is cancelled when its parent is cancelled or fails
+            ("cancel"), or goes on ("keep"). Either way it has its parent's place in the queue, so
+            that what was begun is finished first. The subtasks of a handler have this field set.
         timeout: the timeout of one attempt in seconds; see `TaskManager` for the default.
         max_attempts: the maximum number of attempts, 1 to 100. An attempt that ended because its
             worker was lost does not count.
@@ -206,7 +215,14 @@ class Task(Record):
     data: Payload = None
     priority: int = Field(default=0, ge=-(2**31), le=2**31 - 1)
     depends_on: tuple[TaskId, ...] = ()
+    run_if: Annotated[
+        Literal["completed", "failed", "settled"],
+        Rule("must be 'completed', 'failed' or 'settled'"),
+    ] = "completed"
     parent_id: TaskId | None = None
+    on_parent_cancel: Annotated[
+        Literal["cancel", "keep"] | None, Rule("must be 'cancel', 'keep' or None")
+    ] = None
     timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     max_attempts: int = Field(default=1, ge=1, le=MAX_ATTEMPTS)
     retry: Retry | None = None

@@ -145,6 +145,21 @@ def manager(
             help="When a task can't be completed by its deadline any more: run it, or fail it."
         ),
     ] = OnLate.RUN,
+    retry: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[TYPE:]RETRY",
+            help="Which failed attempts are followed by another, such as 5 (attempts) or "
+            "'max_attempts=5; wait_s=2; on=ConnectionError'; for tasks that do not say it; "
+            "repeatable for task types.",
+        ),
+    ] = None,
+    max_losses: Annotated[
+        int,
+        typer.Option(
+            min=0, help="How often a task may lose its worker before it fails, if it does not say."
+        ),
+    ] = DEFAULT_MAX_LOSSES,
     limit: Annotated[
         list[str] | None,
         typer.Option(
@@ -161,21 +176,6 @@ def manager(
             "[default: 1].",
         ),
     ] = None,
-    retry: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[TYPE:]RETRY",
-            help="Which failed attempts are followed by another, such as 5 (attempts) or "
-            "'max_attempts=5; wait_s=2; on=ConnectionError'; for tasks that do not say it; "
-            "repeatable for task types.",
-        ),
-    ] = None,
-    max_losses: Annotated[
-        int,
-        typer.Option(
-            min=0, help="How often a task may lose its worker before it fails, if it does not say."
-        ),
-    ] = DEFAULT_MAX_LOSSES,
     workspace: Annotated[str, typer.Option(help="The workspace to open.")] = DEFAULT_WORKSPACE,
     join_timeout: Annotated[
         float | None,
@@ -319,11 +319,11 @@ def manager(
         cost_unit=cost_unit,
         aging_s=aging_s,
         on_late=on_late.value,
-        limits=read_limits(limit or ()),
-        weights=read_weights(weight or ()),
         retry=retry_of_all,
         retries=retries,
         max_losses=max_losses,
+        limits=read_limits(limit or ()),
+        weights=read_weights(weight or ()),
         join_timeout_s=join_timeout,
         unmatched_after_s=unmatched_after,
         on_missing=on_missing.value,

@@ -172,9 +172,12 @@ class Assigner:
         inputs = self._inputs(task) if task.depends_on else {}
         address, packed = worker.worker_id, record.packed
         result = None if reviewed is None else reviewed.result
-        context.instructions.append(
-            SendAssignment(address, task, int(now), timeout_s, number, name, inputs, packed, result)
+        order = SendAssignment(
+            address, task, int(now), timeout_s, number, name, inputs, packed, result
         )
+        if task.depends_on and task.run_if != "completed":
+            order = order._replace(upstream_errors=self._upstream_errors(task))
+        context.instructions.append(order)
         if task.votes > 1:
             self._ask_for_votes(record)
 
@@ -187,7 +190,19 @@ class Assigner:
     def _inputs(self, task: Task) -> dict[TaskId, object]:
         by_id = self._tasks.by_id
         results = ((task_id, by_id[task_id].result) for task_id in task.depends_on)
-        return {task_id: result.output for task_id, result in results if result is not None}
+        return {
+            task_id: result.output
+            for task_id, result in results
+            if result is not None and result.success
+        }
+
+    def _upstream_errors(self, task: Task) -> dict[TaskId, str]:
+        needed = (self._tasks.by_id[task_id] for task_id in task.depends_on)
+        return {
+            each.task_id: each.error_message or each.status.value
+            for each in needed
+            if each.status is not TaskStatus.COMPLETED
+        }
 
 
 def _describe_review(reviewed: Attempt) -> str:

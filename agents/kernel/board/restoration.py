@@ -133,10 +133,12 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
         if silence is not None:
             timers.set(silence)
         timers.set(Quarantine(worker))
+        if worker.alive:
+            board.draining.note_joined(worker)
     for record in snapshot.tasks:
         tasks.restore(record)
         record.retry = board.rules.retry_of(record.task)
-        for needed in board.lifecycle.link_dependencies(record):
+        for needed in board.lifecycle.dependents.link_named(record):
             if needed.dependents is None:
                 needed.dependents = []
             needed.dependents.append(record)

@@ -26,6 +26,7 @@ from ..model.second_opinions import describe_next, describe_opinions
 from .context import BoardContext
 from .deadlines import describe_deadline, lateness_of
 from .delays import DelayEnd
+from .dependents import waits_for
 from .draining import Draining
 from .expiry import expiry_of
 from .held_slots import held_slots, holders_of
@@ -312,7 +313,7 @@ class BoardState:
             return explain_wait(record, policy, "waits until assign_tasks hands it out")
         if record.queue_entry is None and (record.unfinished or record.wait_until is None):
             needed = [tasks[each] for each in dict.fromkeys(record.task.depends_on)]
-            unfinished = [each for each in needed if each.status is not TaskStatus.COMPLETED]
+            unfinished = [each for each in needed if waits_for(record, each)]
             return explain_wait(record, policy, describe_dependencies(unfinished))
         if self.failure is not None:
             return explain_wait(record, policy, f"was never assigned: {self.failure}")

@@ -97,7 +97,7 @@ class TaskQueue:
         group = self.groups.get(key)
         if group is None:
             group = self._add_group(key, TaskGroup(kind, avoided, record))
-        sequence = record.sequence
+        sequence = record.sequence if record.place is None else record.place
         self._stamp += 1
         urgency = self.urgency.of(self.policy, record)
         entry = QueueEntry(urgency, sequence, self._stamp, now, record, group)

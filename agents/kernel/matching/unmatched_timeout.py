@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
+from ....messages import TaskId
 from .ready_queue import QueueEntry, TaskGroup
 
 
@@ -59,12 +60,12 @@ class UnmatchedTimeout:
 
     def take(self, now: float) -> list[QueueEntry]:
         """Remove the timeouts that are due. Returns their entries in the order of adding."""
-        due: dict[int, QueueEntry] = {}
+        due: dict[TaskId, QueueEntry] = {}
         while (due_at := self.due_at()) is not None and due_at <= now:
             since, waiting = self._begun.popleft()
             entries = (waiting,) if isinstance(waiting, QueueEntry) else waiting.current_entries()
-            due.update((entry.sequence, entry) for entry in entries if entry.since <= since)
-        return [due[sequence] for sequence in sorted(due)]
+            due.update((entry.record.task_id, entry) for entry in entries if entry.since <= since)
+        return sorted(due.values(), key=lambda entry: (entry.sequence, entry.stamp))
 
 
 def _still_waits(since: float, waiting: TaskGroup | QueueEntry) -> bool:

@@ -30,7 +30,8 @@ class Urgency:
     def of(self, policy: MatchingPolicy, record: TaskRecord) -> tuple[float, ...]:
         """A task's urgency; the task with the smallest value is assigned first."""
         task = record.task
-        urgency = policy.urgency(task, record.sequence)
+        sequence = record.sequence if record.place is None else record.place
+        urgency = policy.urgency(task, sequence)
         if not self.puts_priority_first:
             return urgency
         level, *others = urgency

@@ -126,6 +126,10 @@ class CancellationCause(str, Enum):
     """The user or a client requested it."""
     UPSTREAM = "upstream"
     """A task that it depends on was not completed."""
+    NOT_NEEDED = "not_needed"
+    """It runs only if a task that it depends on fails, and none did."""
+    PARENT = "parent"
+    """Its parent was cancelled or failed."""
 
 
 class CancellationFacts(NamedTuple):
