@@ -14,6 +14,7 @@ from typing_extensions import Unpack
 from ...messages import (
     IllegalTransition,
     InvalidTask,
+    Limit,
     Payload,
     Retry,
     Task,
@@ -55,6 +56,16 @@ _COSTLY = 0.2
 _STRICT = 0.2
 _RETRIED = 0.4
 _AT_SAME_WORKER = 0.3
+_LIMITED = 0.5
+"""The share of runs with limits, and of runs whose tasks have keys."""
+_LIMITS = (
+    Limit(concurrent=3),
+    Limit(rate=5, per_s=2.0),
+    Limit("paint", concurrent=1),
+    Limit("sing", rate=2, per_s=1.5, burst=1),
+    Limit(each_key=True, concurrent=1),
+    Limit(key="a", rate=3, per_s=2.0),
+)
 _STEPS = ("w1", "w2", "vision")
 """The steps of ladders; the last worker stands on each."""
 
@@ -78,7 +89,7 @@ class StressStory:
         """A new manager with its tasks."""
         chance = self._chance("manager")
         manager = TaskManager(
-            [_make_task(chance, number) for number in range(1, TASKS + 1)],
+            [self._with_key(_make_task(chance, number)) for number in range(1, TASKS + 1)],
             expected_workers=chance.randint(0, WORKERS),
             port=0,
             policy=chance.choice(sorted(POLICIES)),
@@ -97,6 +108,10 @@ class StressStory:
             retries=chance.choice(({}, {"paint": Retry(max_attempts=3, wait_s=2.0)})),
             max_losses=chance.choice((1, 10)),
         )
+        chance = self._chance("limits")
+        if chance.random() < _LIMITED:
+            for scope in chance.sample(_LIMITS, chance.randint(1, 2)):
+                manager.set_limits([*manager.board.rules.limits, scope], {"b": 2.0})
         chance = self._chance("schedules")
         if self._has_schedule:
             manager.schedule(
@@ -107,6 +122,12 @@ class StressStory:
                 overlap=chance.choice(get_args(Overlap)),
             )
         return manager
+
+    def _with_key(self, task: Task) -> Task:
+        """In half of the runs some tasks have a key, by which limits and turns go."""
+        if self._chance("keys").random() < _LIMITED:
+            task.limit_key = self._chance(f"key of {task.id}").choice((None, "a", "a", "b"))
+        return task
 
     @property
     def _has_schedule(self) -> bool:
