@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from .manager.overridable_hooks import OverridableHooks
     from .manager.own_matching import WorkerDetail
     from .manager.task_manager import TaskManager
+    from .one_machine.futures import CallFuture
+    from .one_machine.muster import Muster
     from .report.file import write_report
     from .report.html import render_html
     from .report.model import RunReport, TaskReport, WorkerReport
@@ -77,6 +79,7 @@ __all__ = [
     "BlobStore",
     "BlockingClient",
     "ByScore",
+    "CallFuture",
     "Choice",
     "Client",
     "Conditions",
@@ -94,6 +97,7 @@ __all__ = [
     "MatchingPolicy",
     "MemoryNetwork",
     "MemoryStore",
+    "Muster",
     "OverridableHooks",
     "PeerMode",
     "ProcessPool",
@@ -145,6 +149,7 @@ _MODULES = {
     "BestFit": ".kernel.matching.policies",
     "BlobStore": ".blobs.store",
     "BlockingClient": ".client.blocking_client",
+    "CallFuture": ".one_machine.futures",
     "Client": ".client.client",
     "ByScore": ".kernel.matching.policies",
     "Conditions": ".simulation.runner",
@@ -167,6 +172,7 @@ _MODULES = {
     "MatchingPolicy": ".kernel.matching.policies",
     "MemoryNetwork": ".simulation.memory_network",
     "MemoryStore": ".store.memory",
+    "Muster": ".one_machine.muster",
     "OverridableHooks": ".manager.overridable_hooks",
     "PeerMode": ".transport.ceylon_api",
     "ProcessPool": ".execution.process_pool",

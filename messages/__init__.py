@@ -60,6 +60,7 @@ from .errors import (
     WebError,
     WorkersMissing,
     WrongCall,
+    WrongOutput,
     WrongSecret,
 )
 from .inquiry import (
@@ -182,6 +183,7 @@ __all__ = [
     "WorkerProfile",
     "WorkersMissing",
     "WrongCall",
+    "WrongOutput",
     "WrongSecret",
     "decode_message",
     "encode_message",

@@ -6,11 +6,18 @@ import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache, partial
-from typing import Annotated, Any, TypeVar, Union, cast, overload
+from typing import Annotated, Any, TypeAlias, TypeVar, Union, cast, overload
 
-from pydantic import BaseModel, PlainValidator, PydanticUserError, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    PlainValidator,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
 from . import numpy_forms
@@ -18,6 +25,12 @@ from .errors import InvalidInput
 from .wording import show, summarize
 
 ValueT = TypeVar("ValueT")
+
+Reader: TypeAlias = Callable[[Any], Any]
+"""Makes a value of a declared type from plain data, or raises `pydantic.ValidationError`."""
+
+_SEVERAL = (Iterable, Collection)
+"""What a list stands for, since an iterable that pydantic makes can be read only once."""
 
 
 @overload
@@ -48,6 +61,16 @@ def from_plain(value: Any, declared: Any) -> Any:
         raise InvalidInput(f"{_name(declared)}: {told}") from None
 
 
+def reader_of(declared: Any) -> Reader:
+    """What reads plain data as a type, for data that are read often; see `from_plain`.
+
+    Raises:
+        InvalidInput: it is a type that can't be read from plain data. Its cause is a
+            `PydanticUndefinedAnnotation` if only something that it names is missing.
+    """
+    return _adapter_of(declared).validate_python
+
+
 def _adapter_of(declared: Any) -> TypeAdapter[Any]:
     try:
         return _cached_adapter(declared)
@@ -58,34 +81,50 @@ def _adapter_of(declared: Any) -> TypeAdapter[Any]:
 
 def _make_adapter(declared: Any) -> TypeAdapter[Any]:
     try:
-        return TypeAdapter(_with_arrays(declared))
+        adapter: TypeAdapter[Any] = TypeAdapter(_readable(declared))
+        # Raises if a class that it names is not defined, or not yet.
+        adapter.rebuild(raise_errors=True)
+        return adapter
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError) as fault:
-        reason = str(fault).partition("\n")[0]
+        reason = str(fault).partition(". Set `arbitrary_types_allowed")[0].partition("\n")[0]
         raise InvalidInput(
             f"values of the type {_name(declared)} can't be made of plain data: {reason}"
-        ) from None
+        ) from (fault if isinstance(fault, PydanticUndefinedAnnotation) else None)
 
 
 _cached_adapter = lru_cache(maxsize=1024)(_make_adapter)
 
 
-def _with_arrays(declared: Any) -> Any:
-    """The type, with NumPy's classes in it replaced by what pydantic can validate."""
+def _readable(declared: Any) -> Any:
+    """The type, with what pydantic can't make of plain data replaced by what it can."""
     declared = _without_alias(declared)
+    own = _own_form(declared)
+    if own is not None:
+        return own
+    origin, arguments = typing.get_origin(declared), typing.get_args(declared)
+    if origin is None or not _has_own_forms(declared, frozenset()):
+        return _readable_structure(declared)
+    if origin is Annotated:
+        return Annotated[(_readable(arguments[0]), *arguments[1:])]  # type: ignore[return-value]
+    replaced = tuple(map(_readable, arguments))
+    if origin in (Union, types.UnionType):
+        return Union[replaced]  # noqa: UP007 - the types are values here
+    return origin[replaced]
+
+
+def _own_form(declared: Any) -> Any:
+    """What stands for a type that pydantic can't make of plain data; None for others."""
     origin, arguments = typing.get_origin(declared), typing.get_args(declared)
     if numpy_forms.is_numpy_type(origin):
         # Such as `NDArray[np.float32]`, whose second argument is the dtype.
         return Annotated[Any, PlainValidator(partial(_read_array, origin, _dtype_of(arguments)))]
     if numpy_forms.is_numpy_type(declared):
         return Annotated[Any, PlainValidator(partial(_read_array, declared, None))]
-    if origin is None or not _mentions_arrays(declared, frozenset()):
-        return _structure_with_arrays(declared)
-    if origin is Annotated:
-        return Annotated[(_with_arrays(arguments[0]), *arguments[1:])]  # type: ignore[return-value]
-    replaced = tuple(map(_with_arrays, arguments))
-    if origin in (Union, types.UnionType):
-        return Union[replaced]  # noqa: UP007 - the types are values here
-    return origin[replaced]
+    if declared in _SEVERAL or origin in _SEVERAL:
+        return list[_readable(arguments[0])] if arguments else list  # type: ignore[misc]
+    if declared is bytearray:
+        return Annotated[bytes, AfterValidator(bytearray)]
+    return None
 
 
 def _without_alias(declared: Any) -> Any:
@@ -94,26 +133,24 @@ def _without_alias(declared: Any) -> Any:
     return declared if stands_for is None else stands_for[typing.get_args(declared)]
 
 
-def _structure_with_arrays(declared: Any) -> Any:
-    """A dataclass or model with arrays in its fields, as what makes it field by field."""
-    if not inspect.isclass(declared) or not _mentions_arrays(declared, frozenset()):
+def _readable_structure(declared: Any) -> Any:
+    """A dataclass or model with such types in its fields, as what makes it field by field."""
+    if not inspect.isclass(declared) or not _has_own_forms(declared, frozenset()):
         return declared
     return Annotated[Any, PlainValidator(partial(_read_structure, declared))]
 
 
-def _mentions_arrays(declared: Any, seen: frozenset[Any]) -> bool:
+def _has_own_forms(declared: Any, seen: frozenset[Any]) -> bool:
     declared = _without_alias(declared)
-    if numpy_forms.is_numpy_type(declared) or numpy_forms.is_numpy_type(
-        typing.get_origin(declared)
-    ):
+    if _own_form(declared) is not None:
         return True
     arguments = typing.get_args(declared)
     if arguments:
-        return any(_mentions_arrays(each, seen) for each in arguments)
+        return any(_has_own_forms(each, seen) for each in arguments)
     if not inspect.isclass(declared) or declared in seen:
         return False
     fields = _field_types(declared)
-    return any(_mentions_arrays(each, seen | {declared}) for each in fields.values())
+    return any(_has_own_forms(each, seen | {declared}) for each in fields.values())
 
 
 def _field_types(declared: type[Any]) -> dict[str, Any]:
@@ -136,7 +173,7 @@ def _read_structure(declared: type[Any], value: Any) -> Any:
         raise ValueError(f"must be a dict of the fields of {declared.__name__}")  # noqa: TRY004
     given = dict(cast("dict[str, Any]", value))
     for name, kind in _field_types(declared).items():
-        is_read_here = dataclasses.is_dataclass(declared) or _mentions_arrays(kind, frozenset())
+        is_read_here = dataclasses.is_dataclass(declared) or _has_own_forms(kind, frozenset())
         if name in given and is_read_here:
             try:
                 given[name] = from_plain(given[name], kind)

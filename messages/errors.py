@@ -28,6 +28,7 @@ MusterError
 │   │   └── BlobCorrupt        the blob's content has changed
 │   ├── PortInUse              another program uses the port
 │   ├── WrongCall              the arguments do not match the called function
+│   ├── WrongOutput            a function returned something else than it declares
 │   ├── EncodeError            the value has no plain form
 │   ├── BacklogFull            too many messages are queued for one peer
 │   ├── UnknownPeer            no stream to this peer is open
@@ -276,7 +277,14 @@ class PortInUse(LocalError):
 
 
 class WrongCall(LocalError, TypeError):
-    """The arguments do not match the called function: too many, or one is given twice."""
+    """The arguments do not match the called function; the message names each fault.
+
+    A task that fails with it is not tried again: no worker could call the function with its data.
+    """
+
+
+class WrongOutput(LocalError, TypeError):
+    """A function returned something else than it declares; the message has both and the rule."""
 
 
 class EncodeError(LocalError):

@@ -82,17 +82,23 @@ def elide_middle(text: str, max_characters: int) -> str:
     return text[:head] + mark + text[-tail:]
 
 
-def summarize(fault: ValidationError) -> str:
-    """Format a validation error as one line with each field, its value and its rule."""
+def summarize(fault: ValidationError, place: str = "") -> str:
+    """Format a validation error as one line with each field, its value and its rule.
+
+    Args:
+        fault: the error.
+        place: the name of the value; by default none, or that of its type if it has no fields.
+    """
     count = fault.error_count()
     if count > _MAX_FAULTS_LISTED:
         # Each listed error takes almost a kilobyte, and a peer can cause millions.
-        return f"{fault.title}: {count:,} invalid values, too many to list"
+        return f"{place or fault.title}: {count:,} invalid values, too many to list"
     parts: list[str] = []
     for problem in fault.errors(include_url=False, include_context=False)[:_MAX_FAULTS_SHOWN]:
-        place = ".".join(map(_name, problem["loc"][:8])) or fault.title
+        steps = (place, *map(_name, problem["loc"][:8]))
+        name = ".".join(filter(None, steps)) or fault.title
         rule = " ".join(problem["msg"][:200].split())
-        parts.append(f"{place}: {show(problem['input'])}: {rule}")
+        parts.append(f"{name}: {show(problem['input'])}: {rule}")
     line = "; ".join(parts)
     return line if count <= _MAX_FAULTS_SHOWN else f"{line}; and {count - _MAX_FAULTS_SHOWN} more"
 

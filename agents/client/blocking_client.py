@@ -7,11 +7,12 @@ from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from ...messages import InvalidInput, Task, TaskId, TaskResult
+from ..execution.current_submitter import SubmitterScope
+from ..runtime.loop_thread import LoopThread
 from ..submission.submission import Submission
-from .loop_thread import LoopThread
 from .manager_calls import ManagerCalls
 from .task_calls import TaskCalls
 
@@ -76,6 +77,7 @@ class BlockingClient:
         self._client = client
         self._is_connected = False
         self._thread = LoopThread("muster-client")
+        self._submitting = SubmitterScope(self)
 
     def __enter__(self) -> BlockingClient:
         self._thread.start()
@@ -85,6 +87,7 @@ class BlockingClient:
             self._thread.stop()
             raise
         self._is_connected = True
+        self._submitting.enter()
         return self
 
     def __exit__(
@@ -93,6 +96,7 @@ class BlockingClient:
         fault: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._submitting.exit()
         try:
             self._thread.wait_for(self._client.stop())
         finally:
@@ -101,14 +105,29 @@ class BlockingClient:
 
     # ------------------------------------------------------------------ tasks
 
-    def submit(self, task: Task) -> Future[TaskResult]:
-        """Submit a task without waiting for its result; see `Client.submit`."""
-        return self.client.submit_nowait(task)
+    @overload
+    def submit(self, /, task: Task) -> Future[TaskResult]: ...
+
+    @overload
+    def submit(
+        self,
+        task: Callable[_Arguments, Any],
+        /,
+        *arguments: _Arguments.args,
+        **named: _Arguments.kwargs,
+    ) -> Future[TaskResult]: ...
+
+    def submit(self, /, *task: Any, **named: Any) -> Future[TaskResult]:
+        """Submit a task, or a function with arguments, without waiting for its result.
+
+        See `Client.submit`.
+        """
+        return self.client.submit_nowait(*task, **named)
 
     submit_many = _iterates(Submission.submit_many)
     """Submit any number of tasks, and yield their results; see `Client.submit_many`."""
 
-    map = _iterates(TaskCalls.map)
+    map = _iterates(Submission.map)
     """Submit a task for each item, and yield the results in order; see `Client.map`."""
 
     gather = _waits(TaskCalls.gather)

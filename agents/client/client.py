@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ...messages import ManagerUnavailable
+from ..execution.current_submitter import SubmitterScope
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.background import BackgroundRun
 from ..security.ticket import Ticket
@@ -55,6 +56,7 @@ class Client(ClientCalls):
         self._agent = ClientAgent(self.name, ticket, secret, insecure=insecure)
         self._background = BackgroundRun(self.name, self._agent.leave)
         self._conversation = self._awaited = self._agent.conversation
+        self._submitting = SubmitterScope(self)
 
     connect = BlockingConnect()
     """Connect a client for programs without asyncio; use it in a `with` statement.
@@ -94,6 +96,7 @@ class Client(ClientCalls):
 
     async def __aenter__(self) -> Client:
         await self.start()
+        self._submitting.enter()
         return self
 
     async def __aexit__(
@@ -102,4 +105,5 @@ class Client(ClientCalls):
         fault: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._submitting.exit()
         await self.stop()

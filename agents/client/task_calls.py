@@ -36,21 +36,6 @@ class TaskCalls(Submission):
         self._conversation.wait_for((task_id,), settle)
         return await future
 
-    async def map(
-        self, task_type: str, items: Iterable[Payload], *, max_waiting: int = 5_000
-    ) -> AsyncGenerator[TaskResult, None]:
-        """Submit a task of one type for each item, and yield the results in the items' order.
-
-        Args:
-            task_type: the type of the tasks.
-            items: the data of each task; more are taken only when there is room for them.
-            max_waiting: how many tasks there may be at a time, 1 or more.
-        """
-        tasks = (Task(type=task_type, data=item) for item in items)
-        results = self.submit_many(tasks, max_waiting=max_waiting, in_order=True)
-        async for result in results:
-            yield result
-
     async def gather(self, tasks: Sequence[Task]) -> list[TaskResult]:
         """Submit tasks together, and return their results in the tasks' order."""
         return [result async for result in self.submit_many(tasks, in_order=True)]

@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import replace as replaced
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, TypeAlias, TypeVar, cast, overload
 
 from pydantic import ValidationError
 
@@ -37,14 +37,23 @@ from ...messages.wording import summarize
 from .handler_executor import HandlerExecutor
 from .handler_log import make_handler_log
 from .handler_report import HandlerReport
+from .parameters import name_of
 from .reviews import ReviewCall, Reviewer
-from .signature import PlannedCall, name_of, plan_call
+from .signature import PlannedCall, plan_call
+from .typed_call import TypedCall
+from .typed_function import (
+    ParametersT,
+    ReturnedT,
+    TaskDecorator,
+    TaskT,
+    TypedFunction,
+    attach,
+)
 
 if TYPE_CHECKING:
     from structlog.stdlib import BoundLogger
 
 Handler: TypeAlias = Callable[..., Payload | Awaitable[Payload]]
-HandlerT = TypeVar("HandlerT", bound=Handler)
 ReviewerT = TypeVar("ReviewerT", bound=Reviewer)
 
 
@@ -128,16 +137,19 @@ class Handlers:
         self._reviewers: dict[str, PlannedCall] = {}
 
     @overload
-    def task(self, task_type: HandlerT, /) -> HandlerT: ...
+    def task(  # pyright: ignore[reportOverlappingOverload] - a task is not just any argument
+        self, task_type: Callable[Concatenate[TaskT, ParametersT], ReturnedT], /
+    ) -> Callable[Concatenate[TaskT, ParametersT], ReturnedT]: ...
 
     @overload
     def task(
-        self, task_type: str | None = None, *, replace: bool = False
-    ) -> Callable[[HandlerT], HandlerT]: ...
+        self, task_type: Callable[ParametersT, ReturnedT], /
+    ) -> TypedFunction[ParametersT, ReturnedT]: ...
 
-    def task(
-        self, task_type: str | HandlerT | None = None, *, replace: bool = False
-    ) -> HandlerT | Callable[[HandlerT], HandlerT]:
+    @overload
+    def task(self, task_type: str | None = None, *, replace: bool = False) -> TaskDecorator: ...
+
+    def task(self, task_type: Any = None, *, replace: bool = False) -> Any:
         """Register the decorated function for a task type.
 
         The function takes the `Task` and, if it has a parameter for it, the `TaskContext`: one that
@@ -146,6 +158,10 @@ class Handlers:
         event loop, a plain one in a thread or in the worker's executor; what it returns is awaited
         if it can be. Its return value becomes the result's output; an exception becomes the error
         message.
+
+        A function whose parameters are annotated with other types takes arguments instead, which
+        are checked, as is what it returns: `def add(x: int, y: int = 3) -> int`. See
+        `TypedFunction`.
 
         Args:
             task_type: the type; without it, and for `@handlers.task` without brackets, it is the
@@ -332,6 +348,8 @@ def _register(
         wanted = _type_from_name(function, role) if task_type is None else task_type
         _check_type(registered, wanted, role, replace=replace)
         registered[wanted] = planned
+        if isinstance(planned.function, TypedCall):
+            return attach(TypedFunction(wanted, planned.function.arguments))
         return function
 
     return register

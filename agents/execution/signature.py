@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import re
-import types
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from inspect import Parameter
-from typing import Annotated, Any, TypeVar, Union, cast
+from typing import Any, cast
 
 from ...messages import InvalidInput, Task
 from ...messages.wording import show
+from .arguments import Arguments
+from .parameters import (
+    BY_POSITION,
+    VARIADIC,
+    call_method,
+    find_context,
+    may_take,
+    name_of,
+    parameters_of,
+    returns_coroutine,
+    takes_arguments,
+    without_partials,
+)
+from .typed_call import TypedCall
 
-CONTEXT = "context"
-"""The name of a parameter that takes the context, whatever its annotation."""
-
-_BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+_OR_ARGUMENTS = "; or annotate all parameters, so that they take arguments instead of the task"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,11 @@ class ArrangedCall:
     positions: tuple[int, ...]
     names: Mapping[str, int]
 
+    @property
+    def __muster_function__(self) -> Callable[..., Any]:
+        """The function, for messages."""
+        return self.function
+
     def __call__(self, *given: object) -> Any:
         """Call the function; a context that is not given is left to its default."""
         count = len(given)
@@ -70,7 +81,8 @@ def plan_call(
 
     A parameter that is annotated with the class of contexts takes the context, or else one that is
     called "context". The first others take what is given. One more without a default takes the
-    context if it has no other annotation.
+    context if it has no other annotation. A handler that is a typed function takes the arguments in
+    the task's data instead of the task; see `takes_arguments`.
 
     Args:
         function: a function, method, partial, or object with a method `__call__`.
@@ -81,29 +93,28 @@ def plan_call(
     Raises:
         InvalidInput: it can't be called like that; the message says what to write.
     """
+    function = getattr(function, "__muster_function__", function)
     _check_kind(function, given, role)
     called = cast("Callable[..., Any]", function)
     is_async = returns_coroutine(called)
-    parameters = _parameters_of(called)
+    parameters = parameters_of(called)
     if parameters is None:
         # A function written in C that doesn't tell its parameters.
         return PlannedCall(called, is_async, takes_context=False, needs_context=False)
+    _refuse_unbound(called, parameters, role)
+    if role == "handler" and takes_arguments(parameters, find_context(parameters, context_class)):
+        return _plan_typed_call(Arguments(called, context_class), is_async=is_async)
     return _Arranging(called, parameters, given, role, context_class).plan(is_async=is_async)
 
 
-def returns_coroutine(function: Callable[..., Any]) -> bool:
-    """Whether calling something runs none of its code, and gives a coroutine.
-
-    A plain function around an async one may block, so it counts as plain.
-    """
-    inner = _without_partials(function)
-    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(_call_method(inner))
-
-
-def name_of(function: object) -> str:
-    """What to call a function in a message."""
-    inner = _without_partials(function)
-    return getattr(inner, "__qualname__", None) or f"object of class {type(inner).__qualname__}"
+def _plan_typed_call(arguments: Arguments, *, is_async: bool) -> PlannedCall:
+    context = arguments.context
+    return PlannedCall(
+        TypedCall(arguments),
+        is_async,
+        takes_context=context is not None,
+        needs_context=context is not None and context.default is Parameter.empty,
+    )
 
 
 class _Arranging:
@@ -122,20 +133,14 @@ class _Arranging:
         self._given = given
         self._role = role
         self._parameters = parameters
-        self._context = _find_context(parameters, context_class)
+        self._context = find_context(parameters, context_class)
 
     def plan(self, *, is_async: bool) -> PlannedCall:
         free = [
             each
             for each in self._parameters
-            if each is not self._context
-            and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+            if each is not self._context and each.kind not in VARIADIC
         ]
-        if free and free[0].name in ("self", "cls") and inspect.isfunction(self._function):
-            raise self._fault(
-                f"takes {free[0].name!r}, so it is a method without its object; register the "
-                "method of an object, as in `handlers.task(TYPE)(thing.method)`"
-            )
         takes: dict[int, Parameter] = {}
         for index, name in enumerate(self._given):
             parameter = _take_next(free, name)
@@ -173,7 +178,7 @@ class _Arranging:
             return ArrangedCall(self._function, tuple(range(count)), {context.name: count})
         takes = {**takes, **({} if context is None else {count: context})}
         wanted = [takes[index].name for index in sorted(takes)]
-        by_position = [each for each in self._parameters if each.kind in _BY_POSITION]
+        by_position = [each for each in self._parameters if each.kind in BY_POSITION]
         is_simple = sorted(takes) == list(range(len(takes)))
         if is_simple and [each.name for each in by_position[: len(wanted)]] == wanted:
             return self._function
@@ -191,13 +196,15 @@ class _Arranging:
             raise self._fault(
                 f"takes {', '.join(left)} too, for which there is no value; "
                 f"{self._what_to_write()}, and give any other parameter a default"
+                f"{_OR_ARGUMENTS if self._role == 'handler' else ''}"
             )
 
     def _check_task(self, parameter: Parameter) -> None:
-        if not _may_take(parameter.annotation, Task):
+        if not may_take(parameter.annotation, Task):
             raise self._fault(
-                f"takes `{parameter}`, but it gets the task; write `{parameter.name}: Task`, and "
-                f"read `{parameter.name}.data`"
+                f"takes `{parameter}` and a task; take the task alone, which has the data, or no "
+                "task: a typed function gets its arguments, and a `context: TaskContext` has the "
+                "task"
             )
 
     def _what_to_write(self) -> str:
@@ -210,6 +217,17 @@ class _Arranging:
 def _what_to_write(given: Sequence[str], role: str) -> str:
     taken = ", ".join(given)
     return f"write `def {role}({taken})` or `def {role}({taken}, context)`"
+
+
+def _refuse_unbound(
+    function: Callable[..., Any], parameters: Sequence[Parameter], role: str
+) -> None:
+    first = parameters[0].name if parameters else ""
+    if first in ("self", "cls") and inspect.isfunction(function):
+        raise InvalidInput(
+            f"{role} {name_of(function)} takes {first!r}, so it is a method without its object; "
+            "register the method of an object, as in `handlers.task(TYPE)(thing.method)`"
+        )
 
 
 def _check_kind(function: object, given: Sequence[str], role: str) -> None:
@@ -227,8 +245,8 @@ def _check_kind(function: object, given: Sequence[str], role: str) -> None:
         )
     if not callable(function):
         raise InvalidInput(f"{show(function)} can't be called, so it is no {role}; {write}")
-    inner = _without_partials(function)
-    for each in (inner, _call_method(inner)):
+    inner = without_partials(function)
+    for each in (inner, call_method(inner)):
         if inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each):
             raise InvalidInput(
                 f"{role} {name_of(function)} is a generator, but a {role} returns its output "
@@ -236,53 +254,10 @@ def _check_kind(function: object, given: Sequence[str], role: str) -> None:
             )
 
 
-def _without_partials(function: object) -> object:
-    while isinstance(function, partial):
-        function = cast("partial[object]", function).func
-    return function
-
-
-def _call_method(function: object) -> object:
-    """The method that runs when an object is called; None for functions and methods."""
-    if inspect.isroutine(function):
-        return None
-    return getattr(type(function), "__call__", None)  # noqa: B004 - the method itself is needed
-
-
-def _parameters_of(function: Callable[..., Any]) -> Sequence[Parameter] | None:
-    """The parameters of a function; None if it does not tell them."""
-    try:
-        signature = inspect.signature(function)
-    except (ValueError, TypeError):
-        return None
-    # An annotation may name what is imported for type checkers only. It stays a text then.
-    with contextlib.suppress(Exception):
-        signature = inspect.signature(function, eval_str=True)
-    return tuple(signature.parameters.values())
-
-
-def _find_context(parameters: Sequence[Parameter], context_class: type) -> Parameter | None:
-    named = [
-        each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
-    ]
-    for each in named:
-        if _is_context(each.annotation, context_class):
-            return each
-    return next((each for each in named if each.name == CONTEXT), None)
-
-
-def _is_context(annotation: object, context_class: type) -> bool:
-    if isinstance(annotation, str):
-        return re.search(rf"\b{context_class.__name__}\b", annotation) is not None
-    if inspect.isclass(annotation) and not typing.get_args(annotation):
-        return issubclass(annotation, context_class)
-    return any(_is_context(each, context_class) for each in typing.get_args(annotation))
-
-
 def _take_next(free: list[Parameter], name: str) -> Parameter | None:
     """Remove the parameter that takes the next given value; None if there is none."""
     required = (
-        each for each in free if each.kind in _BY_POSITION and each.default is Parameter.empty
+        each for each in free if each.kind in BY_POSITION and each.default is Parameter.empty
     )
     found = next(required, None) or next((each for each in free if each.name == name), None)
     if found is not None:
@@ -293,29 +268,12 @@ def _take_next(free: list[Parameter], name: str) -> Parameter | None:
 def _take_unnamed_context(free: list[Parameter], context_class: type) -> Parameter | None:
     """Remove one more required parameter, which takes the context unless it says otherwise."""
     for each in free:
-        if each.kind in _BY_POSITION and each.default is Parameter.empty:
-            if not _may_take(each.annotation, context_class):
+        if each.kind in BY_POSITION and each.default is Parameter.empty:
+            if not may_take(each.annotation, context_class):
                 return None
             free.remove(each)
             return each
     return None
-
-
-def _may_take(annotation: object, kind: type) -> bool:
-    """Whether a parameter with this annotation may take an object of a class."""
-    if annotation is Parameter.empty or annotation is Any:
-        return True
-    if isinstance(annotation, str | TypeVar):
-        return True
-    origin = typing.get_origin(annotation)
-    if origin is Annotated:
-        return _may_take(typing.get_args(annotation)[0], kind)
-    if origin in (Union, types.UnionType):
-        return any(_may_take(each, kind) for each in typing.get_args(annotation))
-    if origin is not None or not inspect.isclass(annotation):
-        return False
-    is_protocol = bool(getattr(annotation, "_is_protocol", False))
-    return is_protocol or issubclass(annotation, kind) or issubclass(kind, annotation)
 
 
 def _declared_class(parameter: Parameter | None) -> type[Task] | None:

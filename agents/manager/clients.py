@@ -46,6 +46,10 @@ from .board_driver import BoardDriver
 MAX_CLIENTS = 1_000
 """How many clients may be connected at the same time."""
 
+REPLY_WITHIN_S = 0.002
+"""How long the reply to a submission may wait for a result, to share its frame: a frame more would
+cost the client and the manager as much as the task."""
+
 KEPT_REPLIES = 1_000
 """How many replies are kept for a client that repeats requests after its connection was lost."""
 
@@ -65,6 +69,7 @@ class _Client:
         welcomed_at: when the conversation began, in seconds.
         awaiting: the tasks whose results it wants, and that are not settled.
         replies: its latest requests by number, with the replies.
+        withheld: replies that are sent with the next message, or soon.
     """
 
     name: str
@@ -75,6 +80,7 @@ class _Client:
     welcomed_at: float
     awaiting: set[TaskId] = field(default_factory=set)
     replies: OrderedDict[int, ManagerReply] = field(default_factory=OrderedDict)
+    withheld: list[ManagerReply] = field(default_factory=list)
 
 
 class Clients:
@@ -96,6 +102,8 @@ class Clients:
         self._last_admission = 0
         # By address.
         self._clients: dict[str, _Client] = {}
+        # Those to whom replies are withheld.
+        self._withholding: set[str] = set()
         self._methods: Mapping[str, Method] = {
             "cancel": self._cancel,
             "retry": self._retry,
@@ -213,7 +221,10 @@ class Clients:
                     client.replies[message.number] = reply
                     if len(client.replies) > KEPT_REPLIES:
                         client.replies.popitem(last=False)
-                self._post(sender, reply)
+                if isinstance(message, SubmitTasks) and client.awaiting and not reply.error_kind:
+                    self._withhold(sender, client, reply)
+                else:
+                    self._post(sender, reply)
             case Goodbye():
                 self._drop(sender)
             case _:
@@ -265,7 +276,28 @@ class Clients:
         client.awaiting.discard(task_id)
         self._post(address, outcome)
 
+    def _withhold(self, address: str, client: _Client, reply: ManagerReply) -> None:
+        client.withheld.append(reply)
+        if not self._withholding:
+            asyncio.get_running_loop().call_later(REPLY_WITHIN_S, self._send_withheld)
+        self._withholding.add(address)
+
+    def _send_withheld(self) -> None:
+        addresses, self._withholding = self._withholding, set()
+        for address in addresses:
+            client = self._clients.get(address)
+            if client is not None:
+                self._send_withheld_to(address, client)
+
+    def _send_withheld_to(self, address: str, client: _Client) -> None:
+        replies, client.withheld = client.withheld, []
+        for reply in replies:
+            self._post(address, reply)
+
     def _post(self, address: str, message: BaseModel) -> None:
+        client = self._clients.get(address)
+        if client is not None and client.withheld:
+            self._send_withheld_to(address, client)
         assert self._router is not None
         try:
             self._router.post_encoded(address, encode_message(message))

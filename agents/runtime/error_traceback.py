@@ -29,7 +29,16 @@ _MAX_MESSAGE_CHARACTERS = 2_000
 _CAUSED = "The above exception was the direct cause of the following exception:"
 _HANDLING = "During handling of the above exception, another exception occurred:"
 
-_MACHINERY = ("command", "execution", "local", "manager", "runtime", "transport", "worker")
+_MACHINERY = (
+    "command",
+    "execution",
+    "local",
+    "manager",
+    "one_machine",
+    "runtime",
+    "transport",
+    "worker",
+)
 """The folders of `agents/` whose code calls the users' functions."""
 
 _AGENTS = os.path.dirname(os.path.dirname(__file__))

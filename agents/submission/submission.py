@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import Future
+from typing import Any, overload
 
-from ...messages import Task, TaskId, TaskResult
+from ...messages import MusterError, Payload, Task, TaskId, TaskResult, WrongCall
+from ..execution.typed_function import (
+    ParametersT,
+    ReadResult,
+    task_to_submit,
+    typed_function_of,
+)
 from .result_source import Outcome, ResultSource, call_in, fulfil
 from .task_flow import BATCH_SIZE, MAX_WAITING, TaskFlow, TaskSource
 
@@ -22,33 +29,63 @@ class Submission:
 
     _awaited: ResultSource
 
-    async def submit(self, task: Task) -> TaskResult:
+    @overload
+    async def submit(self, /, task: Task) -> TaskResult: ...
+
+    @overload
+    async def submit(
+        self,
+        task: Callable[ParametersT, Any],
+        /,
+        *arguments: ParametersT.args,
+        **named: ParametersT.kwargs,
+    ) -> TaskResult: ...
+
+    async def submit(self, /, *task: Any, **named: Any) -> TaskResult:
         """Add a task and wait for its recorded result, in any event loop of any thread.
 
         Args:
             task: the task. Its id is an idempotency key: if the manager has this task already, also
-                from before a restart, it is not done again, and its one result is returned.
+                from before a restart, it is not done again, and its one result is returned. Or a
+                typed function that is registered with `@handlers.task`, and its arguments; the
+                result's output is of the type that it declares.
+            named: arguments of the function by name.
 
         Raises:
+            WrongCall: these are not the function's arguments; names each fault.
             RunEnded: the run has ended, or ends before the task is settled.
             DuplicateTask: a different task has its id; the message names the fields that differ.
             InvalidTask: a dependency is unknown.
             EncodeError: its data have no plain form; names the place.
             StoreUnusable: the store can't be written to.
         """
+        wanted, read = task_to_submit(task, named)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[TaskResult] = loop.create_future()
 
         def settle(_: TaskId, outcome: Outcome) -> None:
             call_in(loop, fulfil, future, outcome)
 
-        self._awaited.add((task,), settle)
-        return await future
+        self._awaited.add((wanted,), settle)
+        return await future if read is None else read(await future)
 
-    def submit_nowait(self, task: Task) -> Future[TaskResult]:
+    @overload
+    def submit_nowait(self, /, task: Task) -> Future[TaskResult]: ...
+
+    @overload
+    def submit_nowait(
+        self,
+        task: Callable[ParametersT, Any],
+        /,
+        *arguments: ParametersT.args,
+        **named: ParametersT.kwargs,
+    ) -> Future[TaskResult]: ...
+
+    def submit_nowait(self, /, *task: Any, **named: Any) -> Future[TaskResult]:
         """Add a task, from any thread, without waiting for its result.
 
-        A task that the manager has already is not added again, as with `submit`.
+        A task that the manager has already is not added again, as with `submit`, which has the same
+        arguments.
 
         Returns:
             A future of the result; it raises `RunEnded` if the run ends before. Cancelling it does
@@ -56,20 +93,78 @@ class Submission:
             there.
 
         Raises:
+            WrongCall: these are not the function's arguments; names each fault.
             RunEnded: the run has ended.
             DuplicateTask: a different task has its id; the message names the fields that differ.
             InvalidTask: a dependency is unknown.
             EncodeError: its data have no plain form; names the place.
             StoreUnusable: the store can't be written to.
         """
+        wanted, read = task_to_submit(task, named)
         future: Future[TaskResult] = Future()
 
         def settle(_: TaskId, outcome: Outcome) -> None:
             if future.set_running_or_notify_cancel():
+                fulfil(future, outcome if read is None else _read_outcome(outcome, read))
+
+        self._awaited.add((wanted,), settle)
+        return future
+
+    def submit_together(self, tasks: Sequence[Task]) -> list[Future[TaskResult]]:
+        """Add tasks, all or none, from any thread, without waiting for their results.
+
+        Returns:
+            The futures of their results; see `submit_nowait`, also for what is raised.
+        """
+        futures: dict[TaskId, list[Future[TaskResult]]] = {}
+        given: list[Future[TaskResult]] = []
+        for task in tasks:
+            future: Future[TaskResult] = Future()
+            futures.setdefault(task.id, []).append(future)
+            given.append(future)
+
+        def settle(task_id: TaskId, outcome: Outcome) -> None:
+            # A task that was given twice has its one result twice.
+            future = futures[task_id].pop()
+            if future.set_running_or_notify_cancel():
                 fulfil(future, outcome)
 
-        self._awaited.add((task,), settle)
-        return future
+        self._awaited.add(tasks, settle)
+        return given
+
+    async def map(
+        self,
+        task_type: str | Callable[..., Any],
+        items: Iterable[Payload],
+        /,
+        *more: Iterable[Payload],
+        max_waiting: int = MAX_WAITING,
+    ) -> AsyncGenerator[TaskResult, None]:
+        """Submit a task of one type for each item, and yield the results in the items' order.
+
+        Args:
+            task_type: the type of the tasks; or a typed function, whose first argument each item
+                is. The outputs are of the type that it declares.
+            items: the data of each task; more are taken only when there is room for them.
+            more: the further arguments of the function, as for Python's `map`; it ends with the
+                shortest of them.
+            max_waiting: how many tasks there may be at a time, 1 or more.
+
+        Raises:
+            WrongCall: an item is no argument of the function; raised after the results of those
+                before it.
+        """
+        read: ReadResult | None = None
+        if isinstance(task_type, str):
+            if more:
+                raise WrongCall("only a function takes several arguments, not a type of tasks")
+            tasks = (Task(type=task_type, data=item) for item in items)
+        else:
+            typed = typed_function_of(task_type)
+            read = typed.read
+            tasks = (typed.task(*each) for each in zip(items, *more, strict=False))
+        async for result in self.submit_many(tasks, max_waiting=max_waiting, in_order=True):
+            yield result if read is None else read(result)
 
     def submit_many(
         self,
@@ -127,3 +222,12 @@ class Submission:
     @abstractmethod
     def _forget(self, task_ids: Sequence[TaskId]) -> None:
         """Let the manager forget settled tasks, as `submit_many(forget=True)` asks."""
+
+
+def _read_outcome(outcome: Outcome, read: ReadResult) -> Outcome:
+    if isinstance(outcome, MusterError):
+        return outcome
+    try:
+        return read(outcome)
+    except MusterError as fault:
+        return fault

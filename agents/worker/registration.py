@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Concatenate, overload
 
 if TYPE_CHECKING:
     from ..execution.handler_executor import HandlerExecutor
-    from ..execution.handlers import Handlers, HandlerT, ReviewerT
+    from ..execution.handlers import Handlers, ReviewerT
+    from ..execution.typed_function import (
+        ParametersT,
+        ReturnedT,
+        TaskDecorator,
+        TaskT,
+        TypedFunction,
+    )
 
 
 class HandlerRegistration:
@@ -17,12 +24,17 @@ class HandlerRegistration:
     _executor: HandlerExecutor
 
     @overload
-    def task(self, task_type: HandlerT, /) -> HandlerT: ...
+    def task(  # pyright: ignore[reportOverlappingOverload] - a task is not just any argument
+        self, task_type: Callable[Concatenate[TaskT, ParametersT], ReturnedT], /
+    ) -> Callable[Concatenate[TaskT, ParametersT], ReturnedT]: ...
 
     @overload
     def task(
-        self, task_type: str | None = None, *, replace: bool = False
-    ) -> Callable[[HandlerT], HandlerT]: ...
+        self, task_type: Callable[ParametersT, ReturnedT], /
+    ) -> TypedFunction[ParametersT, ReturnedT]: ...
+
+    @overload
+    def task(self, task_type: str | None = None, *, replace: bool = False) -> TaskDecorator: ...
 
     def task(self, task_type: Any = None, *, replace: bool = False) -> Any:
         """Register the decorated function for a task type; see `Handlers.task`."""
@@ -47,9 +59,9 @@ class HandlerRegistration:
         register = decorator(task_type, replace=replace)
 
         def register_here(function: Any) -> Any:
-            register(function)
+            registered = register(function)
             if self._executor.is_known_to_pass_no_context:
                 self.handlers.refuse_contexts()
-            return function
+            return registered
 
         return register_here

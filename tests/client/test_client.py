@@ -393,6 +393,46 @@ def test_waiting_for_several_tasks(
     assert play(story) == (done, not_done, 0)
 
 
+def test_the_reply_to_a_submission_shares_the_frame_of_its_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Longer than the pace of the link, which is no direct connection.
+    monkeypatch.setattr("muster.agents.manager.clients.REPLY_WITHIN_S", 0.05)
+
+    async def story() -> Any:
+        place = Place()
+        place.network = MemoryNetwork(latency_s=0.0001)
+        await place.open()
+        await place.work()
+        client = await place.client()
+        loop = asyncio.get_running_loop()
+        await client.submit(doubling(1))
+        await asyncio.sleep(0.5)
+        arrived: list[tuple[str, float]] = []
+        take = client._conversation._arrived
+
+        def note(sender: str, message: Any) -> None:
+            arrived.append((type(message).__name__, loop.time()))
+            take(sender, message)
+
+        client._conversation._manager_session.endpoint._arrived = note
+        for number in range(2, 12):
+            await client.submit(doubling(number))
+        # A task that takes long does not hold the reply back for long.
+        began_at = loop.time()
+        await client.add_tasks([lasting(100, 60.0)])
+        took_s = loop.time() - began_at
+        await client.stop()
+        await place.close()
+        return arrived, took_s
+
+    arrived, took_s = play(story)
+    replies = [at for kind, at in arrived if kind == "ManagerReply"]
+    assert len(replies) == 11
+    assert replies[:10] == [at for kind, at in arrived if kind == "TaskResult"]
+    assert took_s < 0.1
+
+
 def test_only_its_own_process_may_make_a_manager_forget() -> None:
     async def story() -> None:
         place = Place()

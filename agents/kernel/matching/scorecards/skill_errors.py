@@ -36,6 +36,7 @@ _KINDS = frozenset(
         "ServiceUnavailableError",
         "ThrottlingException",
         "TooManyRequests",
+        "WrongCall",
         "gaierror",
     }
 )
@@ -52,8 +53,8 @@ _EARLY = 300
 def is_skill_error(error_kind: str, error_message: str = "") -> bool:
     """Whether an error says something about the skill of the worker that reported it.
 
-    A refused connection, a rate limit or a lack of memory does not: any worker in its place would
-    have failed. A timeout does, and so does every kind that is not known here.
+    A refused connection, a rate limit, a lack of memory or wrong arguments do not: any worker in
+    its place would have failed. A timeout does, and so does every kind that is not known here.
 
     Args:
         error_kind: the kind of the error, such as "ConnectionRefusedError".

@@ -1,0 +1,1 @@
+"""Plain functions on this machine: a manager and its worker processes behind one object."""
