@@ -12,7 +12,17 @@ from .work import Message, Name
 MAX_TASKS_AT_ONCE = 10_000
 """How many tasks or task ids one message of a client may contain."""
 
-ManagerMethod: TypeAlias = Literal["cancel", "retry", "set_priority", "status", "why", "workers"]
+ManagerMethod: TypeAlias = Literal[
+    "cancel",
+    "drain",
+    "pause",
+    "resume",
+    "retry",
+    "set_priority",
+    "status",
+    "why",
+    "workers",
+]
 """What a client may ask of a manager."""
 
 _Number = Annotated[int, Field(ge=1)]

@@ -175,7 +175,11 @@ class UnknownName(LocalError):
         self.name = name
         self.known = tuple(sorted(known))
         listed = ", ".join(self.known) or "none"
-        super().__init__(f"there is no {what} {name!r}; known: {listed}")
+        from difflib import get_close_matches  # noqa: PLC0415 - few programs need it
+
+        similar = get_close_matches(str(name), self.known, n=1)
+        question = f"did you mean {similar[0]!r}? " if similar else ""
+        super().__init__(f"there is no {what} {name!r}; {question}known: {listed}")
 
 
 class InvalidInput(LocalError):

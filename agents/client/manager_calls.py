@@ -60,6 +60,40 @@ class ManagerCalls:
         """
         await self._ask("set_priority", task_id=task_id, priority=priority)
 
+    async def pause(self) -> int:
+        """Let the manager assign no more tasks until `resume`; those that run go on.
+
+        Returns:
+            How many run.
+        """
+        return cast("int", await self._ask("pause"))
+
+    async def resume(self, worker: str | None = None) -> None:
+        """Let the manager assign tasks again, or give tasks to a drained worker again.
+
+        Args:
+            worker: the drained worker; None ends the pause of the whole manager.
+
+        Raises:
+            InvalidInput: no worker of this name is connected.
+        """
+        await self._ask("resume", worker=worker)
+
+    async def drain(self, worker: str, *, leaves: bool = True) -> int:
+        """Give a worker no more tasks; it finishes those that it has begun.
+
+        Args:
+            worker: its name.
+            leaves: whether it leaves then. If not, it stays without tasks until `resume`.
+
+        Returns:
+            How many tasks it finishes.
+
+        Raises:
+            InvalidInput: no worker of this name is connected; the message lists those that are.
+        """
+        return cast("int", await self._ask("drain", worker=worker, leaves=leaves))
+
     # ------------------------------------------------------------------ questions
 
     async def status(self, task_id: TaskId) -> TaskStatus:
@@ -84,7 +118,7 @@ class ManagerCalls:
         return cast("list[str]", await self._ask("why", task_id=task_id))
 
     async def workers(self) -> list[dict[str, Payload]]:
-        """The workers: name, whether connected, skill level, slots, running and completed tasks."""
+        """The workers: name, whether connected and draining, skill level, slots, and their tasks."""
         return cast("list[dict[str, Payload]]", await self._ask("workers"))
 
     async def _ask(self, method: ManagerMethod, **arguments: Payload) -> Payload:

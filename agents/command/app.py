@@ -19,6 +19,7 @@ from .options import client as client_commands
 from .options import inspection as inspection_commands
 from .options import machine as machine_commands
 from .options import manager as manager_command
+from .options import pause as pause_commands
 from .options import scenarios as scenario_commands
 from .options import skills as skills_commands
 from .options import superagi as superagi_commands
@@ -96,6 +97,9 @@ application.command()(worker_command.worker)
 application.command()(client_commands.submit)
 application.command()(client_commands.cancel)
 application.command()(client_commands.retry)
+application.command()(pause_commands.pause)
+application.command()(pause_commands.resume)
+application.command()(pause_commands.drain)
 application.command()(inspection_commands.why)
 application.command()(machine_commands.doctor)
 application.command("bench")(machine_commands.run_bench)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias, cast
@@ -31,6 +32,7 @@ from ...messages import (
     TaskId,
     TaskResult,
     TaskStatus,
+    UnknownName,
     Welcome,
     encode_message,
 )
@@ -106,6 +108,9 @@ class Clients:
         self._withholding: set[str] = set()
         self._methods: Mapping[str, Method] = {
             "cancel": self._cancel,
+            "drain": self._drain,
+            "pause": self._pause,
+            "resume": self._resume,
             "retry": self._retry,
             "set_priority": self._set_priority,
             "status": self._status,
@@ -332,6 +337,24 @@ class Clients:
             raise InvalidInput(f"priority is {show(priority)}; it must be an integer")
         self._driver.set_priority(_task_id(arguments), priority)
 
+    def _drain(self, arguments: Mapping[str, Payload]) -> int:
+        name = _worker_name(arguments)
+        leaves = arguments.get("leaves", True) is not False
+        with _naming_workers():
+            self._driver.drain(name, leaves=leaves)
+        return len(self._driver.board.workers[name].running)
+
+    def _pause(self, _: Mapping[str, Payload]) -> int:
+        self._driver.pause()
+        return sum(len(each.running) for each in self._driver.board.workers.values())
+
+    def _resume(self, arguments: Mapping[str, Payload]) -> None:
+        if arguments.get("worker") is None:
+            self._driver.end_pause()
+            return
+        with _naming_workers():
+            self._driver.end_drain(_worker_name(arguments))
+
     def _why(self, arguments: Mapping[str, Payload]) -> list[str]:
         return list(self._driver.board.explain(_task_id(arguments)).lines())
 
@@ -346,6 +369,7 @@ class Clients:
             {
                 "name": worker.name,
                 "connected": worker.alive,
+                "draining": worker.drain is not None,
                 "skill_level": worker.skill_level,
                 "slots": worker.slots,
                 "running": len(worker.running),
@@ -354,6 +378,22 @@ class Clients:
             }
             for worker in self._driver.board.workers.values()
         ]
+
+
+def _worker_name(arguments: Mapping[str, Payload]) -> str:
+    name: object = arguments.get("worker")
+    if not isinstance(name, str):
+        raise InvalidInput(f"worker is {show(name)}; it must be the name of a worker")
+    return name
+
+
+@contextmanager
+def _naming_workers() -> Generator[None, None, None]:
+    """Raise an unknown worker as an error that a client can make of its text."""
+    try:
+        yield
+    except UnknownName as fault:
+        raise InvalidInput(str(fault)) from None
 
 
 def _task_id(arguments: Mapping[str, Payload]) -> TaskId:

@@ -55,7 +55,7 @@ def test_a_task_that_ends_within_the_grace_is_recorded_once() -> None:
 
 
 def test_a_task_that_takes_longer_than_the_grace_is_given_back_and_is_no_loss() -> None:
-    report, begun, left_s = run_in_virtual_time(one_leaves(takes_s=60.0, grace_s=5.0, tasks=2))
+    report, _, left_s = run_in_virtual_time(one_leaves(takes_s=60.0, grace_s=5.0, tasks=2))
     assert {task.status for task in report.tasks} == {TaskStatus.COMPLETED}
     (given_back,) = [task for task in report.tasks if len(task.history) > 1]
     assert [(each.worker, each.outcome.value) for each in given_back.history] == [

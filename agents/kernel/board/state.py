@@ -280,6 +280,8 @@ class BoardState:
             return explain_wait(record, policy, f"was never assigned: {self.failure}")
         if self.has_ended:
             return explain_wait(record, policy, "waits no more: the run was stopped")
+        if self.pause.holds:
+            return explain_wait(record, policy, f"waits: {self.pause.describe()}")
         if record.wait_until is not None:
             return explain_wait(record, policy, self._describe_delay(record))
         candidates, workers = queue.candidates_for(record), queue.workers
@@ -327,10 +329,6 @@ class BoardState:
 
     def _describe_wait(self, record: TaskRecord) -> str:
         queue, barrier = self.queue, self.start_barrier
-        if self.pause.since is not None:
-            return f"waits: the run is paused since {self.context.now - self.pause.since:.0f} s"
-        if self.pause.is_closing:
-            return "waits: the run is about to be stopped"
         if self.began_at is None:
             awaited = "" if barrier.is_over else f": {barrier.progress(self.worker_registry)}"
             return f"waits for the assigning to begin{awaited}"
