@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .report.html import render_html
     from .report.model import RunReport, TaskReport, WorkerReport
     from .report.text import render_summary, render_text
+    from .schedules.listing import ScheduleState
     from .security.ticket import Ticket
     from .simulation.memory_network import FaultPlan, MemoryNetwork, SeededFaults
     from .simulation.rehearsal import rehearse
@@ -105,6 +106,7 @@ __all__ = [
     "Review",
     "Rows",
     "RunReport",
+    "ScheduleState",
     "SeededFaults",
     "SettledAttempt",
     "SpecializedWorker",
@@ -180,6 +182,7 @@ _MODULES = {
     "Review": ".execution.reviews",
     "Rows": ".kernel.board.rows",
     "RunReport": ".report.model",
+    "ScheduleState": ".schedules.listing",
     "SeededFaults": ".simulation.memory_network",
     "SpecializedWorker": ".worker.specialized_worker",
     "SqliteStore": ".store.sqlite",

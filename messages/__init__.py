@@ -84,6 +84,8 @@ from .task import (
 )
 from .work import (
     AskAboutAttempts,
+    AttemptResumed,
+    AttemptSuspended,
     CancelTask,
     Message,
     RecallTasks,
@@ -104,6 +106,8 @@ __all__ = [
     "Answer",
     "AskAboutAttempts",
     "AssigningFailed",
+    "AttemptResumed",
+    "AttemptSuspended",
     "AwaitTasks",
     "BackendFailed",
     "BacklogFull",

@@ -18,6 +18,7 @@ ManagerMethod: TypeAlias = Literal[
     "pause",
     "resume",
     "retry",
+    "schedules",
     "set_priority",
     "status",
     "why",

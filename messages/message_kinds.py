@@ -17,6 +17,8 @@ from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .work import (
     AskAboutAttempts,
+    AttemptResumed,
+    AttemptSuspended,
     CancelTask,
     RecallTasks,
     ReturnTasks,
@@ -31,6 +33,8 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         TaskAssignment,
         TaskResult,
         TaskProgress,
+        AttemptSuspended,
+        AttemptResumed,
         CancelTask,
         RecallTasks,
         ReturnTasks,

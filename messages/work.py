@@ -178,6 +178,32 @@ class TaskProgress(Message):
     note: Note = ""
 
 
+class AttemptSuspended(Message):
+    """A worker reports that an attempt waits for something, and that its slot is free meanwhile.
+
+    Args:
+        task_id: the task's id.
+        attempt: the number of the attempt, from 1.
+        reason: what it waits for, as text such as "waits for 3 subtasks".
+    """
+
+    task_id: TaskId
+    attempt: int = Field(default=1, ge=1)
+    reason: Note = ""
+
+
+class AttemptResumed(Message):
+    """A worker reports that an attempt that was suspended has a slot again.
+
+    Args:
+        task_id: the task's id.
+        attempt: the number of the attempt, from 1.
+    """
+
+    task_id: TaskId
+    attempt: int = Field(default=1, ge=1)
+
+
 class CancelTask(Message):
     """The manager tells a worker to stop an attempt.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ...messages import ManagerUnavailable
-from ..execution.current_submitter import SubmitterScope
+from ..execution.current_submitter import enter_submitter, exit_submitter
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.background import BackgroundRun
 from ..security.ticket import Ticket
@@ -56,7 +56,6 @@ class Client(ClientCalls):
         self._agent = ClientAgent(self.name, ticket, secret, insecure=insecure)
         self._background = BackgroundRun(self.name, self._agent.leave)
         self._conversation = self._awaited = self._agent.conversation
-        self._submitting = SubmitterScope(self)
 
     connect = BlockingConnect()
     """Connect a client for programs without asyncio; use it in a `with` statement.
@@ -96,7 +95,7 @@ class Client(ClientCalls):
 
     async def __aenter__(self) -> Client:
         await self.start()
-        self._submitting.enter()
+        enter_submitter(self)
         return self
 
     async def __aexit__(
@@ -105,5 +104,5 @@ class Client(ClientCalls):
         fault: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._submitting.exit()
+        exit_submitter(self)
         await self.stop()

@@ -48,6 +48,7 @@ from ..submission.result_source import Outcome, Settle, call_in
 from ..transport.endpoint import Endpoint
 from ..transport.link import Link
 from ..worker.manager_session import Connect, ManagerSession
+from ..worker.session_holder import SessionHolder
 
 SETTLE_TIMEOUT_S = 2.0
 """How long a client that leaves waits until its last messages are acknowledged."""
@@ -59,7 +60,7 @@ Request: TypeAlias = SubmitTasks | AwaitTasks | ManagerRequest
 Replied: TypeAlias = Callable[[Payload | MusterError], None]
 
 
-class ClientConversation:
+class ClientConversation(SessionHolder):
     """Drives one client, over one connection after the other.
 
     Each request is repeated until a reply arrives, also after the connection or the manager was
@@ -77,6 +78,7 @@ class ClientConversation:
         can_dial_again: Callable[[], bool],
         is_ticket_outdated: Callable[[], bool],
     ) -> None:
+        super().__init__()
         self.name = name
         self.session_id = secrets.token_hex(8)
         self.can_dial_again = can_dial_again
@@ -86,7 +88,6 @@ class ClientConversation:
         """Why the client could not join."""
         self._ended = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._manager_session: ManagerSession | None = None
         self._calls = itertools.count(1)
         self._numbers = itertools.count(1)
         # Requests without a reply, in the order of their numbers.
@@ -272,11 +273,6 @@ class ClientConversation:
         """Whether the client is to end."""
         return self._ended.is_set()
 
-    @property
-    def has_joined_by_this_connection(self) -> bool:
-        """Whether a manager has accepted the client over the newest connection."""
-        return self._manager_session is not None and self._manager_session.has_joined
-
     def open(self) -> None:
         """Take requests from now on, in the running loop."""
         self._loop = asyncio.get_running_loop()
@@ -364,21 +360,6 @@ class ClientConversation:
         self._send()
 
     # ------------------------------------------------------------------ receiving
-
-    def receive(self, frame: bytes) -> None:
-        """Take a frame from the link."""
-        if self._manager_session is not None:
-            self._manager_session.endpoint.receive(frame)
-
-    def address_changed(self) -> None:
-        """Use the link's new address; nothing has arrived at the old one yet."""
-        if self._manager_session is not None:
-            self._manager_session.endpoint.take_address()
-
-    def greet(self) -> None:
-        """Ask for a conversation at once."""
-        if self._manager_session is not None:
-            self._manager_session.greet()
 
     def _arrived(self, sender: str, message: BaseModel) -> None:
         session = self._manager_session

@@ -8,6 +8,7 @@ from typing import cast
 
 from ...messages import MusterError, Payload, TaskId, TaskStatus
 from ...messages.client import ManagerMethod
+from ..schedules.listing import ScheduleState
 from ..submission.result_source import call_in
 from .conversation import ClientConversation
 from .replies import set_reply
@@ -118,8 +119,12 @@ class ManagerCalls:
         return cast("list[str]", await self._ask("why", task_id=task_id))
 
     async def workers(self) -> list[dict[str, Payload]]:
-        """The workers: name, whether connected and draining, skill level, slots, and their tasks."""
+        """The workers: name, whether connected or drained, skill level, slots, and their tasks."""
         return cast("list[dict[str, Payload]]", await self._ask("workers"))
+
+    async def schedules(self) -> list[ScheduleState]:
+        """The schedules, in the order of their names, with those that only the store knows."""
+        return cast("list[ScheduleState]", await self._ask("schedules"))
 
     async def _ask(self, method: ManagerMethod, **arguments: Payload) -> Payload:
         loop = asyncio.get_running_loop()

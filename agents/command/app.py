@@ -21,6 +21,7 @@ from .options import machine as machine_commands
 from .options import manager as manager_command
 from .options import pause as pause_commands
 from .options import scenarios as scenario_commands
+from .options import schedules as schedules_command
 from .options import skills as skills_commands
 from .options import superagi as superagi_commands
 from .options import worker as worker_command
@@ -101,6 +102,7 @@ application.command()(pause_commands.pause)
 application.command()(pause_commands.resume)
 application.command()(pause_commands.drain)
 application.command()(inspection_commands.why)
+application.command()(schedules_command.schedules)
 application.command()(machine_commands.doctor)
 application.command("bench")(machine_commands.run_bench)
 application.command()(machine_commands.secret)

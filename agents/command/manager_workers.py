@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ...messages import InvalidInput
+from ...messages import InvalidInput, Task, WrongCall
+from ...messages.wording import show
 from ..kernel.scaling import Bounds
 from ..manager.task_manager import TaskManager
 from ..runtime.ports import LOOPBACK
 from ..worker_pool.pool import WorkerPool
 from ..worker_pool.processes import LocalProcesses
 from .skill_options import SkillOptions
+from .tasks_file_formats import MAX_PROBLEMS
 from .user_modules import find_handlers
 
 DEFAULT_SKILL = 10
@@ -108,6 +110,27 @@ def check_options(
     if options.handlers:
         # Otherwise each worker process would fail by itself.
         find_handlers(options.handlers)
+
+
+def check_tasks(tasks: Iterable[Task], options: StartedWorkerOptions) -> None:
+    """Check the tasks of typed functions, whose workers the manager starts.
+
+    Raises:
+        InvalidInput: the data of some are not the arguments of their functions; names each.
+    """
+    if not options.handlers:
+        return
+    handlers = find_handlers(options.handlers)
+    problems: list[str] = []
+    for task in tasks:
+        try:
+            handlers.check(task)
+        except WrongCall as fault:
+            problems.append(f"task {show(task.id)}: {fault}")
+        if len(problems) == MAX_PROBLEMS:
+            break
+    if problems:
+        raise InvalidInput("tasks can't be done:", *problems)
 
 
 def make_pool(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Parameter
@@ -32,6 +33,8 @@ Given: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 
 _UNCHECKED = (Parameter.empty, Any, object, NoReturn, getattr(typing, "Never", NoReturn))
 """What a function declares to return whose output is taken as it is."""
+
+_MAX_TYPE_CHARACTERS = 60
 
 
 class Arguments:
@@ -193,13 +196,14 @@ class Arguments:
             self._refuse(f"gets its arguments by name, as an object, not {show(data)}")
         known = {*self._named, *(each.name for each in (self._rest, self._others) if each)}
         others = {name: given.pop(name) for name in [*given] if name not in known}
-        self._refuse_others(others)
-        if others and self._others is not None:
-            beside = _by_name(given.get(self._others.name, {}))
-            if beside is None:
-                self._refuse(f"takes any names, and {self._others.name!r} is none of them")
-            given[self._others.name] = {**others, **beside}
-            self._refuse_others({*others, *beside})
+        if self._others is None:
+            self._refuse_others(others)
+        else:
+            # A wrong value of the parameter itself is told with those of the others.
+            beside = _by_name(given.get(self._others.name))
+            self._refuse_others({**others, **(beside or {})})
+            if others:
+                given[self._others.name] = {**others, **(beside or {})}
         return given
 
     def place(self, values: Mapping[str, Any], context: object | None) -> Given:
@@ -351,4 +355,6 @@ def _told(parameter: Parameter) -> str:
 def _type_name(declared: Any) -> str:
     if isinstance(declared, str):
         return declared
-    return inspect.formatannotation(declared).replace("typing.", "").replace("datetime.", "")
+    # Without the names of modules.
+    told = re.sub(r"(?:\w+\.)+(\w)", r"\1", inspect.formatannotation(declared))
+    return told if len(told) <= _MAX_TYPE_CHARACTERS else f"{told[:_MAX_TYPE_CHARACTERS]}…"

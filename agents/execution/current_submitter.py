@@ -14,28 +14,21 @@ class Submitter(Protocol):
         ...
 
 
-current_submitter: ContextVar[Submitter | None] = ContextVar("muster_submitter", default=None)
-"""The innermost client or manager whose `with` or `async with` statement the code runs in."""
+_entered: ContextVar[tuple[Submitter, ...]] = ContextVar("muster_submitters", default=())
+"""The clients and managers whose `with` statements the code runs in, the innermost last."""
 
 
-class SubmitterScope:
-    """Makes a client or manager the current one within its `with` or `async with` statement.
+def current_submitter() -> Submitter | None:
+    """The client or manager whose `with` or `async with` statement the code runs in, or None."""
+    entered = _entered.get()
+    return entered[-1] if entered else None
 
-    Args:
-        submitter: the client or manager.
-    """
 
-    def __init__(self, submitter: Submitter) -> None:
-        self._submitter = submitter
-        self._outer: Submitter | None = None
+def enter_submitter(submitter: Submitter) -> None:
+    """Begin a `with` statement of a client or manager, in the code that it contains."""
+    _entered.set((*_entered.get(), submitter))
 
-    def enter(self) -> None:
-        """Begin; call it in the code that the statement runs in."""
-        self._outer = current_submitter.get()
-        current_submitter.set(self._submitter)
 
-    def exit(self) -> None:
-        """End; the one before is the current one again."""
-        # A fixture may end in another context than it began in, which has its own value.
-        if current_submitter.get() is self._submitter:
-            current_submitter.set(self._outer)
+def exit_submitter(submitter: Submitter) -> None:
+    """End it. It may be another task than began it that ends it, as in a test's fixture."""
+    _entered.set(tuple(each for each in _entered.get() if each is not submitter))

@@ -20,6 +20,7 @@ from ..runtime.daemon_threads import DaemonThreads
 from ..runtime.log import log
 from .executor_kinds import breaks_by_one, kill, kill_all, runs_processes, runs_threads
 from .handler_outcome import Outcome, do_elsewhere, do_here, output_of
+from .handler_waiting import HandlerWaiting
 
 ExecutorSource: TypeAlias = Executor | Callable[[], Executor]
 """An executor, or a function that makes one: for the first task, and again whenever it broke."""
@@ -116,7 +117,7 @@ class HandlerExecutor:
         self,
         function: Work,
         task: Task,
-        context: object | None = None,
+        context: HandlerWaiting | None = None,
         needs_context: bool = True,
     ) -> Payload:
         """Call a function with a task, and wait for its output.
@@ -141,6 +142,8 @@ class HandlerExecutor:
         if executor is None:
             executor = await self.open()
         if self._is_in_threads:
+            if context is not None:
+                context.pool = executor
             arguments = (task,) if context is None else (task, context)
             in_context = partial(copy_context().run, do_here)
             outcome = await self._submit(executor, in_context, function, *arguments)

@@ -37,6 +37,7 @@ from ...messages.wording import summarize
 from .handler_executor import HandlerExecutor
 from .handler_log import make_handler_log
 from .handler_report import HandlerReport
+from .handler_waiting import HandlerWaiting
 from .parameters import name_of
 from .reviews import ReviewCall, Reviewer
 from .signature import PlannedCall, plan_call
@@ -57,7 +58,7 @@ Handler: TypeAlias = Callable[..., Payload | Awaitable[Payload]]
 ReviewerT = TypeVar("ReviewerT", bound=Reviewer)
 
 
-class TaskContext(HandlerReport):
+class TaskContext(HandlerReport, HandlerWaiting):
     """What a running handler can read and report; safe to use from a thread.
 
     Args:
@@ -127,6 +128,7 @@ class TaskContext(HandlerReport):
     def mark_cancelled(self, reason: str) -> None:
         """Note that this attempt is to stop; called by the agent."""
         self.cancel_reason = reason
+        self.cancel_waits()
 
 
 class Handlers:
@@ -224,6 +226,16 @@ class Handlers:
                 raise InvalidInput(f"there are two reviewers for tasks of type {task_type!r}")
         self._by_type.update(others._by_type)
         self._reviewers.update(others._reviewers)
+
+    def check(self, task: Task) -> None:
+        """Check that a typed function here can be called with the data of a task of its type.
+
+        Raises:
+            WrongCall: it can't; names each fault.
+        """
+        registered = self._by_type.get(task.type)
+        if registered is not None and isinstance(registered.function, TypedCall):
+            registered.function.arguments.read(task.data)
 
     def __iter__(self) -> Iterator[str]:
         """The task types that have a handler."""

@@ -155,8 +155,12 @@ def may_take(annotation: object, kind: type) -> bool:
         return any(may_take(each, kind) for each in typing.get_args(annotation))
     if origin is not None or not inspect.isclass(annotation):
         return False
-    is_protocol = bool(getattr(annotation, "_is_protocol", False))
-    return is_protocol or issubclass(annotation, kind) or issubclass(kind, annotation)
+    if getattr(annotation, "_is_protocol", False) or issubclass(annotation, kind):
+        return True
+    # Some classes, such as a TypedDict, refuse to be asked.
+    with contextlib.suppress(TypeError):
+        return issubclass(kind, annotation)
+    return False
 
 
 def takes_arguments(parameters: Sequence[Parameter], context: Parameter | None) -> bool:

@@ -147,6 +147,8 @@ class _Arranging:
             if parameter is None:
                 break
             takes[index] = parameter
+        if self._role == "handler" and 0 in takes:
+            self._check_task(takes[0])
         is_complete = len(takes) == len(self._given)
         is_variadic = any(each.kind is each.VAR_POSITIONAL for each in self._parameters)
         if is_complete or not is_variadic:
@@ -156,8 +158,6 @@ class _Arranging:
         has_context_alone = self._role == "handler" and not takes and self._context is not None
         if not (is_complete or is_variadic or has_context_alone):
             raise self._fault(f"takes no {self._given[len(takes)]}; {self._what_to_write()}")
-        if self._role == "handler" and 0 in takes:
-            self._check_task(takes[0])
         context = self._context
         return PlannedCall(
             self._arrange(takes, is_all_variadic=is_variadic and not is_complete),

@@ -138,7 +138,15 @@ class TaskPerformer:
             if attempt.assignment.task.id == task.id:
                 assignment = attempt.assignment.model_copy(update={"task": task})
                 context = current_context.get(None)
-        runner = TaskRunner(name, 1, perform, outcome.set_result, _pass_progress_to(context))
+        runner = TaskRunner(
+            name,
+            1,
+            perform,
+            outcome.set_result,
+            _pass_progress_to(context),
+            # A handler that waits gives back the slot of the attempt that called this.
+            keeper=None if context is None else context.slots,
+        )
         runner.take(assignment)
         try:
             result = await outcome

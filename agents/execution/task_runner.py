@@ -9,30 +9,36 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
-from ...messages import CancelTask, TaskAssignment, TaskId, TaskProgress, TaskResult
+from ...messages import (
+    AttemptResumed,
+    AttemptSuspended,
+    CancelTask,
+    TaskAssignment,
+    TaskProgress,
+    TaskResult,
+)
 from ...messages.wording import show
 from ..runtime.clock import now
 from ..runtime.error_text import describe_fault
 from ..runtime.error_traceback import format_traceback
 from .attempt_outcome import describe_stray_cancellation, is_cancellation, is_from_signal
+from .attempt_progress import PROGRESS_EVERY_S, AttemptProgress
 from .contained_tasks import ContainingTaskFactory, contain_attempts, is_in_attempt
 from .declining import declined_reason
 from .failure_log import FailureLog
 from .handlers import TaskContext, current_context
 from .held_slots import OverdueAttempt
 from .outcome import failure, in_ticks, refusal
+from .suspension import AttemptKey, SlotKeeper
 
-PROGRESS_EVERY_S = 0.1
+__all__ = ["PROGRESS_EVERY_S", "TaskRunner"]
 
 _STOPPING_S = 1.0
 _LOOP_TURNS_UNTIL_STOPPED = 3
 """If the worker is cancelled together with its attempts, it is stopped within so many turns of the
 event loop."""
-
-Key: TypeAlias = tuple[TaskId, int]
-"""An attempt, as task and number."""
 
 
 # Without a repr, which would show the payload wherever asyncio shows the callback.
@@ -58,6 +64,9 @@ class _RunningAttempt:
 class TaskRunner:
     """Runs attempts concurrently, and stops those that are cancelled.
 
+    The attempts whose handlers wait for something that the manager will deliver are suspended: they
+    hold no slot. One that goes on gets the next free slot, before any attempt that has not begun.
+
     It is independent of the connection to the manager, and outlives it. Whatever an attempt does,
     it ends in a result and its slot becomes free; only attempts that are stopped together with the
     worker stay unfinished.
@@ -71,6 +80,8 @@ class TaskRunner:
         report_result: takes each result.
         report_progress: takes progress, at most once every `PROGRESS_EVERY_S` for each attempt.
         sends_tracebacks: whether results have the tracebacks of what handlers raised.
+        report_state: takes what is to be told of attempts that are suspended and resumed.
+        keeper: has the slots that the attempts hold; None for this object itself.
     """
 
     def __init__(
@@ -82,6 +93,8 @@ class TaskRunner:
         report_progress: Callable[[TaskProgress], None],
         *,
         sends_tracebacks: bool = True,
+        report_state: Callable[[AttemptSuspended | AttemptResumed], None] | None = None,
+        keeper: SlotKeeper | None = None,
     ) -> None:
         self._worker = worker
         self._sends_tracebacks = sends_tracebacks
@@ -90,10 +103,15 @@ class TaskRunner:
         self._perform = perform
         self._report_result = report_result
         self.report_progress = report_progress
+        self._report_state = report_state
+        self._keeper: SlotKeeper = self if keeper is None else keeper
         # All are bounded by what the manager assigns: the slots, and what it prefetches.
-        self._attempts: dict[Key, _RunningAttempt] = {}
-        self._waiting: dict[Key, tuple[TaskAssignment, Context]] = {}
-        self._progress: dict[Key, _Progress] = {}
+        self._attempts: dict[AttemptKey, _RunningAttempt] = {}
+        self._waiting: dict[AttemptKey, tuple[TaskAssignment, Context]] = {}
+        self._progress: dict[AttemptKey, AttemptProgress] = {}
+        # Those of the attempts that hold no slot, with what they wait for.
+        self._suspended: dict[AttemptKey, str] = {}
+        self._resuming: dict[AttemptKey, asyncio.Future[None]] = {}
         self._is_stopped = False
 
     @property
@@ -102,7 +120,7 @@ class TaskRunner:
         return [attempt.assignment for attempt in self._attempts.values()]
 
     @property
-    def keys(self) -> Iterable[Key]:
+    def keys(self) -> Iterable[AttemptKey]:
         """The attempts that run or wait for a slot."""
         alive = (key for key, attempt in self._attempts.items() if attempt.is_alive)
         return (*alive, *self._waiting)
@@ -125,7 +143,8 @@ class TaskRunner:
     def overdue(self) -> Iterator[OverdueAttempt]:
         """The attempts that were cancelled and still run."""
         for (task_id, number), attempt in self._attempts.items():
-            if attempt.cancelled_at is not None:
+            # One that is suspended holds no slot.
+            if attempt.cancelled_at is not None and (task_id, number) not in self._suspended:
                 reason = attempt.context.cancel_reason or "cancelled"
                 yield OverdueAttempt(task_id, number, attempt.cancelled_at, reason)
 
@@ -134,7 +153,7 @@ class TaskRunner:
         """Whether attempts wait for a slot."""
         return bool(self._waiting)
 
-    def is_running(self, key: Key) -> bool:
+    def is_running(self, key: AttemptKey) -> bool:
         """Whether an attempt is running."""
         return key in self._attempts
 
@@ -143,17 +162,17 @@ class TaskRunner:
         key = (assignment.task.id, assignment.attempt)
         if key in self._attempts or key in self._waiting or self._is_stopped:
             return
-        if len(self._attempts) < self._slots:
+        if len(self._attempts) - len(self._suspended) < self._slots:
             self._begin(key, assignment)
         else:
             # It begins when another attempt ends, whose context variables it must not see.
             self._waiting[key] = assignment, copy_context()
 
-    def give_back(self, keys: Iterable[Key]) -> list[Key]:
+    def give_back(self, keys: Iterable[AttemptKey]) -> list[AttemptKey]:
         """Drop those of the attempts that have not begun, and return them."""
         return [key for key in keys if self._waiting.pop(key, None) is not None]
 
-    def give_back_all(self) -> list[Key]:
+    def give_back_all(self) -> list[AttemptKey]:
         """Drop all attempts that have not begun, and return them."""
         return self.give_back(tuple(self._waiting))
 
@@ -189,21 +208,82 @@ class TaskRunner:
         """Stop all attempts without waiting."""
         self._is_stopped = True
         self._waiting.clear()
+        for slot in self._resuming.values():
+            slot.cancel()
         for attempt in self._attempts.values():
             attempt.stop()
 
-    def _begin(self, key: Key, assignment: TaskAssignment) -> None:
+    # ------------------------------------------------------------------ slots
+
+    @property
+    def states(self) -> Iterator[AttemptSuspended | AttemptResumed]:
+        """What is to be told of the attempts that are or were suspended, to a manager that asks."""
+        for key, attempt in self._attempts.items():
+            if key in self._suspended:
+                yield _suspended(key, self._suspended[key])
+            elif attempt.context.suspended_s:
+                yield AttemptResumed(task_id=key[0], attempt=key[1])
+
+    @property
+    def suspended_count(self) -> int:
+        """How many attempts are suspended."""
+        return len(self._suspended)
+
+    def give_back_slot(self, key: AttemptKey, reason: str) -> None:
+        """Suspend an attempt: others may run in its slot."""
+        if key not in self._attempts or self._is_stopped:
+            return
+        self._suspended[key] = reason
+        if self._report_state is not None:
+            self._report_state(_suspended(key, reason))
+        self._fill_slots()
+
+    def take_slot(self, key: AttemptKey) -> asyncio.Future[None]:
+        """Give a suspended attempt the next free slot; done when it has it."""
+        slot = asyncio.get_running_loop().create_future()
+        if self._is_stopped:
+            slot.cancel()
+        else:
+            self._resuming[key] = slot
+            self._fill_slots()
+        return slot
+
+    def _fill_slots(self) -> None:
+        while (self._resuming or self._waiting) and self._has_free_slot:
+            if self._resuming:
+                key = next(iter(self._resuming))
+                slot = self._resuming.pop(key)
+                self._suspended.pop(key, None)
+                if self._report_state is not None:
+                    self._report_state(AttemptResumed(task_id=key[0], attempt=key[1]))
+                slot.set_result(None)
+            else:
+                self._begin_next()
+
+    @property
+    def _has_free_slot(self) -> bool:
+        return len(self._attempts) - len(self._suspended) < self._slots
+
+    # ------------------------------------------------------------------ one attempt
+
+    def _begin(self, key: AttemptKey, assignment: TaskAssignment) -> None:
         loop = asyncio.get_running_loop()
         if type(loop.get_task_factory()) is not ContainingTaskFactory:
             contain_attempts(loop)
         context = TaskContext(assignment, partial(self._take_progress, key), loop)
+        context.slots = self._keeper
         attempt = self._attempts[key] = _RunningAttempt(assignment, context)
         attempt.work = loop.create_task(self._work(key, attempt))
         # This is called however the asyncio task ends.
         attempt.work.add_done_callback(partial(self._end, key, attempt))
 
-    def _end(self, key: Key, attempt: _RunningAttempt, work: asyncio.Task[None]) -> None:
+    def _end(self, key: AttemptKey, attempt: _RunningAttempt, work: asyncio.Task[None]) -> None:
         del self._attempts[key]
+        if self._suspended:
+            self._suspended.pop(key, None)
+            slot = self._resuming.pop(key, None)
+            if slot is not None:
+                slot.cancel()
         # An exception's traceback may keep the task's frame, and with it this attempt, alive.
         attempt.work = None
         if self._progress:
@@ -215,8 +295,8 @@ class TaskRunner:
                 # It was cancelled before its first step, or reporting its result failed.
                 self._report(key, failure(_describe_end(fault)))
         finally:
-            if self._waiting and len(self._attempts) < self._slots:
-                self._begin_next()
+            if self._waiting or self._resuming:
+                self._fill_slots()
 
     def _begin_next(self) -> None:
         """Begin the attempt that has waited longest."""
@@ -224,14 +304,14 @@ class TaskRunner:
         assignment, context = self._waiting.pop(key)
         context.run(self._begin, key, assignment)
 
-    def _take_progress(self, key: Key, percent: float, note: str) -> None:
+    def _take_progress(self, key: AttemptKey, percent: float, note: str) -> None:
         if key in self._attempts:
             progress = self._progress.get(key)
             if progress is None:
-                progress = self._progress[key] = _Progress(self, self._worker, key)
+                progress = self._progress[key] = AttemptProgress(self, self._worker, key)
             progress.take(percent, note)
 
-    async def _work(self, key: Key, attempt: _RunningAttempt) -> None:
+    async def _work(self, key: AttemptKey, attempt: _RunningAttempt) -> None:
         attempt.has_begun = True
         assignment, context = attempt.assignment, attempt.context
         if context.cancel_reason is not None:
@@ -256,10 +336,11 @@ class TaskRunner:
                 return
             outcome = refusal(reason) if declined else self._failed(attempt, reason, fault)
         try:
-            self._report(key, _completed(outcome, context), started_at)
+            self._report(key, _completed(outcome, context), started_at + context.suspended_s)
         except Exception as fault:  # noqa: BLE001 - what a handler returned may be of any kind
             error = f"{describe_fault(fault)}; its result was {show(outcome)}"
-            self._report(key, _completed(failure(error), context), started_at)
+            outcome = _completed(failure(error), context)
+            self._report(key, outcome, started_at + context.suspended_s)
         attempt.is_reported = True
 
     def _failed(self, attempt: _RunningAttempt, reason: str, fault: BaseException) -> TaskResult:
@@ -286,7 +367,7 @@ class TaskRunner:
             return describe_fault(fault)
         return attempt.context.cancel_reason or describe_stray_cancellation(fault)
 
-    def _report(self, key: Key, outcome: object, started_at: float | None = None) -> None:
+    def _report(self, key: AttemptKey, outcome: object, started_at: float | None = None) -> None:
         if not isinstance(outcome, TaskResult):
             raise TypeError(f"a task must end in a TaskResult, not a {type(outcome).__name__}")
         # Reading pydantic's own dictionary takes a third of the time of reading its attributes.
@@ -333,41 +414,6 @@ class TaskRunner:
         )
 
 
-class _Progress:
-    """Passes on an attempt's newest progress, at most once every `PROGRESS_EVERY_S`."""
-
-    __slots__ = ("_key", "_newest", "_runner", "_timer", "_worker")
-
-    def __init__(self, runner: TaskRunner, worker: str, key: Key) -> None:
-        self._runner = runner
-        self._worker = worker
-        self._key = key
-        self._newest: tuple[float, str] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-
-    def take(self, percent: float, note: str) -> None:
-        self._newest = (percent, note)
-        if self._timer is None:
-            self._pass_on()
-
-    def _pass_on(self) -> None:
-        self._timer = None
-        if self._newest is None or not self._runner.is_running(self._key):
-            return
-        (percent, note), self._newest = self._newest, None
-        task_id, attempt = self._key
-        self._runner.report_progress(
-            TaskProgress(
-                task_id=task_id,
-                worker=self._worker,
-                attempt=attempt,
-                percent=percent,
-                note=note[:1_000],
-            )
-        )
-        self._timer = asyncio.get_running_loop().call_later(PROGRESS_EVERY_S, self._pass_on)
-
-
 def _is_garbage_collected(own_task: asyncio.Task[Any] | None) -> bool:
     """Whether the garbage collector closes this unfinished coroutine, since its loop is gone."""
     try:
@@ -379,8 +425,17 @@ def _is_garbage_collected(own_task: asyncio.Task[Any] | None) -> bool:
 def _completed(outcome: object, context: TaskContext) -> object:
     """A result with the cost and the grade that its handler has reported."""
     if context.has_report and isinstance(outcome, TaskResult):
-        return context.complete(outcome)
+        outcome = context.complete(outcome)
+    suspended_s = context.suspended_s
+    if suspended_s and isinstance(outcome, TaskResult) and outcome.execution_time:
+        worked_s = in_ticks(max(outcome.execution_time - suspended_s, 0.0))
+        outcome = outcome.model_copy(update={"execution_time": worked_s})
     return outcome
+
+
+def _suspended(key: AttemptKey, reason: str) -> AttemptSuspended:
+    task_id, number = key
+    return AttemptSuspended(task_id=task_id, attempt=number, reason=reason[:1_000])
 
 
 def _describe_end(fault: BaseException | None) -> str:

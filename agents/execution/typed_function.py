@@ -127,7 +127,7 @@ class TypedFunction(Generic[ParametersT, ReturnedT]):
             WrongCall: these are not the arguments of the function; names each fault.
             InvalidInput: there is no such client or manager here.
         """
-        submitter = current_submitter.get()
+        submitter = current_submitter()
         if submitter is None:
             raise InvalidInput(
                 f"there is no client to submit {self._arguments.name} to; call this in the "
@@ -145,14 +145,6 @@ class TypedFunction(Generic[ParametersT, ReturnedT]):
         if not result.success:
             return result
         return result.model_copy(update={"output": self._arguments.read_output(result.output)})
-
-    def check(self, task: Task) -> None:
-        """Check that the data of a task are arguments of the function.
-
-        Raises:
-            WrongCall: they are not; names each fault.
-        """
-        self._arguments.read(task.data)
 
 
 class TaskDecorator(Protocol):
@@ -197,8 +189,8 @@ def typed_function_of(function: object) -> TypedFunction[Any, Any]:
         return cast("TypedFunction[Any, Any]", found)
     raise InvalidInput(
         f"{name_of(cast('object', function))} is not registered as a typed function, so the type "
-        "of its tasks is not known; decorate it with `@handlers.task` and annotate its parameters, or submit "
-        "`Task(type=..., data=...)`"
+        "of its tasks is not known; decorate it with `@handlers.task` and annotate its parameters, "
+        "or submit `Task(type=..., data=...)`"
     )
 
 

@@ -38,8 +38,9 @@ from ...messages import (
 )
 from ...messages.codec import decode_task
 from ...messages.wording import show
-from ..runtime.clock import now
+from ..runtime.clock import now, wall_now
 from ..runtime.log import log
+from ..schedules.listing import list_schedules
 from ..submission.result_source import Outcome, Settle
 from ..transport.lane_router import LaneRouter
 from .awaited_results import AwaitedResults
@@ -112,6 +113,7 @@ class Clients:
             "pause": self._pause,
             "resume": self._resume,
             "retry": self._retry,
+            "schedules": self._schedules,
             "set_priority": self._set_priority,
             "status": self._status,
             "why": self._why,
@@ -363,6 +365,9 @@ class Clients:
         if "task_id" in arguments:
             return board.find(_task_id(arguments)).status.value
         return {status.value: board.counts[status] for status in TaskStatus}
+
+    def _schedules(self, _: Mapping[str, Payload]) -> list[dict[str, Payload]]:
+        return [dict(each) for each in list_schedules(self._driver.board, wall_now())]
 
     def _workers(self, _: Mapping[str, Payload]) -> list[dict[str, Payload]]:
         return [

@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeAlias
 from ...messages import StoreUnusable, TaskId
 from ..kernel.board.learned_rows import LearnedRows
 from ..kernel.board.rows import NOTHING, Rows, changed_rows
+from ..kernel.board.schedule_rows import changed_schedules
 from ..kernel.board.state import BoardState
 from ..kernel.model.instructions import Instruction
 from ..kernel.model.occurrences import Occurrence
@@ -195,6 +196,9 @@ class GroupCommit:
         if occurrences and (learned := self._learned.changed()):
             # With the results that they were learned from.
             rows = rows._replace(learned=learned)
+        if schedules := changed_schedules(self._board.schedules):
+            # With the tasks of their due times.
+            rows = rows._replace(schedules=schedules)
         return rows, self._committed + len(held_back)
 
     def _release(self, last: int) -> None:

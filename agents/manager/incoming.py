@@ -9,6 +9,8 @@ from pydantic import BaseModel
 
 from ...messages import (
     Answer,
+    AttemptResumed,
+    AttemptSuspended,
     BlobsReached,
     BlobsWanted,
     ClientHello,
@@ -27,6 +29,8 @@ from ...messages import (
 from ...messages.wording import find_by_short_id
 from ..kernel.model.events import (
     ProgressReported,
+    ResumptionReported,
+    SuspensionReported,
     TasksGivenBack,
     WorkerHeard,
     WorkerJoined,
@@ -91,6 +95,10 @@ class Incoming:
                 self._driver.apply(WorkerHeard(sender, message.is_draining))
             case TaskProgress():
                 self._driver.apply(ProgressReported(sender, message))
+            case AttemptSuspended():
+                self._driver.apply(SuspensionReported(sender, message))
+            case AttemptResumed():
+                self._driver.apply(ResumptionReported(sender, message))
             case Hello():
                 if self._lanes is not None:
                     self._lanes.note_seen(message.name, sender)

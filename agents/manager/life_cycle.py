@@ -12,6 +12,7 @@ from ..kernel.model.config import check_grace
 from ..kernel.security.seal import Seal
 from ..runtime.background import BackgroundRun
 from ..runtime.log import log
+from ..runtime.started_block import StartedInBlock
 from ..submission.submission import Submission
 from ..transport.lane_manager import LaneManager
 from ..transport.link import Link
@@ -23,8 +24,6 @@ from .task_control import TaskControl
 from .workspace_agent import WorkspaceAgent
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from ..transport.ceylon_api import UnifiedAgent
 
 _HOW_TO_CONTINUE = (
@@ -33,7 +32,7 @@ _HOW_TO_CONTINUE = (
 )
 
 
-class ManagerLifeCycle(TaskControl, Submission, HookDispatch, WorkspaceAgent):
+class ManagerLifeCycle(StartedInBlock, TaskControl, Submission, HookDispatch, WorkspaceAgent):
     """Starts a manager, runs it, and ends it."""
 
     _manager_options: ManagerOptions
@@ -67,15 +66,6 @@ class ManagerLifeCycle(TaskControl, Submission, HookDispatch, WorkspaceAgent):
         otherwise. `start` does this by itself, `start_agent` does not.
         """
         self._shell.driver.stay(reassigns_failed=self._manager_options.service_reassigns_failed)
-
-    async def __aenter__(self) -> Self:
-        """Start the manager as a service; see `start`."""
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Stop it; see `stop`."""
-        await self.stop()
 
     async def stop(self, *, grace_s: float = 0.0) -> None:
         """End the run: workers are told to stop, and unfinished tasks stay unfinished.

@@ -33,6 +33,7 @@ from .clients import Clients
 from .hook_calls import HookCalls
 from .incoming import Incoming, MessageHandlers
 from .outgoing import OutgoingHooks, OutgoingMessages, SettlementListener, Stamp
+from .schedule_runner import ScheduleRunner
 from .stuck_log import log_stuck_tasks
 
 CLOSING_CHECK_EVERY_S = 0.02
@@ -88,6 +89,8 @@ class ManagerShell:
         )
         self.awaited = AwaitedResults(self.driver, self._outgoing.notify)
         """Tells the results of tasks to those who wait for them."""
+        self.schedules = ScheduleRunner(self.driver, self.awaited)
+        """Makes the tasks of schedules."""
         self._clients = Clients(self.driver, self.awaited)
         self._incoming = Incoming(self.driver, self._outgoing, hooks, self._clients)
         self.driver.connect(self._outgoing.carry_out)
@@ -158,7 +161,7 @@ class ManagerShell:
         driver.begin_closing()
         workers = driver.board.worker_registry.present
         while not self._ended.is_set() and now() < ends_at:
-            if all(worker.holds_nothing for worker in workers.values()):
+            if all(worker.is_idle for worker in workers.values()):
                 return
             await asyncio.sleep(CLOSING_CHECK_EVERY_S)
 
@@ -189,7 +192,7 @@ class ManagerShell:
         board = self.driver.board
         tasks, unsettled = len(board.tasks), board.unsettled
         is_over = board.has_ended and not board.is_suspended
-        if not is_over and (unsettled or not self.driver.rules.ends_when_done):
+        if not is_over and (unsettled or not board.ends_when_settled):
             self.is_broken_off = True
             reason = f"broken off with {unsettled} of {tasks} tasks unsettled: {why}"
             self.driver.apply_uncommitted(StopRequested(reason, is_failure=True))
@@ -243,12 +246,15 @@ class ManagerShell:
         self._incoming.start(lanes)
         self.receive = router.receive
         driver.start(router.wake)
+        # Before the run is resumed, which ends at once if all is settled and no schedule is active.
+        self.schedules.begin()
         driver.apply(ListeningStarted())
         background = [
             asyncio.ensure_future(router.run()),
             asyncio.ensure_future(self._send_heartbeats()),
             asyncio.ensure_future(self._calls.run()),
             asyncio.ensure_future(log_stuck_tasks(driver)),
+            asyncio.ensure_future(self.schedules.run()),
         ]
         if lanes is not None:
             lane_keeping = lanes.keep(router, self.workers_by_lane)

@@ -10,10 +10,10 @@ from itertools import islice
 from ...messages import InvalidInput, Task, TaskId, TaskResult
 from ..runtime.log import log
 from .options import expected_worker_rules
-from .run_view import RunView
+from .schedule_control import ScheduleControl
 
 
-class TaskControl(RunView):
+class TaskControl(ScheduleControl):
     """Adds, changes, recovers and cancels tasks, and retires workers, from any thread."""
 
     @property

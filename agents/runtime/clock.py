@@ -12,6 +12,9 @@ _EPOCH_S = time.time() - time.monotonic()
 class LoopInVirtualTime(asyncio.SelectorEventLoop):
     """The base class of event loops whose `time()` is virtual."""
 
+    wall_offset_s = 0.0
+    """What `wall_now` adds to `time()`; a test may change it to set the wall clock."""
+
 
 def now() -> float:
     """The time in seconds since 1970, never running backwards; the loop's time in virtual time."""
@@ -21,6 +24,15 @@ def now() -> float:
     except RuntimeError:
         return _EPOCH_S + time.monotonic()
     return loop.time() if isinstance(loop, LoopInVirtualTime) else _EPOCH_S + time.monotonic()
+
+
+def wall_now() -> float:
+    """The time of the wall clock in seconds since 1970, which may be set back and forward."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return time.time()
+    return loop.time() + loop.wall_offset_s if isinstance(loop, LoopInVirtualTime) else time.time()
 
 
 class Clock:

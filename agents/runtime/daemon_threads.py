@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+from ...messages import BacklogFull
+
+MAX_WAITING_THREADS = 500
+"""How many threads of one executor may only wait at the same time."""
 
 _Parameters = ParamSpec("_Parameters")
 _Returned = TypeVar("_Returned")
@@ -25,6 +31,8 @@ class _Call(NamedTuple):
 
 class DaemonThreads(Executor):
     """Runs functions in daemon threads, which are started as needed.
+
+    A thread that only waits for something makes room for another one meanwhile, see `waiting`.
 
     Args:
         max_workers: the maximum number of threads, 1 or more.
@@ -39,6 +47,7 @@ class DaemonThreads(Executor):
         if max_workers < 1:
             raise ValueError(f"max_workers is {max_workers}; it must be 1 or more")
         self._max_workers = max_workers
+        self._waiting = 0
         self._prefix = thread_name_prefix
         self._shared = _SharedState()
         self._numbers = count()
@@ -62,11 +71,34 @@ class DaemonThreads(Executor):
             if self._is_shut_down:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             are_all_busy = shared.unfinished >= len(self._threads)
-            if are_all_busy and len(self._threads) < self._max_workers:
+            if are_all_busy and len(self._threads) < self._max_workers + self._waiting:
                 self._start_one()
             shared.unfinished += 1
             shared.calls.put(_Call(future, partial(fn, *args, **kwargs)))
         return future
+
+    @contextmanager
+    def waiting(self) -> Generator[None]:
+        """While this is open, one thread only waits, and there may be another one.
+
+        Raises:
+            BacklogFull: `MAX_WAITING_THREADS` threads wait already.
+        """
+        shared = self._shared
+        with shared.lock:
+            if self._waiting >= MAX_WAITING_THREADS:
+                raise BacklogFull(
+                    f"{MAX_WAITING_THREADS} handlers wait in threads here, which is the limit; "
+                    "make them async, or let fewer tasks wait at once"
+                )
+            self._waiting += 1
+            if shared.unfinished > len(self._threads) and not self._is_shut_down:
+                self._start_one()
+        try:
+            yield
+        finally:
+            with shared.lock:
+                self._waiting -= 1
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Accept no more functions, and end the threads when they are idle.

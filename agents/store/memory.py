@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...messages import StoreUnusable, TaskId
-from ..kernel.board.rows import LearnedRow, Rows, TaskRow, WorkerRow
+from ..kernel.board.rows import LearnedRow, Rows, ScheduleRow, TaskRow, WorkerRow
 
 
 class SharedRows:
@@ -17,13 +17,20 @@ class SharedRows:
         self._tasks: dict[TaskId, TaskRow] = {}
         self._workers: dict[str, WorkerRow] = {}
         self._learned: dict[tuple[str, str], LearnedRow] = {}
+        self._schedules: dict[str, ScheduleRow] = {}
         self._holder: MemoryStore | None = None
 
     def read(self) -> Rows:
         """Read all rows, whether a store holds them or not."""
         in_order = sorted(self._tasks.values(), key=lambda row: row.sequence)
         learned = tuple(self._learned[key] for key in sorted(self._learned))
-        return Rows(self._run, tuple(in_order), tuple(self._workers.values()), learned=learned)
+        return Rows(
+            self._run,
+            tuple(in_order),
+            tuple(self._workers.values()),
+            learned=learned,
+            schedules=tuple(self._schedules[name] for name in sorted(self._schedules)),
+        )
 
     def release(self) -> None:
         """Take it away from its store, as a dead process loses its lock; this closes the store."""
@@ -79,6 +86,11 @@ class SharedRows:
                 self._learned.pop(key, None)
             else:
                 self._learned[key] = learned
+        for schedule in rows.schedules:
+            if schedule.state is None:
+                self._schedules.pop(schedule.name, None)
+            else:
+                self._schedules[schedule.name] = schedule
 
 
 class MemoryStore:

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from ...messages import StoreUnusable, TaskStatus
-from ..kernel.board.rows import LearnedRow, Rows, TaskRow, WorkerRow
+from ..kernel.board.rows import LearnedRow, Rows, ScheduleRow, TaskRow, WorkerRow
 from .file_guard import StoreGuard
 from .file_lock import StoreFileLock
 from .sqlite_file import (
@@ -56,6 +56,11 @@ _WRITE_LEARNED = """
     ON CONFLICT (policy, part) DO UPDATE SET state = excluded.state, checksum = excluded.checksum
 """
 _FORGET_LEARNED = "DELETE FROM learned WHERE policy = ? AND part = ?"
+_WRITE_SCHEDULE = """
+    INSERT INTO schedule (name, state, checksum) VALUES (?, ?, ?)
+    ON CONFLICT (name) DO UPDATE SET state = excluded.state, checksum = excluded.checksum
+"""
+_FORGET_SCHEDULE = "DELETE FROM schedule WHERE name = ?"
 _READ_RUN = "SELECT state, checksum FROM run"
 _READ_TASKS = """
     SELECT id, sequence, status, definition, task.checksum, state, task_state.checksum
@@ -63,6 +68,8 @@ _READ_TASKS = """
 """
 _READ_WORKERS = "SELECT name, state, checksum FROM worker ORDER BY place"
 _READ_LEARNED = "SELECT policy, part, state, checksum FROM learned ORDER BY policy, part"
+
+_READ_SCHEDULES = "SELECT name, state, checksum FROM schedule ORDER BY name"
 
 
 class SqliteStore:
@@ -216,6 +223,11 @@ def _write(connection: sqlite3.Connection, rows: Rows) -> None:
         else:
             checksum = _sum_up(state, _name_of_part(policy, part))
             connection.execute(_WRITE_LEARNED, (policy, part, state, checksum))
+    for name, state in rows.schedules:
+        if state is None:
+            connection.execute(_FORGET_SCHEDULE, (name,))
+        else:
+            connection.execute(_WRITE_SCHEDULE, (name, state, _sum_up(state, name)))
 
 
 def _insert(
@@ -242,9 +254,14 @@ def _read(connection: sqlite3.Connection, path: Path) -> Rows:
             LearnedRow(policy, part, _check(state, checksum, _name_of_part(policy, part)))
             for policy, part, state, checksum in connection.execute(_READ_LEARNED)
         )
+        schedules = tuple(
+            ScheduleRow(name, _check(state, checksum, name))
+            for name, state, checksum in connection.execute(_READ_SCHEDULES)
+        )
     except ValueError as fault:
         raise damage_error(path, str(fault)) from None
-    return Rows(runs[0] if runs else None, tasks, workers, learned=learned)
+    run = runs[0] if runs else None
+    return Rows(run, tasks, workers, learned=learned, schedules=schedules)
 
 
 def _read_tasks(connection: sqlite3.Connection) -> Iterator[TaskRow]:

@@ -47,11 +47,16 @@ _CREATE_LEARNED = """
     ) WITHOUT ROWID
 """
 
+_CREATE_SCHEDULE = """
+    CREATE TABLE schedule (name TEXT PRIMARY KEY, state BLOB, checksum INTEGER) WITHOUT ROWID
+"""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (_CREATE_RUN, _CREATE_TASK, _CREATE_TASK_STATE, _CREATE_WORKER),
     # The tables are the same, but earlier versions of Muster can't read the state of a task.
     (),
     (_CREATE_LEARNED,),
+    (_CREATE_SCHEDULE,),
 )
 """The statements that migrate each version of the schema to the next, from an empty file on."""
 

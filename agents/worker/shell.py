@@ -16,6 +16,8 @@ from pydantic import BaseModel
 
 from ...messages import (
     AskAboutAttempts,
+    AttemptResumed,
+    AttemptSuspended,
     BlobPlace,
     CancelTask,
     EncodeError,
@@ -51,12 +53,13 @@ from .history import TaskHistory
 from .hooks import Around, WorkerHooks
 from .manager_session import Connect, ManagerSession
 from .outbox import ResultOutbox
+from .session_holder import SessionHolder
 
 SETTLE_TIMEOUT_S = 2.0
 """How long a worker that stops waits until its last messages are acknowledged."""
 
 
-class WorkerShell:
+class WorkerShell(SessionHolder):
     """Drives one worker, over one connection after the other.
 
     Args:
@@ -64,6 +67,7 @@ class WorkerShell:
     """
 
     def __init__(self, hooks: WorkerHooks) -> None:
+        super().__init__()
         self._hooks = hooks
         self._runner: TaskRunner | None = None
         self._around: Around | None = None
@@ -80,7 +84,6 @@ class WorkerShell:
         self._worker = ""
         self.session_id = ""
         self._calls = itertools.count(1)
-        self._manager_session: ManagerSession | None = None
         self._was_member = False
         self._was_dismissed = False
         self._departure = Departure(self, self._post)
@@ -102,11 +105,6 @@ class WorkerShell:
     def is_member(self) -> bool:
         """Whether a manager has accepted this worker, and answers."""
         return self._manager_session is not None and self._manager_session.is_member
-
-    @property
-    def has_joined_by_this_connection(self) -> bool:
-        """Whether a manager has accepted this worker over the newest connection."""
-        return self._manager_session is not None and self._manager_session.has_joined
 
     @property
     def is_leaving(self) -> bool:
@@ -259,6 +257,7 @@ class WorkerShell:
             self._report_result,
             self._post,
             sends_tracebacks=self._hooks.send_tracebacks,
+            report_state=self._report_state,
         )
 
     def _greeting(self, profile: WorkerProfile, call: int) -> Hello:
@@ -316,21 +315,6 @@ class WorkerShell:
 
     # ------------------------------------------------------------------ receiving
 
-    def receive(self, frame: bytes) -> None:
-        """Take in a frame from the link."""
-        if self._manager_session is not None:
-            self._manager_session.endpoint.receive(frame)
-
-    def address_changed(self) -> None:
-        """Use the link's new address; nothing has arrived at the old one yet."""
-        if self._manager_session is not None:
-            self._manager_session.endpoint.take_address()
-
-    def greet(self) -> None:
-        """Ask to join at once; see `ManagerSession.greet`."""
-        if self._manager_session is not None:
-            self._manager_session.greet()
-
     def _arrived(self, sender: str, message: BaseModel) -> None:
         session = self._manager_session
         is_from_manager = session is not None and sender == session.manager
@@ -364,6 +348,9 @@ class WorkerShell:
         self.joined.set()
         self._offload.welcomed(welcome.blob_threshold_bytes)
         self._outbox.send()
+        # What was told to another manager, or by a connection that broke, may have been lost.
+        for state in () if self._runner is None else self._runner.states:
+            self._post(state)
 
     def _from_manager(self, message: BaseModel) -> None:
         assert self._runner is not None
@@ -440,6 +427,11 @@ class WorkerShell:
             self._offload.send(key, message)
         else:
             self._queue_result(key, message)
+
+    def _report_state(self, state: AttemptSuspended | AttemptResumed) -> None:
+        # The manager fills the slots in the same order as this worker.
+        self._outbox.send()
+        self._post(state)
 
     def _queue_result(self, key: tuple[TaskId, int], message: bytes) -> None:
         # While more tasks wait for a slot here, their results may share a frame.

@@ -49,8 +49,10 @@ from muster.agents.kernel.model.events import (
     RestConfirmed,
     ResultReceived,
     ResultsReceived,
+    ResumptionReported,
     RetirementRequested,
     RetryRequested,
+    SuspensionReported,
     TasksAdded,
     TasksForgotten,
     TasksGivenBack,
@@ -75,6 +77,8 @@ from muster.agents.kernel.model.records import AttemptOutcome, Drain, TaskRecord
 from muster.agents.kernel.model.second_opinions import wants_vote
 from muster.agents.store.memory import SharedRows
 from muster.messages import (
+    AttemptResumed,
+    AttemptSuspended,
     IllegalTransition,
     Task,
     TaskProgress,
@@ -401,7 +405,7 @@ class Muster(RuleBasedStateMachine):
         if worker is None or not worker.alive:
             with pytest.raises(UnknownName):
                 self.board.handle(RetirementRequested(name), self.now)
-        elif worker.taken:
+        elif worker.taken or worker.suspended:
             with pytest.raises(IllegalTransition):
                 self.board.handle(RetirementRequested(name), self.now)
         else:
@@ -647,7 +651,7 @@ class Muster(RuleBasedStateMachine):
         self.tell(TasksGivenBack(address, tuple(sorted(missing))))
         for worker in self.board.worker_registry.present.values():
             if worker.worker_id == address:
-                books = {*worker.running, *worker.prefetched, *worker.stopping}
+                books = {*worker.running, *worker.prefetched, *worker.stopping, *worker.suspended}
                 assert not books & missing, "a lease that nobody works on"
 
     @rule(
@@ -703,6 +707,21 @@ class Muster(RuleBasedStateMachine):
     def report_progress(self, sender: str, task_id: int, attempt: int, percent: float) -> None:
         progress = TaskProgress(task_id=task_id, worker=sender, attempt=attempt, percent=percent)
         self.tell(ProgressReported(self.addresses.get(sender, "nowhere"), progress))
+
+    @precondition(lambda self: any(self.held.values()))
+    @rule(data=st.data(), is_over=st.booleans())
+    def suspend_or_resume(self, data: st.DataObject, is_over: bool) -> None:
+        """Let an attempt wait, or go on; also one that the worker was told to stop."""
+        address = data.draw(st.sampled_from(sorted(a for a in self.held if self.held[a])))
+        task_id, attempt, _ = data.draw(st.sampled_from(self.held[address]))
+        if is_over:
+            resumed = AttemptResumed(task_id=task_id, attempt=attempt)
+            self.tell(ResumptionReported(address, resumed))
+        else:
+            suspended = AttemptSuspended(task_id=task_id, attempt=attempt, reason="waits")
+            self.tell(SuspensionReported(address, suspended))
+            for worker in self.board.worker_registry.present.values():
+                assert (task_id, attempt) not in worker.running, "who waits holds a slot"
 
     # ------------------------------------------------------------------ time
 
@@ -820,6 +839,7 @@ def _essence(board: Board) -> Any:
             worker.session,
             worker.call,
             set(worker.running) | set(worker.prefetched),
+            set(worker.suspended),
             worker.failures_in_a_row,
             worker.quarantined_until,
             worker.drain,

@@ -13,6 +13,8 @@ from muster.messages import (
     MESSAGE_KINDS,
     Answer,
     AskAboutAttempts,
+    AttemptResumed,
+    AttemptSuspended,
     AwaitTasks,
     BlobPlace,
     BlobsReached,
@@ -149,6 +151,8 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
         attempt=attempts,
         output=payloads,
     ),
+    AttemptSuspended: st.builds(AttemptSuspended, task_id=ids, attempt=attempts, reason=notes),
+    AttemptResumed: st.builds(AttemptResumed, task_id=ids, attempt=attempts),
     TaskProgress: st.builds(
         TaskProgress,
         task_id=ids,

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from muster.agents.kernel.board.rows import LearnedRow, Rows, TaskRow, WorkerRow
+from muster.agents.kernel.board.rows import LearnedRow, Rows, ScheduleRow, TaskRow, WorkerRow
 from muster.messages import StoreUnusable, TaskId, TaskStatus
 
 from .conftest import KINDS, task_row
@@ -258,6 +258,8 @@ class Model:
     workers: dict[str, WorkerRow] = field(default_factory=dict)
     learned: dict[tuple[str, str], LearnedRow] = field(default_factory=dict)
 
+    schedules: dict[str, ScheduleRow] = field(default_factory=dict)
+
     def write(self, rows: Rows) -> None:
         self.run = self.run if rows.run is None else rows.run
         for task_id in rows.forgotten:
@@ -271,11 +273,14 @@ class Model:
             self.workers[worker.name] = worker
         for learned in rows.learned:
             self.learned[learned.policy, learned.part] = learned
+        self.schedules.update((row.name, row) for row in rows.schedules)
 
     def load(self) -> Rows:
         tasks = tuple(self.tasks[each] for each in IDS if each in self.tasks)
         kept = sorted(each for each in self.learned.values() if each.state is not None)
-        return Rows(self.run, tasks, tuple(self.workers.values()), learned=tuple(kept))
+        schedules = sorted(each for each in self.schedules.values() if each.state is not None)
+        workers = tuple(self.workers.values())
+        return Rows(self.run, tasks, workers, learned=tuple(kept), schedules=tuple(schedules))
 
 
 @st.composite
@@ -300,10 +305,11 @@ def some_writes(draw: st.DrawFn) -> list[Rows | None]:
             LearnedRow, st.sampled_from("pq"), st.sampled_from("AB"), st.none() | a_state
         )
         learned = draw(st.lists(a_part, max_size=3))
+        a_schedule = st.builds(ScheduleRow, st.sampled_from(("x", "y ☂")), st.none() | a_state)
+        schedules = draw(st.lists(a_schedule, max_size=2))
         run = draw(st.none() | a_state)
-        writes.append(
-            Rows(run, tuple(tasks), tuple(workers), tuple(forgotten), learned=tuple(learned))
-        )
+        rows = Rows(run, tuple(tasks), tuple(workers), tuple(forgotten))
+        writes.append(rows._replace(learned=tuple(learned), schedules=tuple(schedules)))
     return writes
 
 

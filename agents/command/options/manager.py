@@ -70,6 +70,14 @@ def manager(
             "starts that many workers on this machine, as the load requires.",
         ),
     ] = "0",
+    schedules: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Schedules that make tasks again and again: a .json or .toml file. The manager "
+            "then runs until it is stopped.",
+        ),
+    ] = None,
     skill: Annotated[
         list[str] | None,
         typer.Option(
@@ -236,7 +244,14 @@ def manager(
     from ...manager.task_manager import TaskManager
     from ...report.file import check_report_file
     from ..manager import manage
-    from ..manager_workers import StartedWorkerOptions, check_options, make_pool, read_worker_count
+    from ..manager_workers import (
+        StartedWorkerOptions,
+        check_options,
+        check_tasks,
+        make_pool,
+        read_worker_count,
+    )
+    from ..schedules_file import read_schedules
     from ..skill_options import read_skill_options
     from ..tasks_file import read_tasks
     from ..telemetry import enable_opentelemetry
@@ -255,6 +270,8 @@ def manager(
     )
     check_options(count, options, allow or ())
     read = () if tasks is None else read_tasks(tasks)
+    check_tasks(read, options)
+    scheduled = () if schedules is None else read_schedules(schedules)
     check_report_file(report)
     page = web_page_options(web, web_host, web_name, web_linger)
     made = TaskManager(
@@ -289,6 +306,8 @@ def manager(
         made.stay()
     # Also if the command fails before the run begins, which would close the store itself.
     with contextlib.closing(made):
+        for schedule in scheduled:
+            schedule.declare(made)
         if otel:
             enable_opentelemetry(made)
         managing = manage(

@@ -9,6 +9,7 @@ from ..matching.task_queue import TaskQueue
 from ..model.instructions import SendCancel
 from ..model.occurrences import OccurrenceKind
 from ..model.records import Attempt, AttemptOutcome, WorkerRecord
+from ..model.suspension import resume, worked_s
 from .context import BoardContext
 from .held_slots import FIRST_WARNING_AFTER_S, WARNING_EVERY_S, HeldSlotWarning, held_slot_of
 from .prefetch import Prefetch
@@ -53,8 +54,10 @@ class AttemptLeases:
         if attempt.is_prefetched:
             self._prefetch.release(attempt)
         else:
-            del worker.running[attempt.task.task_id, attempt.number]
-            worker.stats.busy_time += context.now - attempt.started_at
+            leases = worker.running if attempt.suspended_at is None else worker.suspended
+            del leases[attempt.task.task_id, attempt.number]
+            worker.stats.busy_time += worked_s(attempt, context.now)
+            resume(attempt, context.now)
         self.update_slots(worker)
 
     def update_slots(self, worker: WorkerRecord) -> None:
@@ -82,13 +85,15 @@ class AttemptLeases:
     def stop(self, attempt: Attempt, outcome: AttemptOutcome, reason: str) -> None:
         """End a lease and tell the worker to stop; its slot stays taken until the worker confirms.
 
+        An attempt that is prefetched or suspended holds no slot.
+
         A worker that is not connected is told when it returns.
         """
         worker, task_id = attempt.worker, attempt.task.task_id
         if not worker.alive:
             self.end(attempt, outcome)
             return
-        if attempt.is_prefetched:
+        if attempt.is_prefetched or attempt.suspended_at is not None:
             worker.withdrawn.add((task_id, attempt.number))
         else:
             self.await_stop(attempt)

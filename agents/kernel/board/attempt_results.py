@@ -20,6 +20,7 @@ from ..model.occurrences import (
 )
 from ..model.records import Attempt, AttemptOutcome, Drain, TaskRecord, WorkerRecord
 from ..model.second_opinions import needs_second_opinion
+from ..model.suspension import resume
 from .attempt_leases import AttemptLeases
 from .context import BoardContext
 from .lessons import Lessons
@@ -148,7 +149,8 @@ class AttemptResults:
         record = self._tasks.by_id.get(progress.task_id)
         if worker is None or record is None or progress.worker != worker.name:
             return
-        if worker.running.get((progress.task_id, progress.attempt)) is not record:
+        key = (progress.task_id, progress.attempt)
+        if worker.running.get(key) is not record and key not in worker.suspended:
             return
         record.progress = progress.percent
         record.note = progress.note
@@ -167,6 +169,7 @@ class AttemptResults:
                 continue
             key = (task_id, number)
             record = worker.prefetched.get(key) or worker.running.get(key)
+            record = record or worker.suspended.get(key)
             if record is None:
                 continue
             attempt = record.attempts[number - 1]
@@ -191,6 +194,7 @@ class AttemptResults:
             record, name = attempt.task, attempt.worker.name
             attempt.ended_at = self._context.now
             self._spending.end(attempt, AttemptOutcome.LOST)
+            resume(attempt, self._context.now)
             if attempt.is_prefetched:
                 # It had not begun, so it can't be the cause of the worker's loss.
                 attempt.is_prefetched = False

@@ -31,9 +31,14 @@ from ..model.events import (
     RestConfirmed,
     ResultReceived,
     ResultsReceived,
+    ResumptionReported,
     RetirementRequested,
     RetryRequested,
+    ScheduleCameDue,
+    ScheduleDeclared,
+    ScheduleRemoved,
     StopRequested,
+    SuspensionReported,
     TasksAdded,
     TasksForgotten,
     TasksGivenBack,
@@ -57,6 +62,7 @@ from .held_slots import HeldSlotWarning
 from .lessons import Lessons
 from .prefetch import PrefetchRecall, attempts_of
 from .state import BoardState
+from .suspensions import Suspensions
 from .task_lifecycle import TaskLifecycle
 from .task_retries import TaskRetries
 from .worker_registry import Absence, Challenge, Quarantine, Silence, StartBarrier
@@ -82,6 +88,7 @@ class Board(BoardState):
         self.lifecycle = TaskLifecycle(
             context, tasks, queue, self._leases, timers, spending=spending
         )
+        self._suspensions = Suspensions(context, tasks, self.prefetch, self._leases, timers)
         self._retries = TaskRetries(context, tasks, self.lifecycle)
         self._results = AttemptResults(
             context,
@@ -113,6 +120,8 @@ class Board(BoardState):
         self._on(TasksHandedOut, self._hand_out)
         self._on(RestConfirmed, self._leave_rest)
         self._on(ProgressReported, self._note_progress)
+        self._on(SuspensionReported, self._suspend)
+        self._on(ResumptionReported, self._continue)
         self._on(ResultReceived, self._take_result)
         self._on(ResultsReceived, self._take_results)
         self._on(TasksGivenBack, self._take_back)
@@ -129,6 +138,9 @@ class Board(BoardState):
         self._on(ClosingBegun, self.pause.close)
         self._on(ListeningStarted, self._start_listening)
         self._on(BudgetChanged, self._change_budget)
+        self._on(ScheduleDeclared, self.schedules.declare)
+        self._on(ScheduleCameDue, self._come_due)
+        self._on(ScheduleRemoved, self.schedules.remove)
         self._on(StopRequested, self._stop)
         self._on(ListeningInterrupted, self._excuse)
         self._on(TimePassed, self._fire_timers)
@@ -223,6 +235,16 @@ class Board(BoardState):
     def _note_progress(self, event: ProgressReported) -> None:
         self._results.note_progress(event.progress, self.membership.hear(event.worker_id))
 
+    def _suspend(self, event: SuspensionReported) -> None:
+        worker = self.membership.hear(event.worker_id)
+        if worker is not None:
+            self._suspensions.suspend(worker, event.suspended)
+
+    def _continue(self, event: ResumptionReported) -> None:
+        worker = self.membership.hear(event.worker_id)
+        if worker is not None:
+            self._suspensions.resume(worker, event.resumed)
+
     def _take_back(self, event: TasksGivenBack) -> None:
         worker = self.membership.hear(event.worker_id)
         if worker is not None:
@@ -260,14 +282,15 @@ class Board(BoardState):
 
         The worker may have missed the message to stop them.
         """
-        for task_id, number in event.holding - worker.running.keys() - worker.prefetched.keys():
+        leases = worker.running.keys() | worker.prefetched.keys() | worker.suspended.keys()
+        for task_id, number in event.holding - leases:
             record = self.tasks.get(task_id)
             if record is None or not 1 <= number <= record.attempt:
                 continue
             attempt = record.attempts[number - 1]
             if attempt.worker is not worker or attempt.outcome is None or attempt.is_reported:
                 continue
-            if worker.taken < worker.slots:
+            if worker.taken < worker.slots and (task_id, number) not in worker.withdrawn:
                 self._leases.await_stop(attempt)
                 self.queue.update_load(worker)
             # A lost attempt may continue: its success counts unless another attempt was faster.
@@ -353,6 +376,11 @@ class Board(BoardState):
         facts = BudgetFacts(self.rules.budget, rules.budget, rules.cost_unit)
         self.change_rules(rules)
         self.context.note(OccurrenceKind.BUDGET_CHANGED, facts=facts)
+
+    def _come_due(self, event: ScheduleCameDue) -> None:
+        # A due time of a run that has ended is made when the run is resumed.
+        if not self.has_ended:
+            self.schedules.come_due(event, self.lifecycle)
 
     def _start_listening(self, _: ListeningStarted | None = None) -> None:
         if self.is_suspended:

@@ -10,7 +10,15 @@ from ....messages import TaskId, TaskStatus
 from ..matching.eligibility import terms_of
 from ..matching.ready_queue import TaskGroup
 from ..matching.task_queue import TaskQueue
-from ..model.records import MAX_PREFETCHED, MAX_STORY, Attempt, AttemptOutcome, Drain, TaskRecord
+from ..model.records import (
+    MAX_PREFETCHED,
+    MAX_STORY,
+    Attempt,
+    AttemptOutcome,
+    Drain,
+    TaskRecord,
+    WorkerRecord,
+)
 from ..model.second_opinions import (
     needs_second_opinion,
     open_attempts,
@@ -129,7 +137,7 @@ def _check_costs(board: BoardState) -> None:
     assert not (budget.is_committed and dear), "a paid worker is free at the end of the budget"
     has_limit = budget.limit is not None and board.began_at is not None
     for worker in board.queue.workers:
-        ahead = worker.prefetched and (worker.cost_per_s or worker.cost_per_task)
+        ahead = _prefetched_count(worker) and (worker.cost_per_s or worker.cost_per_task)
         assert not (has_limit and ahead), f"{worker.name} prefetched tasks of unknown cost"
 
 
@@ -145,6 +153,10 @@ def _check_lease(label: str, attempt: Attempt) -> None:
     worker, key = attempt.worker, (attempt.task.task_id, attempt.number)
     assert worker.may_have_leases, f"{label} is leased to {worker.name}, which is lost"
     leases = worker.prefetched if attempt.is_prefetched else worker.running
+    if attempt.suspended_at is not None:
+        assert not attempt.is_prefetched, f"{label} is suspended and has not begun"
+        assert attempt.deadline is None, f"{label} may time out while it is suspended"
+        leases = worker.suspended
     assert leases.get(key) is attempt.task, f"{label} is not among {worker.name}'s leases"
 
 
@@ -172,11 +184,12 @@ def _check_workers(board: BoardState) -> None:
         assert not worker.running.keys() & worker.stopping, (
             f"{name} runs an attempt that it was told to stop"
         )
-        is_rid = not worker.taken and not worker.prefetched
+        is_rid = not worker.taken and not worker.prefetched and not worker.suspended
         assert worker.may_have_leases or is_rid, f"{name} is lost and holds work"
         assert worker.alive is (worker.lost_at is None), f"{name} was lost at {worker.lost_at}"
         is_free = worker.alive and board.queue.is_free(worker)
-        assert not (worker.is_retiring and worker.taken), f"{name} retires and holds work"
+        has_work = worker.taken or worker.suspended
+        assert not (worker.is_retiring and has_work), f"{name} retires and holds work"
         if not board.has_ended:
             leaves = worker.alive and worker.drain is Drain.LEAVES and not worker.is_retiring
             assert leaves is (name in board.draining.leaving), f"{name} leaves, or not, wrongly"
@@ -189,19 +202,28 @@ def _check_workers(board: BoardState) -> None:
             f"{name} has prefetched {len(worker.prefetched)} tasks"
         )
         most = worker.max_prefetched(board.rules.quarantine_after)
-        assert len(worker.prefetched) <= most, f"{name} may begin tasks in its quarantine"
+        assert _prefetched_count(worker) <= most, f"{name} may begin tasks in its quarantine"
         expected_s = sum(attempt.expected_s for attempt in attempts_of(worker.prefetched))
         assert math.isclose(worker.prefetched_s, expected_s, abs_tol=1e-6), f"{name} is miscounted"
         assert not worker.running.keys() & worker.prefetched.keys(), (
             f"{name} runs an attempt that is prefetched"
         )
-        for (task_id, number), record in (worker.running | worker.prefetched).items():
+        assert not worker.suspended.keys() & (
+            worker.running.keys() | worker.prefetched.keys() | worker.stopping | worker.withdrawn
+        ), f"{name} holds a slot for an attempt that waits"
+        leases = worker.running | worker.prefetched | worker.suspended
+        for (task_id, number), record in leases.items():
             attempt = record.attempts[number - 1]
             assert record is board.tasks[task_id], f"{name} runs an unknown task {task_id!r}"
             assert attempt.outcome is None, f"{name} runs an attempt that has ended"
             assert attempt.worker is worker, f"{name} runs {attempt.worker.name}'s attempt"
     for name in board.worker_registry.challenges:
         assert board.workers[name].alive, f"a newcomer waits for the free name {name}"
+
+
+def _prefetched_count(worker: WorkerRecord) -> int:
+    """How many attempts a worker has prefetched, without those that lost their slot."""
+    return sum(not each.is_displaced for each in attempts_of(worker.prefetched))
 
 
 def _check_queue(board: BoardState) -> None:
@@ -279,7 +301,7 @@ def _check_offer(queue: TaskQueue, group: TaskGroup) -> None:
     assert group.candidate_set is not None
     assert group.able == group.candidate_set.workers, "a group is offered with other workers"
     if group.able & queue.free and offers.wakes_at is None:
-        is_busy = any(worker.taken or worker.prefetched for worker in queue.workers)
+        is_busy = any(each.taken or each.prefetched or each.suspended for each in queue.workers)
         assert is_busy, "a task waits for ever though a worker is free"
 
 

@@ -47,7 +47,7 @@ class LeaseCheck:
 
     def ask(self, worker: WorkerRecord) -> None:
         """Ask a worker that has just sent a message about its older attempts."""
-        if not (worker.running or worker.prefetched or worker.stopping):
+        if not (worker.running or worker.prefetched or worker.stopping or worker.suspended):
             return
         now = self._context.now
         first_s = FIRST_ASKED_AFTER_HEARTBEATS * self._context.rules.heartbeat_s
@@ -63,6 +63,7 @@ class LeaseCheck:
     def _attempts_at(self, worker: WorkerRecord) -> Iterator[Attempt]:
         yield from attempts_of(worker.running)
         yield from attempts_of(worker.prefetched)
+        yield from attempts_of(worker.suspended)
         for task_id, number in worker.stopping:
             record = self._tasks.get(task_id)
             if record is not None:

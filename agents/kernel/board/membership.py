@@ -9,6 +9,7 @@ from ..model.events import WorkerId, WorkerJoined, WorkerLeft
 from ..model.instructions import DropWorker, RefuseWorker, SendWelcome, StartAssigning
 from ..model.occurrences import JoinFacts, OccurrenceKind, ReturnFacts
 from ..model.records import Attempt, WorkerRecord
+from ..model.suspension import worked_s
 from .context import BoardContext
 from .join_limit import JoinLimit
 from .prefetch import attempts_of
@@ -172,12 +173,13 @@ class Membership:
             self._workers.disconnect(worker, context.now)
             self._queue.remove_worker(worker)
             context.instructions.append(DropWorker(worker.worker_id))
-        leases = {**worker.running, **worker.prefetched}
+        leases = {**worker.running, **worker.suspended, **worker.prefetched}
         held = {key: record for key, record in leases.items() if key in event.holding}
         lost = list(attempts_of({key: leases[key] for key in leases if key not in held}))
         for attempt in lost:
             if not attempt.is_prefetched:
-                worker.stats.busy_time += context.now - attempt.started_at
+                worker.stats.busy_time += worked_s(attempt, context.now)
+        worker.suspended = {key: worker.suspended[key] for key in held if key in worker.suspended}
         worker.running = {key: worker.running[key] for key in held if key in worker.running}
         worker.prefetched = {
             key: worker.prefetched[key] for key in held if key in worker.prefetched
@@ -215,11 +217,12 @@ class Membership:
         self._context.instructions.append(RefuseWorker(event.worker_id, event.session, reason))
 
     def _end_leases(self, worker: WorkerRecord) -> list[Attempt]:
-        running = list(attempts_of(worker.running))
+        running = [*attempts_of(worker.running), *attempts_of(worker.suspended)]
         for attempt in running:
-            worker.stats.busy_time += self._context.now - attempt.started_at
+            worker.stats.busy_time += worked_s(attempt, self._context.now)
         prefetched = list(attempts_of(worker.prefetched))
         worker.running.clear()
+        worker.suspended.clear()
         worker.stopping.clear()
         worker.prefetched.clear()
         worker.prefetched_s = 0.0

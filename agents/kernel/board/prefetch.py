@@ -18,6 +18,7 @@ from ..matching.task_queue import TaskQueue
 from ..model.instructions import SendRecall
 from ..model.leases import limit_attempt
 from ..model.records import Attempt, TaskRecord, WorkerRecord
+from ..model.suspension import worked_s
 from .context import BoardContext
 
 RECALL_AFTER_S = 0.1
@@ -68,6 +69,9 @@ class Prefetch:
         The worker began as many attempts as it has slots, in the order of their numbers.
         """
         worker, record = attempt.worker, attempt.task
+        if attempt.suspended_at is not None:
+            worker.suspended[record.task_id, attempt.number] = record
+            return False
         if worker.taken >= worker.slots:
             attempt.is_prefetched = True
             attempt.deadline = None
@@ -82,9 +86,27 @@ class Prefetch:
         """Remove a prefetched attempt that has ended or got a slot."""
         worker = attempt.worker
         del worker.prefetched[attempt.task.task_id, attempt.number]
-        attempt.is_prefetched = False
+        attempt.is_prefetched = attempt.is_displaced = False
         # Sums of floats drift, so the sum is reset to 0 with the last attempt.
         worker.prefetched_s = worker.prefetched_s - attempt.expected_s if worker.prefetched else 0.0
+
+    def displace(self, attempt: Attempt) -> bool:
+        """Let a running attempt wait for a slot again. Returns whether `recall` must be set.
+
+        Its worker has not begun it: an attempt that was suspended has taken the slot that was meant
+        for it. It is the first to get the next slot.
+        """
+        worker, record, now = attempt.worker, attempt.task, self._context.now
+        key = (record.task_id, attempt.number)
+        del worker.running[key]
+        worker.stats.busy_time += worked_s(attempt, now)
+        worker.prefetched = {key: record, **worker.prefetched}
+        attempt.is_prefetched = attempt.is_displaced = True
+        attempt.started_at = now
+        attempt.deadline = None
+        attempt.expected_s = 0.0 if attempt.duration is None else attempt.duration.expected_s
+        worker.prefetched_s += attempt.expected_s
+        return self.watch(worker)
 
     def promote(self, worker: WorkerRecord) -> list[Attempt]:
         """Move the oldest prefetched attempts into a worker's free slots. Returns them."""
@@ -93,12 +115,17 @@ class Prefetch:
         # In one pass: finding the first key of a dict takes long after many removals.
         for key, record in tuple(islice(worker.prefetched.items(), free)):
             attempt = record.attempts[key[1] - 1]
-            self.release(attempt)
-            worker.running[key] = record
-            attempt.started_at = self._context.now
-            _, attempt.deadline = self._limit(record)
+            self.begin(attempt)
             promoted.append(attempt)
         return promoted
+
+    def begin(self, attempt: Attempt) -> None:
+        """Move a prefetched attempt into a slot of its worker."""
+        record = attempt.task
+        self.release(attempt)
+        attempt.worker.running[record.task_id, attempt.number] = record
+        attempt.started_at = self._context.now
+        _, attempt.deadline = self._limit(record)
 
     def recall_unbegun(self) -> None:
         """Recall attempts for which another worker is free, or whose worker gets no tasks now.

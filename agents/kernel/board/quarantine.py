@@ -72,9 +72,10 @@ class QuarantinePolicy:
         if worker is None or not worker.alive:
             connected = (each.name for each in self._workers.present.values())
             raise UnknownName("connected worker", event.worker, connected)
-        if worker.taken:
+        if worker.taken or worker.suspended:
+            count = worker.taken + len(worker.suspended)
             raise IllegalTransition(
-                f"worker {worker.name!r} holds {worker.taken} tasks, so it can't be retired; "
+                f"worker {worker.name!r} holds {count} tasks, so it can't be retired; "
                 "retire a worker without running tasks"
             )
         if not worker.is_retiring:

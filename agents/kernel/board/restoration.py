@@ -33,6 +33,7 @@ from .board import Board
 from .delays import DelayEnd
 from .learned_rows import restore_learned
 from .rows import NO_COSTS, NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
+from .schedule_rows import restore_schedules
 from .task_checks import check_same
 from .worker_registry import Quarantine
 
@@ -61,9 +62,14 @@ def read_board(
     """
     if rows == NOTHING:
         return Board(rules, policy)
+    if rows._replace(schedules=()) == NOTHING:
+        board = Board(rules, policy)
+        restore_schedules(board.schedules, rows.schedules)
+        return board
     snapshot = read_snapshot(rows)
     board = Board(rules or _rules_of(snapshot), policy or _policy_of(snapshot))
     restore_learned(board.queue.policy, rows.learned)
+    restore_schedules(board.schedules, rows.schedules)
     _restore(board, snapshot, now)
     return board
 
@@ -89,8 +95,9 @@ def restore_into(board: Board, rows: Rows, now: float) -> list[Instruction]:
             unchanged.
     """
     own = list(board.tasks.values())
-    if rows._replace(learned=()) == NOTHING:
+    if rows._replace(learned=(), schedules=()) == NOTHING:
         restore_learned(board.queue.policy, rows.learned)
+        restore_schedules(board.schedules, rows.schedules)
         return [occurrence for record in own for occurrence in record.story]
     snapshot = read_snapshot(rows)
     known = {record.task_id: record for record in snapshot.tasks}
@@ -98,6 +105,7 @@ def restore_into(board: Board, rows: Rows, now: float) -> list[Instruction]:
         if record.task_id in known:
             check_same(known[record.task_id].added, record.added)
     restore_learned(board.queue.policy, rows.learned)
+    restore_schedules(board.schedules, rows.schedules)
     for record in own:
         board.queue.remove(record)
     board.task_registry.clear()
@@ -233,7 +241,7 @@ def _read_run(state: bytes) -> Snapshot:
 _LATER_IN_THE_RUN: tuple[Payload, ...] = (None, None, *NO_COSTS, {})
 """The defaults of the last values of a run, which older stores lack."""
 
-_LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None)
+_LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None, ("", None, None, 0.0))
 """The defaults of the last values of an attempt, which older stores lack."""
 
 
@@ -293,7 +301,8 @@ def _read_task(
     elif not row.status.is_final:
         record.packed = row.definition
     for number, worker, started_at, timeout_s, deadline, outcome, is_reported, *later in attempts:
-        ended_at, cost, quality = (*later, *_LATER_IN_ATTEMPTS[len(later) :])
+        ended_at, cost, quality, suspension = (*later, *_LATER_IN_ATTEMPTS[len(later) :])
+        suspended_for, suspended_at, left_s, suspended_s = suspension
         record.attempts.append(
             Attempt(
                 number,
@@ -307,6 +316,10 @@ def _read_task(
                 ended_at=ended_at,
                 cost=cost,
                 quality=quality,
+                suspended_for=suspended_for,
+                suspended_at=suspended_at,
+                left_s=left_s,
+                suspended_s=suspended_s,
             )
         )
     _read_opinions(record, opinions)

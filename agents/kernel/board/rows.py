@@ -62,6 +62,18 @@ class LearnedRow(NamedTuple):
     state: bytes | None
 
 
+class ScheduleRow(NamedTuple):
+    """The current state of a schedule; it replaces the earlier row with the same name.
+
+    Args:
+        name: the schedule's name.
+        state: its state; None deletes the row. When read, never None.
+    """
+
+    name: str
+    state: bytes | None
+
+
 class Rows(NamedTuple):
     """The rows of one atomic write, or all rows of a store.
 
@@ -71,6 +83,7 @@ class Rows(NamedTuple):
         workers: workers; when read, in the order in which they were first written.
         forgotten: tasks whose rows are deleted before these are written; when read, none.
         learned: what policies have learned; when read, in the order of policy and part.
+        schedules: schedules; when read, in the order of their names.
     """
 
     run: bytes | None = None
@@ -78,6 +91,7 @@ class Rows(NamedTuple):
     workers: tuple[WorkerRow, ...] = ()
     forgotten: tuple[TaskId, ...] = ()
     learned: tuple[LearnedRow, ...] = ()
+    schedules: tuple[ScheduleRow, ...] = ()
 
 
 NOTHING = Rows()
@@ -197,6 +211,9 @@ _ATTEMPT = attrgetter(
     "quality",
 )
 
+SUSPENSION = attrgetter("suspended_for", "suspended_at", "left_s", "suspended_s")
+"""What a row has of an attempt that is or was suspended, in this order."""
+
 RESULT_FIELDS = tuple(TaskResult.model_fields)
 """The fields of a result, in the order of their values in a row."""
 
@@ -224,7 +241,7 @@ class _TaskRows:
             record.finished_at,
             None if result is None else _result_state(result),
             None if task is record.added else task.priority,
-            tuple(map(_ATTEMPT, record.attempts)),
+            _attempts_state(record),
             record.story,
             record.forgotten,
             None if decision is None else self._decision_state(decision),
@@ -256,6 +273,18 @@ class _TaskRows:
     def _pack(self, candidates: Candidates) -> bytes:
         packed = self._candidates[id(candidates)] = pack_scalars(candidates)
         return packed
+
+
+def _attempts_state(record: TaskRecord) -> tuple[Payload, ...]:
+    attempts = tuple(map(_ATTEMPT, record.attempts))
+    if record.status is not TaskStatus.IN_PROGRESS:
+        return attempts
+    if not any(each.suspended_s or each.suspended_for for each in record.attempts):
+        return attempts
+    return tuple(
+        (*state, SUSPENSION(each)) if each.outcome is None else state
+        for state, each in zip(attempts, record.attempts, strict=True)
+    )
 
 
 def _opinions_state(record: TaskRecord) -> tuple[Payload, ...]:

@@ -10,6 +10,7 @@ from ..matching.task_queue import TaskQueue
 from ..model.duration_estimate import DurationEstimate
 from ..model.occurrences import ChargeFacts, OccurrenceKind
 from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
+from ..model.suspension import worked_s
 from .context import BoardContext
 
 MAX_COST = 1e12
@@ -88,7 +89,7 @@ class Spending:
         worker = attempt.worker
         has_begun = not attempt.is_prefetched and outcome is not AttemptOutcome.NOT_BEGUN
         if has_begun and not attempt.is_reported and (worker.cost_per_s or worker.cost_per_task):
-            took_s = max(self._context.now - attempt.started_at, 0.0)
+            took_s = max(worked_s(attempt, self._context.now), 0.0)
             self._charge(attempt, worker.cost_per_task + worker.cost_per_s * took_s)
         if attempt.reserved:
             budget = self.budget

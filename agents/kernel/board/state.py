@@ -34,6 +34,7 @@ from .membership import Membership
 from .pause import Pause
 from .prefetch import Prefetch
 from .quarantine import QuarantinePolicy
+from .schedule_book import ScheduleBook
 from .spending import Spending
 from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
@@ -77,6 +78,7 @@ class BoardState:
         self.draining = Draining(self.context, self.worker_registry, self.queue, self.prefetch)
         self.pause = Pause(self.context, self.queue, self.prefetch)
         self.lease_check = LeaseCheck(self.context, self.task_registry.by_id)
+        self.schedules = ScheduleBook(self.task_registry.by_id)
         self.is_suspended = False
         """Whether this is a restored run that has not been resumed yet."""
         self.former_policy = ""
@@ -189,11 +191,16 @@ class BoardState:
         return frozenset(self.task_registry.held)
 
     @property
+    def ends_when_settled(self) -> bool:
+        """Whether the run ends when all tasks are settled: no schedule may make more of them."""
+        return self.rules.ends_when_done and not self.schedules.is_active
+
+    @property
     def is_at_rest(self) -> bool:
         """Whether no task is left to run, except held ones."""
         tasks = self.task_registry
         if not tasks.unsettled:
-            return self.rules.ends_when_done
+            return self.ends_when_settled
         is_busy = tasks.delayed or tasks.counts[TaskStatus.IN_PROGRESS]
         return bool(tasks.held) and not self.queue.count and not is_busy
 
@@ -248,9 +255,16 @@ class BoardState:
         expiry = expiry_of(record, self.rules.time_scale)
         if expiry is not None and not self.has_ended and (due_at := expiry.due_at()) is not None:
             remarks.append(f"it expires in {max(due_at - now, 0.0):.1f} s unless it begins")
+        if origin := self.schedules.describe_origin(task_id):
+            remarks.append(origin)
         deadline = describe_deadline(record, self.rules.time_scale, now)
         if deadline is not None:
             remarks.append(deadline)
+        remarks += [
+            f"{each.worker.name}: attempt {each.number} {each.suspended_for}; its slot is free"
+            for each in record.attempts
+            if each.suspended_for
+        ]
         remarks += self._describe_opinions(record)
         is_remark = record.unfinished or record.status is not TaskStatus.PENDING
         if record.wait_until is not None and is_remark and not self.has_ended:

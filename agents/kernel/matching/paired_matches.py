@@ -57,7 +57,7 @@ class PairedMatches:
                 record.attempt + 1, queue.candidates_of(group), ((worker.name, 0.0),), 1
             )
             yield record, worker, decision, group.duration
-        is_busy = has_paired or any(worker.taken for worker in queue.workers)
+        is_busy = has_paired or any(worker.taken or worker.suspended for worker in queue.workers)
         for group in matched:
             if is_busy:
                 group.unmatched_since = None

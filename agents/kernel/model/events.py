@@ -8,7 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from ....messages import Task, TaskId, TaskProgress, TaskResult, WorkerProfile
+from ....messages import (
+    AttemptResumed,
+    AttemptSuspended,
+    Task,
+    TaskId,
+    TaskProgress,
+    TaskResult,
+    WorkerProfile,
+)
+from .schedules import ScheduleTerms
 
 WorkerId: TypeAlias = str
 """A worker's address on the link. It is new at every start of the worker; its name is not."""
@@ -120,6 +129,22 @@ class ProgressReported:
 
     worker_id: WorkerId
     progress: TaskProgress
+
+
+@dataclass(frozen=True, slots=True)
+class SuspensionReported:
+    """A worker reported that an attempt waits for something and has given back its slot."""
+
+    worker_id: WorkerId
+    suspended: AttemptSuspended
+
+
+@dataclass(frozen=True, slots=True)
+class ResumptionReported:
+    """A worker reported that an attempt that was suspended has a slot again."""
+
+    worker_id: WorkerId
+    resumed: AttemptResumed
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +293,51 @@ class BudgetChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleDeclared:
+    """A schedule is active from now on; one that is known continues where it was.
+
+    Args:
+        name: its name.
+        terms: when it is due.
+        at: the time of the wall clock, in seconds since 1970.
+    """
+
+    name: str
+    terms: ScheduleTerms
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleCameDue:
+    """A due time of a schedule is made or passed over; one that is over already changes nothing.
+
+    Args:
+        name: the schedule's name.
+        due: the due time, in seconds since 1970.
+        tasks: its tasks; none if it is passed over.
+        packed: each task as `pack_task` packs it.
+        missed: how many due times before it, or with it, were missed.
+        skipped: how many were passed over because earlier tasks are not settled.
+        failure: why its tasks could not be made, or "".
+    """
+
+    name: str
+    due: float
+    tasks: tuple[Task, ...] = ()
+    packed: tuple[bytes | None, ...] = ()
+    missed: int = 0
+    skipped: int = 0
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleRemoved:
+    """A schedule makes no more tasks, and is forgotten."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListeningStarted:
     """From now on workers can join; the timeout for missing workers begins.
 
@@ -300,6 +370,8 @@ Event: TypeAlias = (
     | TasksHandedOut
     | RestConfirmed
     | ProgressReported
+    | SuspensionReported
+    | ResumptionReported
     | ResultReceived
     | ResultsReceived
     | TasksGivenBack
@@ -315,6 +387,9 @@ Event: TypeAlias = (
     | ClosingBegun
     | TasksForgotten
     | BudgetChanged
+    | ScheduleDeclared
+    | ScheduleCameDue
+    | ScheduleRemoved
     | ListeningStarted
     | StopRequested
     | ListeningInterrupted

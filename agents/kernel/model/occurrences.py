@@ -37,6 +37,9 @@ class OccurrenceKind(str, Enum):
     ATTEMPT_REJECTED = "attempt_rejected"
     ATTEMPT_DECLINED = "attempt_declined"
     ATTEMPT_CHARGED = "attempt_charged"
+    ATTEMPT_SUSPENDED = "attempt_suspended"
+    """An attempt that waits for something, and has given back its slot."""
+    ATTEMPT_RESUMED = "attempt_resumed"
     RESULT_IGNORED = "result_ignored"
     SLOT_HELD = "slot_held"
     WORKER_JOINED = "worker_joined"
@@ -358,6 +361,20 @@ class Occurrence(NamedTuple):
     attempt: int = 0
     worker: str = ""
     facts: Facts | str | None = None
+
+
+def move_occurrence(occurrence: Occurrence, at: float, later_s: float) -> Occurrence:
+    """An occurrence as it is after the board has moved to another clock.
+
+    Args:
+        occurrence: the occurrence.
+        at: its time by the new clock, in seconds.
+        later_s: by how much the new clock is ahead of the old one, in seconds.
+    """
+    facts = occurrence.facts
+    if isinstance(facts, DelayFacts):
+        facts = facts._replace(until=facts.until + later_s)
+    return occurrence._replace(at=at, facts=facts)
 
 
 Watcher: TypeAlias = Callable[[Occurrence], None]

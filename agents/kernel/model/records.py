@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
 
 from ....messages import Task, TaskId, TaskResult, TaskStatus, WorkerProfile
 from .decision import Decision
@@ -13,8 +12,9 @@ from .duration_estimate import DurationEstimate
 from .events import WorkerId
 from .failed_attempt import FailedAttempt
 from .occurrence_text import describe_facts
-from .occurrences import CancellationFacts, DelayFacts, Occurrence, OccurrenceKind
+from .occurrences import CancellationFacts, Occurrence, OccurrenceKind, move_occurrence
 from .restriction import Restriction
+from .states import AttemptOutcome, Drain
 from .worker_stats import WorkerStats
 
 MAX_STORY = 64
@@ -28,31 +28,7 @@ _REPLACED_BY_THE_NEXT = frozenset(
 )
 
 
-class AttemptOutcome(str, Enum):
-    """How an attempt ended."""
-
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    TIMED_OUT = "timed out"
-    LOST = "lost"
-    CANCELLED = "cancelled"
-    OVERTAKEN = "overtaken"
-    NOT_BEGUN = "not begun"
-    DECLINED = "declined"
-    REJECTED = "rejected"
-    RETURNED = "returned"
-    """Its worker left in order, and gave the task back unfinished."""
-
-
-class Drain(str, Enum):
-    """Why a worker gets no more tasks, and what it does once it has finished those it has."""
-
-    LEAVES = "leaves"
-    """The user wants it to leave."""
-    STAYS = "stays"
-    """The user wants it to stay, without tasks."""
-    OWN = "own"
-    """It said that it is about to leave."""
+_SUSPENDED, _RESUMED = OccurrenceKind.ATTEMPT_SUSPENDED, OccurrenceKind.ATTEMPT_RESUMED
 
 
 @dataclass(slots=True, eq=False)
@@ -75,7 +51,8 @@ class WorkerRecord:
         stopping: attempts it was told to stop, which hold their slots until it confirms.
         prefetched: the attempts leased to it that wait there for a slot, oldest first.
         prefetched_s: the expected total duration of `prefetched`, in seconds.
-        withdrawn: prefetched attempts that it was told to drop.
+        suspended: the attempts leased to it that wait for something, and hold no slots meanwhile.
+        withdrawn: prefetched or suspended attempts that it was told to drop; they hold no slot.
         stats: its statistics.
         failures_in_a_row: how many attempts failed or timed out since the last success.
         quarantined_until: the end of its quarantine, in seconds; None if it is not in quarantine.
@@ -106,6 +83,7 @@ class WorkerRecord:
     stopping: set[tuple[TaskId, int]] = field(default_factory=set)
     prefetched: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
     prefetched_s: float = 0.0
+    suspended: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
     withdrawn: set[tuple[TaskId, int]] = field(default_factory=set)
     stats: WorkerStats = field(default_factory=WorkerStats)
     failures_in_a_row: int = 0
@@ -157,7 +135,12 @@ class WorkerRecord:
     @property
     def holds_nothing(self) -> bool:
         """Whether no attempt is leased to it, and none that it was told to stop may still run."""
-        return not (self.running or self.stopping or self.prefetched or self.withdrawn)
+        return self.is_idle and not (self.suspended or self.stopping or self.withdrawn)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it runs nothing, and holds nothing that it will begin."""
+        return not (self.running or self.prefetched)
 
     @property
     def is_free(self) -> bool:
@@ -181,9 +164,9 @@ class WorkerRecord:
     def max_prefetched(self, quarantine_after: int | None) -> int:
         """The maximum number of tasks that the worker may prefetch.
 
-        A worker begins prefetched tasks without asking the manager. So the running and prefetched
-        tasks together are limited to the number of failures that would start its quarantine. Then
-        no task begins during a quarantine.
+        A worker begins prefetched tasks without asking the manager. So the running, suspended and
+        prefetched tasks together are limited to the number of failures that would start its
+        quarantine. Then no task begins during a quarantine.
 
         Args:
             quarantine_after: the number of consecutive failures that start a quarantine; None
@@ -192,6 +175,7 @@ class WorkerRecord:
         if quarantine_after is None:
             return MAX_PREFETCHED
         may_fail = quarantine_after - self.failures_in_a_row - len(self.running)
+        may_fail -= len(self.suspended)
         return min(max(may_fail, 0), MAX_PREFETCHED)
 
     def prefetch_room_s(self, prefetch_s: float) -> float:
@@ -229,6 +213,7 @@ class Attempt:
         is_reported: whether its worker has reported the result.
         is_prefetched: whether it waits at its worker for a slot.
         is_recalled: whether the worker was asked to give it back.
+        is_displaced: whether it is prefetched because a resumed attempt has taken its slot.
         asked_at: when the worker was last asked whether it holds the attempt; None for never.
         expected_s: the expected duration of a prefetched attempt, in seconds.
         duration: the estimate that is updated with its duration; None for none.
@@ -238,6 +223,11 @@ class Attempt:
         result: its successful result while that waits for a review or for other votes; None
             before and after.
         reserved: what it is expected to cost while it runs, as far as the budget is concerned.
+        suspended_for: what it waits for while it is suspended, such as "waits for 3 subtasks".
+        suspended_at: since when it is suspended; None while it is not. A suspended attempt holds no
+            slot and does not time out.
+        left_s: what was left of its timeout when it was suspended, in seconds; None for no limit.
+        suspended_s: for how long it was suspended before, in seconds.
     """
 
     number: int
@@ -250,6 +240,7 @@ class Attempt:
     is_reported: bool = False
     is_prefetched: bool = False
     is_recalled: bool = False
+    is_displaced: bool = False
     asked_at: float | None = None
     expected_s: float = 0.0
     duration: DurationEstimate | None = None
@@ -259,6 +250,10 @@ class Attempt:
     is_review: bool = False
     result: TaskResult | None = None
     reserved: float = 0.0
+    suspended_for: str = ""
+    suspended_at: float | None = None
+    left_s: float | None = None
+    suspended_s: float = 0.0
 
     def due_at(self) -> float | None:
         """When it times out; None for never, and while a resumed run waits for its worker."""
@@ -381,6 +376,11 @@ class TaskRecord:
         return self.attempts[-1].deadline if self.attempts else None
 
     @property
+    def suspended_for(self) -> str:
+        """What its suspended attempt waits for, such as "waits for 3 subtasks"; "" if none does."""
+        return self.attempts[-1].suspended_for if self.attempts else ""
+
+    @property
     def story(self) -> tuple[Occurrence, ...]:
         """The latest `MAX_STORY` occurrences of the task, the oldest first."""
         return tuple(self._story)
@@ -402,13 +402,13 @@ class TaskRecord:
         self.added_at = at
         self.finished_at = None if self.finished_at is None else at
         self.wait_until = None if self.wait_until is None else self.wait_until + later_s
-        self._story = [_moved(each, at, later_s) for each in self._story]
+        self._story = [move_occurrence(each, at, later_s) for each in self._story]
 
     def add_occurrence(self, occurrence: Occurrence) -> None:
         """Add an occurrence to the story.
 
         Of consecutive progress reports or ignored results only the latest is kept, so that a worker
-        that sends many does not displace other occurrences.
+        that sends many does not displace other occurrences. So it is with suspensions.
         """
         story = self._story
         if story:
@@ -417,17 +417,14 @@ class TaskRecord:
                 self.forgotten += 1
                 story[-1] = occurrence
                 return
+            is_again = last is _RESUMED and occurrence.what is _SUSPENDED
+            if is_again and len(story) > 1 and story[-2].what is _SUSPENDED:
+                self.forgotten += 2
+                del story[-2:]
             if len(story) == MAX_STORY:
                 self.forgotten += 1
                 del story[0]
         story.append(occurrence)
-
-
-def _moved(occurrence: Occurrence, at: float, later_s: float) -> Occurrence:
-    facts = occurrence.facts
-    if isinstance(facts, DelayFacts):
-        facts = facts._replace(until=facts.until + later_s)
-    return occurrence._replace(at=at, facts=facts)
 
 
 def describe_since(record: TaskRecord) -> str:

@@ -11,6 +11,7 @@ const LINK = "#task=";
 const WORDS = {
   task_added: "added", task_assigned: "given to", task_progressed: "progress at", task_completed: "done by", task_failed: "failed",
   task_cancelled: "cancelled", task_requeued: "waits again", task_delayed: "waits", task_reprioritized: "new priority", task_retried: "begins anew", attempt_failed: "attempt failed on",
+  attempt_suspended: "waits at", attempt_resumed: "goes on at",
   attempt_declined: "declined by", attempt_charged: "cost told by",
   attempt_succeeded: "attempt succeeded on", attempt_reviewed: "reviewed by", attempt_rejected: "result rejected of",
   attempt_timed_out: "timed out on", slot_held: "slot still held at", result_ignored: "result ignored, from",

@@ -1,0 +1,166 @@
+"""A service of thirty days, whose manager and workers are killed at random."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from muster.agents import Handlers, MemoryNetwork, TaskManager, WorkerAgent
+from muster.agents.kernel.model.schedules import scheduled_id
+from muster.agents.manager import options, schedule_runner, stuck_log
+from muster.agents.runtime.clock import wall_now
+from muster.agents.simulation.crashing_store import CrashingStore, ManagerKilled
+from muster.agents.simulation.faults import Crash
+from muster.agents.worker import manager_session
+from muster.messages import Task
+
+from .conftest import CountingRows, play
+
+DAY_S = 86_400.0
+DAYS = 30
+START = 1_792_800_000.0
+"""2026-10-24 00:00 UTC: the clocks in Europe are set back in the first night."""
+
+EVERY_S = 300.0
+
+handlers = Handlers()
+
+
+@handlers.task("measure")
+async def measure(task: Task) -> int:
+    await asyncio.sleep(20.0)
+    return task.data
+
+
+def make_tasks(due: datetime) -> list[Task]:
+    """The tasks of a due time; what is to be tried over thirty days is added here."""
+    number = int((due.timestamp() - START) / EVERY_S)
+    first = Task(id="first", type="measure", data=number, max_attempts=3)
+    if number % 12:
+        return [first]
+    return [first, Task(id="second", type="measure", data=number, depends_on=("first",))]
+
+
+class Months:
+    """A manager and two workers, and what kills them."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.network = MemoryNetwork()
+        self.memory = CountingRows()
+        self.kept: list[int] = []
+        self.starts = 0
+        self.manager: TaskManager
+
+    async def run(self) -> None:
+        ends_at = START + DAYS * DAY_S
+        working = [asyncio.ensure_future(self.work(name)) for name in ("Ada", "Ben")]
+        while wall_now() < ends_at:
+            lasts_s = min(self.chance.expovariate(1 / (DAY_S / 2)), ends_at - wall_now())
+            await self.manage(lasts_s)
+            await asyncio.sleep(self.chance.uniform(0.0, 3_600.0))
+        # The last manager makes what the one before has missed.
+        await self.manage(1_000.0)
+        for each in working:
+            each.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+
+    async def manage(self, lasts_s: float) -> None:
+        self.starts += 1
+        killed = asyncio.Event()
+        link = None
+
+        def kill() -> None:
+            killed.set()
+            if link is not None:
+                link.leave()
+            self.memory.release()
+
+        store = CrashingStore(self.memory, kill)
+        manager = self.manager = TaskManager(
+            port=0, quiet=True, store=store, lost_after_s=480.0, unmatched_after_s=None
+        )
+        manager.stay()
+        manager.schedule(
+            "measure", cron="*/5 * * * *", tz="Europe/Berlin", overlap="allow", make=make_tasks
+        )
+        link = self.network.join(f"boss {self.starts}", manager.receive)
+        serving = asyncio.ensure_future(manager.serve_over(link))
+        forgetting = asyncio.ensure_future(self.forget(manager))
+        await asyncio.sleep(lasts_s)
+        crash = self.chance.choice((None, Crash.BEFORE_WRITE, Crash.AFTER_WRITE))
+        if crash is not None and not killed.is_set():
+            store.crash_at_next_write(crash)
+            await killed.wait()
+        elif not killed.is_set():
+            kill()
+        for each in (serving, forgetting):
+            each.cancel()
+        for ended in await asyncio.gather(serving, forgetting, return_exceptions=True):
+            assert isinstance(ended, asyncio.CancelledError | ManagerKilled), ended
+
+    async def forget(self, manager: TaskManager) -> None:
+        """Forget what is settled each hour, and note how much is left."""
+        while True:
+            await asyncio.sleep(3_600.0)
+            records = manager.board.tasks.values()
+            settled = {each.task_id for each in records if each.status.is_final}
+            needed = {
+                task_id
+                for each in records
+                if each.task_id not in settled
+                for task_id in each.task.depends_on
+            }
+            stopping = {
+                each for worker in manager.board.workers.values() for each in worker.stopping
+            }
+            manager.forget_tasks(settled - needed - stopping)
+            self.kept.append(len(manager.board.tasks) + len(self.memory.read().tasks))
+
+    async def work(self, name: str) -> None:
+        for start in range(1, 100_000):
+            worker = WorkerAgent(name, 5, handlers=handlers, slots=4)
+            worker.dials_again = True
+            ends_at = wall_now() + self.chance.expovariate(1 / (DAY_S / 4))
+            while wall_now() < ends_at and not worker.is_done():
+                link = self.network.join(f"{name}#{start}@{wall_now()}", worker.receive)
+                serving = asyncio.ensure_future(worker.serve_over(link))
+                await asyncio.wait([serving], timeout=max(ends_at - wall_now(), 0.0))
+                link.leave()
+                serving.cancel()
+                await asyncio.gather(serving, return_exceptions=True)
+                await asyncio.sleep(1.0)
+
+
+@pytest.fixture
+def slow_beats(monkeypatch: Any) -> None:
+    """Everything that happens each second or so in a manager happens each minute."""
+    monkeypatch.setattr(options, "MAX_HEARTBEAT_S", 120.0)
+    monkeypatch.setattr(stuck_log, "CHECK_EVERY_S", 120.0)
+    monkeypatch.setattr(schedule_runner, "CHECK_CLOCK_EVERY_S", 60.0)
+    monkeypatch.setattr(manager_session, "SLOWEST_HELLO_S", 60.0)
+    monkeypatch.setattr(manager_session, "JOIN_TIMEOUT_S", 240.0)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slow_beats")
+def test_in_thirty_days_each_due_time_is_made_once_and_memory_stays_flat() -> None:
+    months = Months(seed=30)
+    play(months.run, at=START)
+    added = months.memory.added
+    through = months.manager.board.schedules.by_name["measure"].through
+    expected: set[Any] = set()
+    for number in range(1, int((through - START) / EVERY_S) + 1):
+        due = START + number * EVERY_S
+        tasks = make_tasks(datetime.fromtimestamp(due, timezone.utc))
+        expected.update(scheduled_id("measure", due, each) for each in range(len(tasks)))
+    assert through >= START + DAYS * DAY_S
+    assert set(added) == expected
+    assert set(added.values()) == {1}
+    assert months.starts > 20
+    week = len(months.kept) // 4
+    assert max(months.kept[-week:]) <= 2 * max(months.kept[:week])
+    assert max(months.kept) < 500
