@@ -38,7 +38,7 @@ class ManagerLifeCycle(StartedInBlock, TaskControl, Submission, HookDispatch, Wo
     _manager_options: ManagerOptions
     _service: BackgroundRun
     _run_finished: asyncio.Event
-    _has_logged_failure: bool
+    _has_logged_failure = False
     _kept_skills: AbstractAsyncContextManager[object, None]
 
     async def start(

@@ -208,7 +208,6 @@ class TaskManager(ManagerLifeCycle):
         super().__init__(options)
         self._service = BackgroundRun(name, lambda: self._shell.end("stopped"))
         self._run_finished = asyncio.Event()
-        self._has_logged_failure = False
         self._trace_files: list[TraceFile] = []
         self._blob_directory: Path | None = None
         self._shell = ManagerShell(
