@@ -9,6 +9,7 @@ MusterError
 │   │   ├── UnknownDependency  a task depends on an unknown task
 │   │   └── DependencyCycle    tasks depend on each other in a cycle
 │   ├── UnknownTask            no task has this id
+│   │   └── ResultForgotten    a task had this id, and was forgotten
 │   ├── UnreadableTask         one task of a state file can't be read
 │   ├── TaskFailed             a task failed, and its output was asked for
 │   ├── RunEnded               the run ended before the task was settled or added
@@ -93,6 +94,10 @@ class DependencyCycle(InvalidTask):
 
 class UnknownTask(LocalError):
     """No task has this id."""
+
+
+class ResultForgotten(UnknownTask):
+    """A task was forgotten with its result; the message says when, and how long it was kept."""
 
 
 class UnreadableTask(LocalError):

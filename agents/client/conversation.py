@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
-from ... import messages
 from ...messages import (
     MAX_TASKS_AT_ONCE,
     AwaitTasks,
@@ -21,7 +20,6 @@ from ...messages import (
     Goodbye,
     Heartbeat,
     JoinRefused,
-    LocalError,
     ManagerReply,
     ManagerRequest,
     MusterError,
@@ -33,7 +31,6 @@ from ...messages import (
     Task,
     TaskId,
     TaskResult,
-    UnknownTask,
     Welcome,
     WrongSecret,
     encode_message,
@@ -49,6 +46,7 @@ from ..transport.endpoint import Endpoint
 from ..transport.link import Link
 from ..worker.manager_session import Connect, ManagerSession
 from ..worker.session_holder import SessionHolder
+from .replies import error_of, read_unknown
 
 SETTLE_TIMEOUT_S = 2.0
 """How long a client that leaves waits until its last messages are acknowledged."""
@@ -197,10 +195,10 @@ class ClientConversation(SessionHolder):
             for task_id in task_ids:
                 self._take(task_id, reply)
             return
-        unknown = set(reply)
+        unknown = dict(map(read_unknown, reply))
         for task_id in task_ids:
             if task_id in unknown:
-                self._take(task_id, UnknownTask(f"the manager has no task {task_id!r}"))
+                self._take(task_id, unknown[task_id])
             elif task_id in self._waiting:
                 self._added.add(task_id)
 
@@ -264,7 +262,7 @@ class ClientConversation(SessionHolder):
         _, replied = self._requests.pop(reply.number, (b"", None))
         self._unsent.pop(reply.number, None)
         if replied is not None:
-            replied(_error_of(reply) if reply.error_kind else reply.value)
+            replied(error_of(reply.error_kind, reply.error) if reply.error_kind else reply.value)
 
     # ------------------------------------------------------------------ life cycle
 
@@ -403,20 +401,6 @@ class ClientConversation(SessionHolder):
 def _encode(task: Task) -> bytes:
     # `pack_task` names the field that can't be sent.
     return pack_task(task) or encode_task(task)
-
-
-def _error_of(reply: ManagerReply) -> MusterError:
-    """The error that a reply tells of, of the manager's own class if it can be made of a text."""
-    kind: object = getattr(messages, reply.error_kind, None)
-    if isinstance(kind, type) and issubclass(kind, MusterError):
-        try:
-            fault = kind(reply.error)
-        except TypeError:
-            pass
-        else:
-            if str(fault) == reply.error:
-                return fault
-    return LocalError(f"{reply.error_kind}: {reply.error}")
 
 
 def _name_no_task(_: asyncio.Task[object]) -> None:

@@ -26,6 +26,7 @@ from ...messages import (
     MusterError,
     Payload,
     Refusal,
+    ResultForgotten,
     RunEnded,
     Shutdown,
     SubmitTasks,
@@ -33,6 +34,7 @@ from ...messages import (
     TaskResult,
     TaskStatus,
     UnknownName,
+    UnknownTask,
     Welcome,
     encode_message,
 )
@@ -269,11 +271,23 @@ class Clients:
         self._driver.add_tasks(tasks)
         self._await(client, [task.id for task in tasks])
 
-    def _await(self, client: _Client, task_ids: Iterable[TaskId]) -> list[TaskId]:
+    def _await(self, client: _Client, task_ids: Iterable[TaskId]) -> list[Payload]:
         client.awaiting.update(task_ids)
         unknown = self._awaited.wait_for(task_ids, client.settle)
         client.awaiting.difference_update(unknown)
-        return unknown
+        return [self._describe_unknown(task_id) for task_id in unknown]
+
+    def _describe_unknown(self, task_id: TaskId) -> list[Payload]:
+        """Why there is no result of a task, as its id and an error's class and text."""
+        board = self._driver.board
+        try:
+            board.find(task_id)
+        except ResultForgotten as fault:
+            return [task_id, type(fault).__name__, str(fault)]
+        except UnknownTask as fault:
+            kept = board.retention.describe()
+            return [task_id, type(fault).__name__, f"{fault}; {kept}" if kept else str(fault)]
+        return [task_id, UnknownTask.__name__, f"there is no result of task {task_id!r}"]
 
     def _settled(self, address: str, task_id: TaskId, outcome: Outcome) -> None:
         client = self._clients.get(address)

@@ -64,8 +64,17 @@ class ManagerLifeCycle(StartedInBlock, TaskControl, Submission, HookDispatch, Wo
 
         A failed task is tried at another worker if one could do it, unless `reassign_failed` says
         otherwise. `start` does this by itself, `start_agent` does not.
+
+        Results are kept for `keep_results_s`, and at most `keep_results` of them, or a few more.
+        Then the tasks are forgotten, as by `forget_tasks`. A task is kept as long as a kept task
+        depends on it or is its child, and a child as long as its parent is not settled.
         """
-        self._shell.driver.stay(reassigns_failed=self._manager_options.service_reassigns_failed)
+        options = self._manager_options
+        self._shell.driver.stay(
+            reassigns_failed=options.service_reassigns_failed,
+            keep_results_s=options.keep_results_s,
+            keep_results=options.keep_results,
+        )
 
     async def stop(self, *, grace_s: float = 0.0) -> None:
         """End the run: workers are told to stop, and unfinished tasks stay unfinished.

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from ..trace.file import TraceFile
     from .kept_skills import KeptSkills
 
+KEEP_RESULTS_S = 86_400.0
+KEEP_RESULTS = 100_000
+"""For how long a service keeps results, in seconds, and how many."""
+
 PREFETCH_S = 0.05
 """How much work a worker may hold beyond each of its slots, in seconds: a few round trips."""
 
@@ -83,6 +87,11 @@ class TaskManager(ManagerLifeCycle):
             never.
         on_late: what happens to a task that can't be completed by its deadline any more: "run" it
             all the same, or "fail" it.
+        keep_results_s: for how long a service keeps a settled task and its result, in seconds; None
+            for ever. A manager that ends with its tasks keeps all of them, for its report. See
+            `stay`.
+        keep_results: how many settled tasks a service keeps, the latest ones, 1 or more; None for
+            all.
         skills: what workers have shown in earlier runs: a skills file, which is read now and saved
             during the run and at its end, or the content of one. A store that has learned more of
             this run comes first.
@@ -147,6 +156,8 @@ class TaskManager(ManagerLifeCycle):
         cost_unit: str = "USD",
         aging_s: float | None = None,
         on_late: Literal["run", "fail"] = "run",
+        keep_results_s: float | None = KEEP_RESULTS_S,
+        keep_results: int | None = KEEP_RESULTS,
         skills: str | Path | Mapping[str, Payload] | None = None,
         time_scale: float = 1.0,
         quiet: bool = False,
@@ -191,6 +202,8 @@ class TaskManager(ManagerLifeCycle):
             cost_unit=cost_unit,
             aging_s=aging_s,
             on_late=on_late,
+            keep_results_s=keep_results_s,
+            keep_results=keep_results,
             skills=skills,
             time_scale=time_scale,
             quiet=quiet,

@@ -61,6 +61,7 @@ from .expiry import Expiry
 from .held_slots import HeldSlotWarning
 from .lessons import Lessons
 from .prefetch import PrefetchRecall, attempts_of
+from .retention_end import RetentionEnd
 from .state import BoardState
 from .suspensions import Suspensions
 from .task_lifecycle import TaskLifecycle
@@ -127,7 +128,7 @@ class Board(BoardState):
         self._on(TasksGivenBack, self._take_back)
         self._on(CancelRequested, self.lifecycle.cancel)
         self._on(PriorityChanged, self.lifecycle.change_priority)
-        self._on(TasksForgotten, self.lifecycle.forget)
+        self._on(TasksForgotten, self.retention.forget)
         self._on(RecoveryRequested, self._recover)
         self._on(RetryRequested, self._retry)
         self._on(RetirementRequested, self.quarantine.retire)
@@ -180,6 +181,8 @@ class Board(BoardState):
                 self._is_rest_announced = False
         if self.draining.leaving and self.ended_at is None:
             self.draining.dismiss_idle()
+        if self.task_registry.settled and not (self.has_ended or self.is_suspended):
+            self.retention.forget_due()
         return instructions
 
     # ------------------------------------------------------------------ tasks
@@ -360,6 +363,8 @@ class Board(BoardState):
                     has_expired = True
                 case DelayEnd():
                     self.lifecycle.end_delay(timer.record)
+                case RetentionEnd():
+                    timer.at = None
                 case HeldSlotWarning():
                     self._leases.warn_of_held_slot(timer)
         is_over = self.has_ended

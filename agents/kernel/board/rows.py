@@ -190,6 +190,8 @@ def _run_state(board: BoardState) -> bytes:
     more: dict[str, Payload] = {}
     if board.pause.since is not None:
         more["paused_since"] = board.pause.since
+    if any(board.forgotten.values()):
+        more["forgotten"] = {status.value: n for status, n in board.forgotten.items() if n}
     # Most rows lack these, and so do the rows of older stores.
     if more:
         state += [*costs, more]

@@ -34,6 +34,7 @@ from .membership import Membership
 from .pause import Pause
 from .prefetch import Prefetch
 from .quarantine import QuarantinePolicy
+from .retention import Retention
 from .schedule_book import ScheduleBook
 from .spending import Spending
 from .task_registry import TaskRegistry
@@ -75,6 +76,10 @@ class BoardState:
         self.quarantine = QuarantinePolicy(
             self.context, self.worker_registry, self.queue, self.timers
         )
+        self.retention = Retention(
+            self.context, self.task_registry, self.queue, self.spending, self.timers
+        )
+        self._list_settled()
         self.draining = Draining(self.context, self.worker_registry, self.queue, self.prefetch)
         self.pause = Pause(self.context, self.queue, self.prefetch)
         self.lease_check = LeaseCheck(self.context, self.task_registry.by_id)
@@ -146,6 +151,11 @@ class BoardState:
         return self.task_registry.counts
 
     @property
+    def forgotten(self) -> Mapping[TaskStatus, int]:
+        """How many tasks of each status were forgotten."""
+        return self.task_registry.forgotten
+
+    @property
     def results(self) -> Sequence[TaskResult]:
         """The recorded results in the order of recording, at most one per task."""
         return tuple(self.task_registry.results.values())
@@ -214,6 +224,13 @@ class BoardState:
         self.queue.set_thrift(rules.thrift)
         self._follow_rules(rules)
         self.worker_registry.follow_roster()
+        self._list_settled()
+
+    def _list_settled(self) -> None:
+        """List when tasks were settled, if they are not kept for ever."""
+        keeps_all = self.rules.keep_results_s is None and self.rules.keep_results is None
+        if not keeps_all and self.task_registry.settled is None:
+            self.task_registry.list_settled()
 
     def _follow_rules(self, rules: Rules) -> None:
         urgency = self.queue.urgency

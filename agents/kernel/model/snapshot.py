@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ....messages import TaskStatus
 from .records import TaskRecord, WorkerRecord
 
 
@@ -28,6 +29,7 @@ class Snapshot:
         spent_in_other_units: what was reported in other units than the run's, by unit.
         budget: what all attempts together may cost; None for no limit.
         cost_unit: the unit of costs.
+        forgotten: the number of forgotten tasks, by status.
         paused_since: when the run was paused, None if it is not.
     """
 
@@ -47,3 +49,4 @@ class Snapshot:
     budget: float | None = None
     cost_unit: str = "USD"
     paused_since: float | None = None
+    forgotten: dict[TaskStatus, int] = field(default_factory=dict[TaskStatus, int])
