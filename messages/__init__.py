@@ -70,9 +70,11 @@ from .inquiry import (
     SkillsAnswer,
     SkillsInquiry,
 )
+from .limit import Limit
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain_data import to_plain
+from .retry import Retry
 from .task import (
     MAX_DIFFICULTY,
     MIN_DIFFICULTY,
@@ -139,6 +141,7 @@ __all__ = [
     "InvalidTask",
     "InvalidTrace",
     "JoinRefused",
+    "Limit",
     "LocalError",
     "ManagerReply",
     "ManagerRequest",
@@ -159,6 +162,7 @@ __all__ = [
     "Rejected",
     "ResultForgotten",
     "ResultRecorded",
+    "Retry",
     "ReturnTasks",
     "RobotsForbid",
     "RunEnded",

@@ -18,7 +18,8 @@ from .errors import TaskFailed
 from .record import Record
 from .rule import Rule
 from .task import MAX_NAME_CHARACTERS, DeclaredT, Payload, Task, TaskId
-from .wording import elide_middle
+from .times import WaitSeconds
+from .wording import elide_middle, show
 
 Name = Annotated[
     str,
@@ -93,6 +94,9 @@ class TaskResult(Message):
             reason.
         error_traceback: the traceback of the exception that a handler raised, as text; None if
             there is none, or its worker sends none. Of a long one the middle is left out.
+        retry_after_s: after how many seconds the handler wants to be called again; None if it did
+            not ask for it.
+        gives_up: whether no further attempt shall follow a failed one.
     """
 
     task_id: TaskId = Field(kw_only=False)
@@ -107,6 +111,8 @@ class TaskResult(Message):
     quality: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     declined: bool = False
     error_traceback: TracebackText | None = None
+    retry_after_s: WaitSeconds | None = None
+    gives_up: bool = False
 
     def unwrap(self) -> Payload:
         """The output of a successful attempt.
@@ -123,6 +129,17 @@ class TaskResult(Message):
             worker=self.worker,
             attempts=self.attempt,
         )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        # Only notebooks need it.
+        from .html_table import html_table  # noqa: PLC0415
+
+        outcome = "declined" if self.declined else "completed" if self.success else "failed"
+        shown = show(self.output) if self.success else self.error_message
+        row = (self.task_id, outcome, self.worker, f"{self.execution_time:.3g} s", shown)
+        head = ("task", "status", "worker", "time", "output" if self.success else "error")
+        return html_table("result", head, [row], 1)
 
     def output_as(self, declared: type[DeclaredT]) -> DeclaredT:
         """The output as a declared type, such as a dataclass; see `from_plain`.
@@ -148,6 +165,8 @@ class TaskAssignment(Message):
         inputs: the outputs of the tasks it depends on, by task id.
         traceparent: the W3C traceparent of the attempt, or None.
         reviewed: the result that the worker reviews; None if it runs the task.
+        upstream_errors: why tasks that it depends on were not completed, by task id; empty unless
+            its `run_if` allows for that.
     """
 
     task: SerializeAsAny[Task] = Field(kw_only=False)
@@ -158,6 +177,7 @@ class TaskAssignment(Message):
     inputs: dict[TaskId, Payload] = Field(default_factory=dict)
     traceparent: TraceParent | None = None
     reviewed: TaskResult | None = None
+    upstream_errors: dict[TaskId, str] = Field(default_factory=dict)
 
 
 class TaskProgress(Message):

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from ...messages import InvalidInput, Task, TaskId, TaskResult
+from ...messages.html_table import html_table
 from ..execution.current_submitter import enter_submitter, exit_submitter
 from ..runtime.loop_thread import LoopThread
 from ..submission.submission import Submission
@@ -48,6 +49,8 @@ def _iterates(
 
 class ClientCalls(TaskCalls, ManagerCalls):
     """The methods of a client, which is connected in an event loop."""
+
+    name: str
 
     @abstractmethod
     async def start(self) -> None:
@@ -183,6 +186,19 @@ class BlockingClient:
 
     schedules = _waits(ManagerCalls.schedules)
     """The schedules; see `Client.schedules`."""
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what the manager has, if it is connected."""
+        if not self._is_connected:
+            return html_table("client, not connected", (), (), 0)
+        counts = ", ".join(
+            f"{count:,} {status.label.lower()}" for status, count in self.counts().items() if count
+        )
+        workers = self.workers()
+        head = ("name", "connected", "slots", "running", "completed", "succeeded")
+        rows = [[worker[each] for each in head] for worker in workers]
+        caption = f"client {self._client.name!r}: {counts or 'no tasks'}"
+        return html_table(caption, ("worker", *head[1:]), rows, len(rows))
 
     # ------------------------------------------------------------------ its event loop
 

@@ -37,10 +37,10 @@ from ...messages.wording import summarize
 from .handler_executor import HandlerExecutor
 from .handler_log import make_handler_log
 from .handler_report import HandlerReport
-from .handler_waiting import HandlerWaiting
 from .parameters import name_of
 from .reviews import ReviewCall, Reviewer
 from .signature import PlannedCall, plan_call
+from .subtasks import SubtaskCalls
 from .typed_call import TypedCall
 from .typed_function import (
     ParametersT,
@@ -58,7 +58,7 @@ Handler: TypeAlias = Callable[..., Payload | Awaitable[Payload]]
 ReviewerT = TypeVar("ReviewerT", bound=Reviewer)
 
 
-class TaskContext(HandlerReport, HandlerWaiting):
+class TaskContext(HandlerReport, SubtaskCalls):
     """What a running handler can read and report; safe to use from a thread.
 
     Args:
@@ -93,6 +93,11 @@ class TaskContext(HandlerReport, HandlerWaiting):
     def inputs(self) -> Mapping[TaskId, Payload]:
         """The outputs of the tasks that this task depends on, by task id."""
         return self._assignment.inputs
+
+    @cached_property
+    def upstream_errors(self) -> Mapping[TaskId, str]:
+        """Why tasks that this task depends on were not completed, by task id; see `Task.run_if`."""
+        return self._assignment.upstream_errors
 
     @cached_property
     def log(self) -> BoundLogger:

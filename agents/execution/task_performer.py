@@ -145,6 +145,7 @@ class TaskPerformer:
             outcome.set_result,
             _pass_progress_to(context),
             # A handler that waits gives back the slot of the attempt that called this.
+            calls=None if context is None else context.calls,
             keeper=None if context is None else context.slots,
         )
         runner.take(assignment)

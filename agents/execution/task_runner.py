@@ -23,14 +23,21 @@ from ...messages.wording import show
 from ..runtime.clock import now
 from ..runtime.error_text import describe_fault
 from ..runtime.error_traceback import format_traceback
-from .attempt_outcome import describe_stray_cancellation, is_cancellation, is_from_signal
+from .attempt_outcome import (
+    describe_end,
+    describe_stray_cancellation,
+    is_cancellation,
+    is_from_signal,
+    is_garbage_collected,
+)
 from .attempt_progress import PROGRESS_EVERY_S, AttemptProgress
 from .contained_tasks import ContainingTaskFactory, contain_attempts, is_in_attempt
-from .declining import declined_reason
 from .failure_log import FailureLog
+from .handler_calls import HandlerCalls
+from .handler_requests import request_in
 from .handlers import TaskContext, current_context
 from .held_slots import OverdueAttempt
-from .outcome import failure, in_ticks, refusal
+from .outcome import failure, in_ticks
 from .suspension import AttemptKey, SlotKeeper
 
 __all__ = ["PROGRESS_EVERY_S", "TaskRunner"]
@@ -81,6 +88,7 @@ class TaskRunner:
         report_progress: takes progress, at most once every `PROGRESS_EVERY_S` for each attempt.
         sends_tracebacks: whether results have the tracebacks of what handlers raised.
         report_state: takes what is to be told of attempts that are suspended and resumed.
+        calls: asks the manager what handlers ask; None without a manager.
         keeper: has the slots that the attempts hold; None for this object itself.
     """
 
@@ -94,6 +102,7 @@ class TaskRunner:
         *,
         sends_tracebacks: bool = True,
         report_state: Callable[[AttemptSuspended | AttemptResumed], None] | None = None,
+        calls: HandlerCalls | None = None,
         keeper: SlotKeeper | None = None,
     ) -> None:
         self._worker = worker
@@ -104,6 +113,7 @@ class TaskRunner:
         self._report_result = report_result
         self.report_progress = report_progress
         self._report_state = report_state
+        self._calls = calls
         self._keeper: SlotKeeper = self if keeper is None else keeper
         # All are bounded by what the manager assigns: the slots, and what it prefetches.
         self._attempts: dict[AttemptKey, _RunningAttempt] = {}
@@ -215,14 +225,15 @@ class TaskRunner:
 
     # ------------------------------------------------------------------ slots
 
-    @property
-    def states(self) -> Iterator[AttemptSuspended | AttemptResumed]:
-        """What is to be told of the attempts that are or were suspended, to a manager that asks."""
+    def tell_states(self) -> None:
+        """Tell a new manager, or the same one again, which attempts are and were suspended."""
+        if self._report_state is None:
+            return
         for key, attempt in self._attempts.items():
             if key in self._suspended:
-                yield _suspended(key, self._suspended[key])
+                self._report_state(_suspended(key, self._suspended[key]))
             elif attempt.context.suspended_s:
-                yield AttemptResumed(task_id=key[0], attempt=key[1])
+                self._report_state(AttemptResumed(task_id=key[0], attempt=key[1]))
 
     @property
     def suspended_count(self) -> int:
@@ -271,7 +282,7 @@ class TaskRunner:
         if type(loop.get_task_factory()) is not ContainingTaskFactory:
             contain_attempts(loop)
         context = TaskContext(assignment, partial(self._take_progress, key), loop)
-        context.slots = self._keeper
+        context.slots, context.calls = self._keeper, self._calls
         attempt = self._attempts[key] = _RunningAttempt(assignment, context)
         attempt.work = loop.create_task(self._work(key, attempt))
         # This is called however the asyncio task ends.
@@ -284,6 +295,7 @@ class TaskRunner:
             slot = self._resuming.pop(key, None)
             if slot is not None:
                 slot.cancel()
+        attempt.context.stop_waiting()
         # An exception's traceback may keep the task's frame, and with it this attempt, alive.
         attempt.work = None
         if self._progress:
@@ -293,7 +305,7 @@ class TaskRunner:
         try:
             if not (attempt.is_reported or self._is_stopped):
                 # It was cancelled before its first step, or reporting its result failed.
-                self._report(key, failure(_describe_end(fault)))
+                self._report(key, failure(describe_end(fault)))
         finally:
             if self._waiting or self._resuming:
                 self._fill_slots()
@@ -325,16 +337,16 @@ class TaskRunner:
         try:
             outcome: object = await self._perform(assignment)
         except BaseException as fault:
-            if is_from_signal(fault) or _is_garbage_collected(own_task):
+            if is_from_signal(fault) or is_garbage_collected(own_task):
                 attempt.is_reported = True
                 raise
             # Handlers may also call `sys.exit`, or raise an exception that asyncio gives a meaning.
-            declined = declined_reason(fault)
-            reason = declined or await self._explain(attempt, fault)
+            request = request_in(fault)
+            reason = "" if request else await self._explain(attempt, fault)
             if reason is None or self._is_stopped:
                 attempt.is_reported = True
                 return
-            outcome = refusal(reason) if declined else self._failed(attempt, reason, fault)
+            outcome = request.outcome() if request else self._failed(attempt, reason, fault)
         try:
             self._report(key, _completed(outcome, context), started_at + context.suspended_s)
         except Exception as fault:  # noqa: BLE001 - what a handler returned may be of any kind
@@ -389,6 +401,8 @@ class TaskRunner:
             and fields["quality"] is None
             and fields["declined"] is False
             and fields["error_traceback"] is None
+            and fields["retry_after_s"] is None
+            and fields["gives_up"] is False
         )
         if is_complete:
             self._report_result(outcome)
@@ -410,16 +424,10 @@ class TaskRunner:
                 quality=outcome.quality,
                 declined=outcome.declined,
                 error_traceback=None if success else outcome.error_traceback,
+                retry_after_s=None if success else outcome.retry_after_s,
+                gives_up=not success and outcome.gives_up,
             )
         )
-
-
-def _is_garbage_collected(own_task: asyncio.Task[Any] | None) -> bool:
-    """Whether the garbage collector closes this unfinished coroutine, since its loop is gone."""
-    try:
-        return asyncio.current_task() is not own_task
-    except RuntimeError:
-        return True
 
 
 def _completed(outcome: object, context: TaskContext) -> object:
@@ -436,10 +444,3 @@ def _completed(outcome: object, context: TaskContext) -> object:
 def _suspended(key: AttemptKey, reason: str) -> AttemptSuspended:
     task_id, number = key
     return AttemptSuspended(task_id=task_id, attempt=number, reason=reason[:1_000])
-
-
-def _describe_end(fault: BaseException | None) -> str:
-    if fault is None:
-        return "failed: no result"
-    is_stray = is_cancellation(fault)
-    return describe_stray_cancellation(fault) if is_stray else describe_fault(fault)

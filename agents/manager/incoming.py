@@ -11,6 +11,7 @@ from ...messages import (
     Answer,
     AttemptResumed,
     AttemptSuspended,
+    AwaitTasks,
     BlobsReached,
     BlobsWanted,
     ClientHello,
@@ -18,9 +19,11 @@ from ...messages import (
     Heartbeat,
     Hello,
     Inquiry,
+    ManagerRequest,
     Parcel,
     ReturnTasks,
     SkillsInquiry,
+    SubmitTasks,
     TaskId,
     TaskProgress,
     UnknownTask,
@@ -41,6 +44,7 @@ from ..transport.lane_manager import LaneManager
 from .board_driver import BoardDriver
 from .clients import Clients
 from .outgoing import OutgoingMessages
+from .worker_calls import WorkerCalls
 
 
 class MessageHandlers(Protocol):
@@ -59,6 +63,7 @@ class Incoming:
         outgoing: answers, and knows who is admitted.
         handlers: take all other messages.
         clients: takes what clients send.
+        worker_calls: answers what the handlers of workers ask.
     """
 
     def __init__(
@@ -67,12 +72,14 @@ class Incoming:
         outgoing: OutgoingMessages,
         handlers: MessageHandlers,
         clients: Clients,
+        worker_calls: WorkerCalls,
     ) -> None:
         self._driver = driver
         self._outgoing = outgoing
         self._offload = outgoing.offload
         self._handlers = handlers
         self._clients = clients
+        self._worker_calls = worker_calls
         self._lanes: LaneManager | None = None
 
     def start(self, lanes: LaneManager | None) -> None:
@@ -103,6 +110,8 @@ class Incoming:
                 if self._lanes is not None:
                     self._lanes.note_seen(message.name, sender)
                 self._driver.apply(_joined(sender, message))
+            case SubmitTasks() | AwaitTasks() | ManagerRequest():
+                self._worker_calls.arrived(sender, message)
             case ReturnTasks():
                 self._driver.apply(TasksGivenBack(sender, message.attempts))
             case Goodbye():

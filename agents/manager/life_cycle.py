@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from ...messages import MusterError, RunEnded, WorkersMissing
+from ..execution.current_submitter import enter_submitter, exit_submitter
 from ..kernel.model.config import check_grace
 from ..kernel.security.seal import Seal
 from ..runtime.background import BackgroundRun
@@ -24,6 +25,8 @@ from .task_control import TaskControl
 from .workspace_agent import WorkspaceAgent
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from ..transport.ceylon_api import UnifiedAgent
 
 _HOW_TO_CONTINUE = (
@@ -75,6 +78,17 @@ class ManagerLifeCycle(StartedInBlock, TaskControl, Submission, HookDispatch, Wo
             keep_results_s=options.keep_results_s,
             keep_results=options.keep_results,
         )
+
+    async def __aenter__(self) -> Self:
+        """Start the manager as a service; see `start`."""
+        await self.start()
+        enter_submitter(self)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop it; see `stop`."""
+        exit_submitter(self)
+        await self.stop()
 
     async def stop(self, *, grace_s: float = 0.0) -> None:
         """End the run: workers are told to stop, and unfinished tasks stay unfinished.

@@ -391,6 +391,12 @@ class RunReport(_ReportPart):
     skills: list[SkillCell] = []
     """What a policy that learns knows of each worker and type of task; empty for other policies."""
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: failed tasks first."""
+        from .notebook_table import report_table  # noqa: PLC0415 - only notebooks need it
+
+        return report_table(self, self.tasks)
+
     @property
     def held_slots(self) -> list[str]:
         """The slots of handlers that did not stop when they were told to, one line for each."""

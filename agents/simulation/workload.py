@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Sequence
-from typing import cast
+from datetime import datetime
+from typing import cast, get_args
 
 from typing_extensions import Unpack
 
 from ...messages import IllegalTransition, InvalidTask, Payload, Task, TaskAssignment, TaskResult
-from ..execution.declining import TaskDeclined
+from ..execution.handler_requests import TaskDeclined
 from ..execution.handlers import TaskContext
 from ..kernel.matching.policy_names import POLICIES
+from ..kernel.model.schedules import Missed, Overlap
 from ..manager.task_manager import TaskManager
 from ..transport.ceylon_api import AgentDetail
 from ..worker.options import WorkerOptions
@@ -34,6 +36,10 @@ _IN_THREADS = 0.5
 _REVIEWED = 0.2
 _VOTED_ON = 0.1
 """The shares of tasks that are reviewed, if they have a type, and on which workers vote."""
+_SCHEDULED = 0.4
+"""The share of runs in which a schedule makes tasks for a while."""
+
+_SCHEDULE = "pulse"
 _DECLINED = 0.05
 _COSTLY = 0.2
 _STRICT = 0.2
@@ -45,8 +51,9 @@ class StressStory:
     """30 tasks with dependencies, priorities, timeouts, retries and cancellations, on 4 workers.
 
     Some tasks have deadlines, ladders and strict skills, some are reviewed, on some the workers
-    vote, and some workers cost something. A quarter of the attempts ends in a random one of all the
-    ways in which a handler can end; some workers decline tasks.
+    vote, and some workers cost something. In some runs a schedule makes more tasks for a while. A
+    quarter of the attempts ends in a random one of all the ways in which a handler can end; some
+    workers decline tasks.
 
     Args:
         seed: the seed of the workload.
@@ -58,7 +65,7 @@ class StressStory:
     def manager(self) -> TaskManager:
         """A new manager with its tasks."""
         chance = self._chance("manager")
-        return TaskManager(
+        manager = TaskManager(
             [_make_task(chance, number) for number in range(1, TASKS + 1)],
             expected_workers=chance.randint(0, WORKERS),
             port=0,
@@ -76,6 +83,20 @@ class StressStory:
             budget=chance.choice((None, None, 0.0, 5.0, 20.0)),
             on_late=chance.choice(("run", "fail")),
         )
+        chance = self._chance("schedules")
+        if self._has_schedule:
+            manager.schedule(
+                _SCHEDULE,
+                every_s=chance.choice((0.5, 1.3, 4.0)),
+                make=chance.choice((_make_scheduled, "paint")),
+                missed=chance.choice(get_args(Missed)),
+                overlap=chance.choice(get_args(Overlap)),
+            )
+        return manager
+
+    @property
+    def _has_schedule(self) -> bool:
+        return self._chance("has a schedule").random() < _SCHEDULED
 
     def workers(self) -> list[WorkerAgent]:
         """New workers; the last one can do every task for nothing, so that no run hangs."""
@@ -96,7 +117,16 @@ class StressStory:
 
     async def direct(self, manager: TaskManager) -> None:
         """Cancel, reprioritize, add and retry tasks while the manager runs."""
-        await asyncio.gather(self._change(manager), self._try_again(manager))
+        await asyncio.gather(
+            self._change(manager), self._try_again(manager), self._end_schedule(manager)
+        )
+
+    async def _end_schedule(self, manager: TaskManager) -> None:
+        """Remove the schedule after a while, or the run would not end."""
+        if self._has_schedule:
+            loop = asyncio.get_running_loop()
+            await asyncio.sleep(_LONGEST_S - loop.time())
+            manager.unschedule(_SCHEDULE)
 
     async def _change(self, manager: TaskManager) -> None:
         """Cancel, reprioritize and add tasks at random moments."""
@@ -180,6 +210,17 @@ class _RandomEndingWorker(WorkerAgent):
         else:
             output = ending(data.task)
         return result.model_copy(update={"output": output})
+
+
+async def _make_scheduled(due: datetime) -> list[Task]:
+    """Make one to three tasks, of which each depends on the one before."""
+    await asyncio.sleep(due.microsecond / 1e6)
+    tasks = [Task(id=number, description="a pulse") for number in range(1, 2 + due.second % 3)]
+    return [
+        task.model_copy(update={"depends_on": (task.id - 1,)} if task.id != 1 else {})
+        for task in tasks
+        if isinstance(task.id, int)
+    ]
 
 
 def _make_task(chance: random.Random, number: int, most_needed: int | None = None) -> Task:

@@ -25,6 +25,7 @@ from ...messages import (
     Heartbeat,
     Hello,
     JoinRefused,
+    ManagerReply,
     Parcel,
     RecallTasks,
     Refusal,
@@ -51,6 +52,7 @@ from ..transport.link import Link
 from .departure import Departure
 from .history import TaskHistory
 from .hooks import Around, WorkerHooks
+from .manager_requests import ManagerRequests
 from .manager_session import Connect, ManagerSession
 from .outbox import ResultOutbox
 from .session_holder import SessionHolder
@@ -72,6 +74,7 @@ class WorkerShell(SessionHolder):
         self._runner: TaskRunner | None = None
         self._around: Around | None = None
         self._outbox = ResultOutbox()
+        self._requests = ManagerRequests()
         self._offload = WorkerOffload(
             post=self._post,
             take=self._take,
@@ -258,6 +261,7 @@ class WorkerShell(SessionHolder):
             self._post,
             sends_tracebacks=self._hooks.send_tracebacks,
             report_state=self._report_state,
+            calls=self._requests,
         )
 
     def _greeting(self, profile: WorkerProfile, call: int) -> Hello:
@@ -310,8 +314,9 @@ class WorkerShell(SessionHolder):
             self._ended.set()
 
     def send_results(self) -> None:
-        """Send the results that wait."""
+        """Send the results and requests that wait."""
         self._outbox.send()
+        self._requests.send()
 
     # ------------------------------------------------------------------ receiving
 
@@ -348,9 +353,10 @@ class WorkerShell(SessionHolder):
         self.joined.set()
         self._offload.welcomed(welcome.blob_threshold_bytes)
         self._outbox.send()
-        # What was told to another manager, or by a connection that broke, may have been lost.
-        for state in () if self._runner is None else self._runner.states:
-            self._post(state)
+        if self._runner is not None:
+            # What was told by a connection that broke may have been lost.
+            self._runner.tell_states()
+        self._requests.resume(session)
 
     def _from_manager(self, message: BaseModel) -> None:
         assert self._runner is not None
@@ -383,6 +389,10 @@ class WorkerShell(SessionHolder):
                 self._ended.set()
             case Heartbeat():
                 pass
+            case TaskResult():
+                self._requests.take(message.task_id, message)
+            case ManagerReply():
+                self._requests.replied(message)
             case _:
                 self._hooks.hand_to_handlers(message, self.manager_address)
 

@@ -21,6 +21,7 @@ from ..model.events import (
     DrainEnded,
     DrainRequested,
     Event,
+    LimitsChanged,
     ListeningInterrupted,
     ListeningStarted,
     PauseEnded,
@@ -139,6 +140,7 @@ class Board(BoardState):
         self._on(ClosingBegun, self.pause.close)
         self._on(ListeningStarted, self._start_listening)
         self._on(BudgetChanged, self._change_budget)
+        self._on(LimitsChanged, self._change_limits)
         self._on(ScheduleDeclared, self.schedules.declare)
         self._on(ScheduleCameDue, self._come_due)
         self._on(ScheduleRemoved, self.schedules.remove)
@@ -308,15 +310,11 @@ class Board(BoardState):
         worker = self.membership.hear(event.worker_id)
         if worker is not None and not self.has_ended:
             self.lease_check.ask(worker)
-            if event.is_draining:
-                self.draining.note_own(worker)
+            self.draining.note_heard(worker, event)
 
     def _leave(self, event: WorkerLeft) -> None:
-        left = self.membership.leave(event)
-        if event.is_orderly:
-            self._results.return_all(left)
-        else:
-            self._results.lose(left)
+        end = self._results.return_all if event.is_orderly else self._results.lose
+        end(self.membership.leave(event))
 
     # ------------------------------------------------------------------ time
 
@@ -367,10 +365,9 @@ class Board(BoardState):
                     timer.at = None
                 case HeldSlotWarning():
                     self._leases.warn_of_held_slot(timer)
-        is_over = self.has_ended
-        if self.began_at is not None and not is_over:
+        if self.began_at is not None and not self.has_ended:
             self.lifecycle.fail_unmatched()
-        elif has_expired and not (self.unsettled or is_over or self.is_suspended):
+        elif has_expired and not (self.unsettled or self.has_ended or self.is_suspended):
             # All tasks expired during the wait for workers, so the run can end now.
             self._look_for_rest()
 
@@ -381,6 +378,12 @@ class Board(BoardState):
         facts = BudgetFacts(self.rules.budget, rules.budget, rules.cost_unit)
         self.change_rules(rules)
         self.context.note(OccurrenceKind.BUDGET_CHANGED, facts=facts)
+
+    def _change_limits(self, event: LimitsChanged) -> None:
+        weights = self.rules.weights if event.weights is None else event.weights
+        self.context.rules = replace(self.rules, limits=event.limits, weights=weights)
+        self.queue.set_limits(event.limits, weights)
+        self.count_begun()
 
     def _come_due(self, event: ScheduleCameDue) -> None:
         # A due time of a run that has ended is made when the run is resumed.

@@ -7,7 +7,7 @@ as long as its parent is not settled.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from ....messages import TaskId
 from ..matching.task_queue import TaskQueue
@@ -141,9 +141,11 @@ class Retention:
             return True
         return False
 
-    def _forget(self, records: Iterable[TaskRecord], why: str) -> list[TaskRecord]:
+    def _forget(self, records: Sequence[TaskRecord], why: str) -> list[TaskRecord]:
         """Forget tasks. Returns those that had been kept only for them."""
         by_id = self._tasks.by_id
+        if self._queue.limiter is not None:
+            self._context.forgotten_begins.note(records, self._queue.limiter, self._context.now)
         for record in records:
             self._tasks.forget(record, why)
             self._queue.forget(record.task_id)

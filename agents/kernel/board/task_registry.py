@@ -12,8 +12,9 @@ from ....messages import (
     TaskStatus,
     UnknownTask,
 )
-from ..model.records import TaskRecord, describe_story
+from ..model.records import TaskRecord
 from ..model.second_opinions import needs_second_opinion
+from ..model.story_text import describe_story
 from .context import BoardContext
 from .durations import in_words
 from .transitions import TRANSITIONS, Cause
@@ -100,6 +101,10 @@ class TaskRegistry:
         self._forgotten_ids[record.task_id] = self._context.now, why
         if len(self._forgotten_ids) > MAX_FORGOTTEN_IDS:
             del self._forgotten_ids[next(iter(self._forgotten_ids))]
+        parent_id = record.task.parent_id
+        parent = None if parent_id is None else self.by_id.get(parent_id)
+        if parent is not None and parent.children is not None:
+            parent.children.pop(record.task_id, None)
 
     def clear(self) -> None:
         """Remove all tasks."""

@@ -7,7 +7,8 @@ from collections import deque
 from ....messages import IllegalTransition, TaskId, TaskStatus
 from ..model.events import RetryRequested
 from ..model.occurrences import CancellationCause, OccurrenceKind, RetryFacts
-from ..model.records import TaskRecord, describe_story
+from ..model.records import TaskRecord
+from ..model.story_text import describe_story
 from .context import BoardContext
 from .task_lifecycle import TaskLifecycle
 from .task_registry import TaskRegistry
@@ -65,6 +66,8 @@ class TaskRetries:
         for record in revived:
             self._reset(record, reasons[record.task_id])
             record.dependents = dependents.get(record.task_id)
+            if record.dependents:
+                self._lifecycle.dependents.await_again(record, record.dependents)
         for record in revived:
             self._lifecycle.watch_expiry(record)
             self._lifecycle.watch_deadline(record)
@@ -100,6 +103,8 @@ class TaskRetries:
 
     def _find_hopeless(self, record: TaskRecord, revived: dict[TaskId, str]) -> TaskRecord | None:
         """A task that this one depends on and that will never be completed; None for none."""
+        if record.task.run_if != "completed":
+            return None
         needed = (self._tasks.by_id[task_id] for task_id in record.task.depends_on)
         return next(
             (each for each in needed if each.status in _RETRIABLE and each.task_id not in revived),
@@ -116,6 +121,7 @@ class TaskRetries:
         record.former_attempts = len(record.attempts)
         record.failures = record.losses = 0
         record.failed_by = record.declined_by = frozenset()
+        record.returns_to = ""
         record.progress, record.note = 0.0, ""
         self._context.note_task(OccurrenceKind.TASK_RETRIED, record, facts=facts)
 

@@ -76,10 +76,11 @@ class AdaptivePolicy:
 
     def group(self, task: Task) -> Hashable:
         """By what makes a difference to a worker's value."""
+        may_retry = _may_retry(task)
         if task.required_skills:
             skills = tuple(sorted(task.required_skills.items()))
-            return (task.difficulty, task.max_attempts > 1, skills, task.strict)
-        return (task.difficulty, task.max_attempts > 1)
+            return (task.difficulty, may_retry, skills, task.strict)
+        return (task.difficulty, may_retry)
 
     def obstacle(self, task: Task, worker: WorkerRecord) -> str | None:
         """Too little skill, for a task without a type: such a task is simulated."""
@@ -284,6 +285,10 @@ class AdaptivePolicy:
         kind = self.market.kind_of(head)
         able, free = head.able, waiting.free
         index, values = self.market.crew.index, kind.values
+        best = self.market.best_value(kind, head)
+        if kind.is_drawn and not waiting.is_ahead:
+            values = self.market.draw_values(kind, head.task)
+            best = max([values[index[worker]] for worker in able if worker in index], default=best)
         probation = kind.figures.on_probation
         chosen: WorkerRecord | None = None
         best_free = -inf
@@ -298,7 +303,7 @@ class AdaptivePolicy:
                     chosen, best_free = worker, value
         if chosen is None:
             return None
-        loss = self.market.best_value(kind, head) - best_free
+        loss = best - best_free
         if not loss < inf:
             # It is addressed to a worker that could not run it otherwise.
             loss = 0.0
@@ -323,7 +328,7 @@ class AdaptivePolicy:
 
     def suits(self, task: Task, worker: WorkerRecord) -> bool:
         """Whether the worker is as good for the task as the best, within the tolerance."""
-        kind = self.market.find_kind(task, may_retry=task.max_attempts > 1)
+        kind = self.market.find_kind(task, may_retry=_may_retry(task))
         place = self.market.crew.index.get(worker)
         if place is None:
             return False
@@ -415,3 +420,7 @@ def _may_be_untried(worker: WorkerRecord) -> bool:
 
 def _declared_score(head: WaitingHead, worker: WorkerRecord) -> float:
     return recovery_score(worker) if head.failed_by else _best_fit.score(head.task, worker)
+
+
+def _may_retry(task: Task) -> bool:
+    return task.max_attempts > 1 or task.retry is not None

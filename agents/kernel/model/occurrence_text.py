@@ -51,7 +51,8 @@ def describe_facts(occurrence: Occurrence) -> str:
         case ReviewFacts():
             return _describe_review(facts)
         case CancellationFacts(cause, reason):
-            return f"cancelled: {reason}" if cause is CancellationCause.REQUESTED else reason
+            is_asked = cause in (CancellationCause.REQUESTED, CancellationCause.PARENT)
+            return f"cancelled: {reason}" if is_asked else reason
         case RequeueFacts(RequeueCause.RETRY, attempts_left):
             return f"attempts left: {attempts_left}"
         case RequeueFacts(RequeueCause.REASSIGNED):

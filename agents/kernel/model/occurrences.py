@@ -87,6 +87,8 @@ class FailureCause(str, Enum):
     """It could not be completed by its deadline any more."""
     DECLINED = "declined"
     """Each worker that could run it declined it."""
+    POSTPONED = "postponed"
+    """Its handler asked to be called again later."""
     BUDGET = "budget"
     """The budget was spent, and only workers that cost something could run it."""
 
@@ -124,6 +126,10 @@ class CancellationCause(str, Enum):
     """The user or a client requested it."""
     UPSTREAM = "upstream"
     """A task that it depends on was not completed."""
+    NOT_NEEDED = "not_needed"
+    """It runs only if a task that it depends on fails, and none did."""
+    PARENT = "parent"
+    """Its parent was cancelled or failed."""
 
 
 class CancellationFacts(NamedTuple):

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ....messages import Task, TaskId, TaskResult, TaskStatus, WorkerProfile
+from ....messages import Retry, Task, TaskId, TaskResult, TaskStatus, WorkerProfile
+from .attempt_outcomes import AttemptOutcome, Drain
 from .decision import Decision
 from .duration_estimate import DurationEstimate
 from .events import WorkerId
 from .failed_attempt import FailedAttempt
-from .occurrence_text import describe_facts
 from .occurrences import CancellationFacts, Occurrence, OccurrenceKind, move_occurrence
 from .restriction import Restriction
-from .states import AttemptOutcome, Drain
 from .worker_stats import WorkerStats
 
 MAX_STORY = 64
@@ -161,41 +160,6 @@ class WorkerRecord:
         """The share of its slots that is in use, 0 to 1."""
         return self.taken / self.slots
 
-    def max_prefetched(self, quarantine_after: int | None) -> int:
-        """The maximum number of tasks that the worker may prefetch.
-
-        A worker begins prefetched tasks without asking the manager. So the running, suspended and
-        prefetched tasks together are limited to the number of failures that would start its
-        quarantine. Then no task begins during a quarantine.
-
-        Args:
-            quarantine_after: the number of consecutive failures that start a quarantine; None
-                never.
-        """
-        if quarantine_after is None:
-            return MAX_PREFETCHED
-        may_fail = quarantine_after - self.failures_in_a_row - len(self.running)
-        may_fail -= len(self.suspended)
-        return min(max(may_fail, 0), MAX_PREFETCHED)
-
-    def prefetch_room_s(self, prefetch_s: float) -> float:
-        """How much more work the worker may prefetch now, in seconds.
-
-        It gets none until half of its prefetched work is done, so that tasks are sent in batches.
-
-        Args:
-            prefetch_s: the maximum amount of prefetched work per slot, in seconds.
-        """
-        whole_s = prefetch_s * self.slots
-        if (
-            self.prefetched_s > whole_s / 2
-            or len(self.prefetched) > MAX_PREFETCHED // 2
-            or self.quarantined_until is not None
-            or self.is_leaving
-        ):
-            return 0.0
-        return whole_s - self.prefetched_s
-
 
 @dataclass(slots=True, eq=False)
 class Attempt:
@@ -290,10 +254,14 @@ class TaskRecord:
         wait_until: the time until which it waits, whatever else it waits for; None if no time holds
             it back.
         wait_reason: why it waits until then.
+        retry: which failed attempts are followed by another; None if only `max_attempts` says it.
+        returns_to: the name of the worker that gets the next attempt while it is connected, or "".
         retried_at: when it last began anew after it was settled; None for never.
         former_attempts: how many attempts it had before that; they count towards no limit.
         named_by: how many tasks depend on it or are its children, including settled ones.
         dependents: the tasks that depend on it.
+        children: the tasks that are cancelled with it, by id; None for none.
+        place: the number of the task whose place in the queue it has; None for its own.
         queue_entry: its entry in the task queue while it waits there; only the queue reads it.
         restriction: the workers that may not have its next attempt; None if all may. The queue
             sets it.
@@ -322,10 +290,14 @@ class TaskRecord:
     unfinished: int = 0
     wait_until: float | None = None
     wait_reason: str = ""
+    retry: Retry | None = None
+    returns_to: str = ""
     retried_at: float | None = None
     former_attempts: int = 0
     named_by: int = 0
     dependents: list[TaskRecord] | None = None
+    children: dict[TaskId, TaskRecord] | None = None
+    place: int | None = None
     queue_entry: object | None = None
     restriction: Restriction | None = None
     decision: Decision | None = None
@@ -354,6 +326,11 @@ class TaskRecord:
     def current_attempts(self) -> list[Attempt]:
         """Its attempts since it was added, or since it last began anew."""
         return self.attempts[self.former_attempts :] if self.former_attempts else self.attempts
+
+    @property
+    def max_attempts(self) -> int:
+        """How many attempts it has; see `max_attempts_of` for one with a ladder."""
+        return self.task.max_attempts if self.retry is None else self.retry.max_attempts
 
     @property
     def attempt(self) -> int:
@@ -425,23 +402,3 @@ class TaskRecord:
                 self.forgotten += 1
                 del story[0]
         story.append(occurrence)
-
-
-def describe_since(record: TaskRecord) -> str:
-    """What happened to a task at `since`, in words that follow "it"."""
-    return "was added" if record.retried_at is None else "began anew"
-
-
-def describe_story(record: TaskRecord) -> str:
-    """A task's story as one line, for error messages."""
-    started = record.added_at
-    parts = [
-        f"+{each.at - started:g} s {each.what.value}"
-        + (f" {each.attempt}" if each.attempt else "")
-        + (f" by {each.worker}" if each.worker else "")
-        + (f" ({facts})" if (facts := describe_facts(each)) else "")
-        for each in record.story
-    ]
-    if record.forgotten:
-        parts.insert(0, f"{record.forgotten} earlier occurrences dropped")
-    return "; ".join(parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ....messages import TaskStatus
+from ....messages import Payload, TaskStatus
 from .records import TaskRecord, WorkerRecord
 
 
@@ -30,6 +30,7 @@ class Snapshot:
         budget: what all attempts together may cost; None for no limit.
         cost_unit: the unit of costs.
         forgotten: the number of forgotten tasks, by status.
+        forgotten_begins: when attempts at forgotten tasks began, for the rates that count them.
         paused_since: when the run was paused, None if it is not.
     """
 
@@ -48,5 +49,6 @@ class Snapshot:
     spent_in_other_units: dict[str, float] = field(default_factory=dict[str, float])
     budget: float | None = None
     cost_unit: str = "USD"
+    forgotten_begins: Payload = ()
     paused_since: float | None = None
     forgotten: dict[TaskStatus, int] = field(default_factory=dict[TaskStatus, int])

@@ -1,4 +1,4 @@
-"""The states of attempts and workers: how an attempt ended, and why a worker gets no tasks."""
+"""How an attempt can end, and why a worker gets no more tasks."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ class AttemptOutcome(str, Enum):
     OVERTAKEN = "overtaken"
     NOT_BEGUN = "not begun"
     DECLINED = "declined"
+    POSTPONED = "postponed"
+    """Its handler asked to be called again later."""
     REJECTED = "rejected"
     RETURNED = "returned"
     """Its worker left in order, and gave the task back unfinished."""
