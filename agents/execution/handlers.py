@@ -34,6 +34,7 @@ from ...messages import (
     UnknownName,
 )
 from ...messages.wording import summarize
+from .current_submitter import handler_context
 from .handler_executor import HandlerExecutor
 from .handler_log import make_handler_log
 from .handler_output import HandlerOutput
@@ -355,7 +356,7 @@ class Handlers:
         return _call(bound, assignment.task, executor)
 
 
-current_context: ContextVar[TaskContext] = ContextVar("muster_task_context")
+current_context = cast("ContextVar[TaskContext]", handler_context)
 """The context of the task that the running code belongs to."""
 
 

@@ -28,6 +28,7 @@ from ..manager.task_manager import TaskManager
 from ..runtime.clock import now
 from ..runtime.strict_json import JsonFault, describe_json_fault
 from ..schedules.listing import ScheduleState
+from .api_errors import Fault, Wrong
 from .api_models import (
     MANY,
     MAX_TASKS_PER_CALL,
@@ -35,7 +36,6 @@ from .api_models import (
     Added,
     Alive,
     CancelOrder,
-    Fault,
     PriorityOrder,
     Ready,
     Retried,
@@ -49,7 +49,6 @@ from .api_models import (
     TicketView,
     WholeTask,
     WorkerView,
-    Wrong,
 )
 from .api_views import (
     view_skills,
