@@ -14,6 +14,7 @@ from ..kernel.matching.eligibility import FAILED_OUTCOMES, is_on_step
 from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.occurrences import (
     SETTLING,
+    AnswerFacts,
     Occurrence,
     OccurrenceKind,
     RequeueCause,
@@ -55,6 +56,7 @@ class RunChecker:
         self._settled: dict[TaskId, OccurrenceKind] = {}
         self._performed: dict[tuple[TaskId, int], str] = {}
         self._added: set[TaskId] = set()
+        self._answered: dict[TaskId, set[int]] = {}
         self._succeeded: set[tuple[TaskId, int, str]] = set()
 
     @property
@@ -88,6 +90,9 @@ class RunChecker:
             self._added.add(task_id)
         if what is OccurrenceKind.TASK_RETRIED and task_id is not None:
             self._settled.pop(task_id, None)
+            self._answered.pop(task_id, None)
+        if what is OccurrenceKind.QUESTION_ANSWERED and task_id is not None:
+            self._note_answer(task_id, facts)
         if what not in SETTLING or task_id is None:
             return
         earlier = self._settled.get(task_id)
@@ -98,6 +103,13 @@ class RunChecker:
                 task_id,
             )
         self._settled[task_id] = what
+
+    def _note_answer(self, task_id: TaskId, facts: object) -> None:
+        answered = self._answered.setdefault(task_id, set())
+        if isinstance(facts, AnswerFacts):
+            if facts.number in answered:
+                self.report("a question is answered once", f"{facts} came twice", task_id)
+            answered.add(facts.number)
 
     def manager_resumed(self, board: BoardState) -> None:
         """Check the board with which a new manager resumes the run of one that was killed.

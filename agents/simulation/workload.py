@@ -15,6 +15,7 @@ from ...messages import (
     IllegalTransition,
     InvalidTask,
     Limit,
+    MusterError,
     Payload,
     Retry,
     Task,
@@ -22,7 +23,7 @@ from ...messages import (
     TaskResult,
 )
 from ..execution.handler_requests import GiveUp, RetryLater, TaskDeclined
-from ..execution.handlers import TaskContext
+from ..execution.handlers import TaskContext, current_context
 from ..kernel.matching.policy_names import POLICIES
 from ..kernel.model.schedules import Missed, Overlap
 from ..manager.task_manager import TaskManager
@@ -50,6 +51,10 @@ _SCHEDULED = 0.4
 
 _SCHEDULE = "pulse"
 _DECLINED = 0.05
+_STREAMED = 0.2
+_ASKED = 0.1
+"""The shares of attempts that yield parts, and that ask a person."""
+_QUESTION = "Go on?"
 _POSTPONED = 0.05
 _GIVEN_UP = 0.02
 _COSTLY = 0.2
@@ -153,8 +158,39 @@ class StressStory:
     async def direct(self, manager: TaskManager) -> None:
         """Cancel, reprioritize, add and retry tasks while the manager runs."""
         await asyncio.gather(
-            self._change(manager), self._try_again(manager), self._end_schedule(manager)
+            self._change(manager),
+            self._try_again(manager),
+            self._end_schedule(manager),
+            self._answer(manager),
+            self._read_parts(manager),
         )
+
+    async def _answer(self, manager: TaskManager) -> None:
+        """Answer what tasks ask at random moments; they go on without an answer later."""
+        chance = self._chance("answers")
+        for _ in range(12):
+            await asyncio.sleep(chance.uniform(0.0, _LONGEST_S / 6))
+            for question in manager.questions():
+                # The task may be settled meanwhile, or the store may fail.
+                with contextlib.suppress(MusterError):
+                    manager.answer(question.task_id, chance.choice(question.choices))
+
+    async def _read_parts(self, manager: TaskManager) -> None:
+        """Read the parts of some tasks, which come in order and without gaps."""
+        chance = self._chance("readers")
+        await asyncio.gather(
+            *(self._read(manager, task_id) for task_id in chance.sample(range(1, TASKS + 1), 5))
+        )
+
+    async def _read(self, manager: TaskManager, task_id: int) -> None:
+        attempt = last = 0
+        # The task may fail, and the run may end before.
+        with contextlib.suppress(MusterError):
+            async for part in manager.stream(task_id):
+                is_next = part.number == (last if part.attempt == attempt else 0) + 1 + part.missed
+                if part.attempt < attempt or not is_next or part.data != part.number:
+                    raise AssertionError(f"{part} of task {task_id} came after part {last}")
+                attempt, last = part.attempt, part.number
 
     async def _end_schedule(self, manager: TaskManager) -> None:
         """Remove the schedule after a while, or the run would not end."""
@@ -230,6 +266,7 @@ class _RandomEndingWorker(WorkerAgent):
         key = f"{self._seed}/ending/{data.task.id}/{data.attempt}"
         chance = random.Random(key)  # noqa: S311 - reproducible, no secret
         result = await super().handle_task(data, time, agent)
+        await self._involve_people(data)
         if chance.random() < _DECLINED and self._may_decline:
             raise TaskDeclined("not me")
         if chance.random() < _POSTPONED:
@@ -249,6 +286,17 @@ class _RandomEndingWorker(WorkerAgent):
         else:
             output = ending(data.task)
         return result.model_copy(update={"output": output})
+
+    async def _involve_people(self, data: TaskAssignment) -> None:
+        """Yield some parts, or ask a person, in some attempts."""
+        context = current_context.get()
+        chance = random.Random(f"{self._seed}/people/{data.task.id}/{data.attempt}")  # noqa: S311 - as above
+        if chance.random() < _STREAMED:
+            sender, _ = context.open_stream()
+            for number in range(1, chance.randint(1, 100)):
+                await sender.send(number)
+        if chance.random() < _ASKED:
+            await context.ask(_QUESTION, ["yes", "no"], expires_s=10.0, default="no")
 
 
 async def _make_scheduled(due: datetime) -> list[Task]:

@@ -267,7 +267,7 @@ class Board(BoardState):
         if returned is not None:
             self._note_what_it_still_does(returned, event)
             self._leases.update_slots(returned)
-            self._continue_deadlines(returned)
+            self._leases.continue_deadlines(returned)
             # Its prefetched tasks were not recalled while it was disconnected.
             if self.prefetch.watch(returned):
                 self.timers.set(self.prefetch.recall)
@@ -277,15 +277,6 @@ class Board(BoardState):
         if joined is not None and joined.drain is not None:
             self.draining.note_joined(joined)
         self._results.lose(lost)
-
-    def _continue_deadlines(self, worker: WorkerRecord) -> None:
-        """Let the attempts of a worker time out again, which did not while it was awaited."""
-        # What it has finished meanwhile arrives within a heartbeat.
-        earliest = self.context.now + self.rules.heartbeat_s
-        for attempt in attempts_of(worker.running):
-            if attempt.deadline is not None:
-                attempt.deadline = max(attempt.deadline, earliest)
-                self.timers.set(attempt)
 
     def _note_what_it_still_does(self, worker: WorkerRecord, event: WorkerJoined) -> None:
         """Count the slots of attempts that ended on the board but still run at the worker.
