@@ -172,7 +172,7 @@ class TaskRunner:
         key = (assignment.task.id, assignment.attempt)
         if key in self._attempts or key in self._waiting or self._is_stopped:
             return
-        if len(self._attempts) - len(self._suspended) < self._slots:
+        if self.working_count < self._slots:
             self._begin(key, assignment)
         else:
             # It begins when another attempt ends, whose context variables it must not see.
@@ -218,7 +218,8 @@ class TaskRunner:
         """Stop all attempts without waiting."""
         self._is_stopped = True
         self._waiting.clear()
-        for slot in self._resuming.values():
+        resuming, self._resuming = self._resuming, {}
+        for slot in resuming.values():
             slot.cancel()
         for attempt in self._attempts.values():
             attempt.stop()
@@ -240,6 +241,11 @@ class TaskRunner:
         """How many attempts are suspended."""
         return len(self._suspended)
 
+    @property
+    def working_count(self) -> int:
+        """How many attempts hold a slot."""
+        return len(self._attempts) - len(self._suspended)
+
     def give_back_slot(self, key: AttemptKey, reason: str) -> None:
         """Suspend an attempt: others may run in its slot."""
         if key not in self._attempts or self._is_stopped:
@@ -260,7 +266,7 @@ class TaskRunner:
         return slot
 
     def _fill_slots(self) -> None:
-        while (self._resuming or self._waiting) and self._has_free_slot:
+        while (self._resuming or self._waiting) and self.working_count < self._slots:
             if self._resuming:
                 key = next(iter(self._resuming))
                 slot = self._resuming.pop(key)
@@ -270,10 +276,6 @@ class TaskRunner:
                 slot.set_result(None)
             else:
                 self._begin_next()
-
-    @property
-    def _has_free_slot(self) -> bool:
-        return len(self._attempts) - len(self._suspended) < self._slots
 
     # ------------------------------------------------------------------ one attempt
 

@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 
 from ...messages import IllegalTransition, InvalidTask, Payload, Task, TaskAssignment, TaskResult
 from ..execution.declining import TaskDeclined
-from ..execution.handlers import TaskContext
+from ..execution.handlers import TaskContext, current_context
 from ..kernel.matching.policy_names import POLICIES
 from ..manager.task_manager import TaskManager
 from ..transport.ceylon_api import AgentDetail
@@ -34,6 +34,10 @@ _IN_THREADS = 0.5
 _REVIEWED = 0.2
 _VOTED_ON = 0.1
 """The shares of tasks that are reviewed, if they have a type, and on which workers vote."""
+_FAMILIES = 0.2
+"""The share of tasks that have subtasks."""
+_GENERATIONS = 2
+_SETTLED = 0.1
 _DECLINED = 0.05
 _COSTLY = 0.2
 _STRICT = 0.2
@@ -45,8 +49,9 @@ class StressStory:
     """30 tasks with dependencies, priorities, timeouts, retries and cancellations, on 4 workers.
 
     Some tasks have deadlines, ladders and strict skills, some are reviewed, on some the workers
-    vote, and some workers cost something. A quarter of the attempts ends in a random one of all the
-    ways in which a handler can end; some workers decline tasks.
+    vote, some have subtasks, some run however others ended, and some workers cost something. A
+    quarter of the attempts ends in a random one of all the ways in which a handler can end; some
+    workers decline tasks.
 
     Args:
         seed: the seed of the workload.
@@ -165,6 +170,7 @@ class _RandomEndingWorker(WorkerAgent):
         key = f"{self._seed}/ending/{data.task.id}/{data.attempt}"
         chance = random.Random(key)  # noqa: S311 - reproducible, no secret
         result = await super().handle_task(data, time, agent)
+        await self._submit_subtasks(data.task)
         if chance.random() < _DECLINED and self._may_decline:
             raise TaskDeclined("not me")
         if chance.random() < _COSTLY and isinstance(result, TaskResult) and self.cost_per_s:
@@ -181,6 +187,35 @@ class _RandomEndingWorker(WorkerAgent):
             output = ending(data.task)
         return result.model_copy(update={"output": output})
 
+    async def _submit_subtasks(self, task: Task) -> None:
+        """Submit a few subtasks, the same in each attempt, and mostly wait for them."""
+        chance = random.Random(f"{self._seed}/family/{task.id}")  # noqa: S311 - as above
+        if chance.random() >= _FAMILIES or str(task.id).count("/") >= _GENERATIONS:
+            return
+        context = current_context.get()
+        subtasks = [
+            context.submit(
+                Task(
+                    description="a part",
+                    type=chance.choice(_TYPES),
+                    difficulty=chance.randint(1, 4),
+                    max_attempts=chance.randint(1, 2),
+                ),
+                key=chance.choice((None, f"part {number}")),
+                on_parent_cancel=chance.choice(("cancel", "keep")),
+                unwrap=False,
+            )
+            for number in range(chance.randint(1, 3))
+        ]
+        match chance.randint(1, 4):
+            case 1:
+                # Nobody waits for them.
+                return
+            case 2:
+                await asyncio.gather(*subtasks)
+            case _:
+                await context.gather(*subtasks)
+
 
 def _make_task(chance: random.Random, number: int, most_needed: int | None = None) -> Task:
     earlier = range(1, number if most_needed is None else most_needed + 1)
@@ -192,6 +227,7 @@ def _make_task(chance: random.Random, number: int, most_needed: int | None = Non
         type=chance.choice(_TYPES),
         priority=chance.randint(-2, 2),
         depends_on=tuple(needed),
+        run_if=chance.choice(("settled", "failed")) if chance.random() < _SETTLED else "completed",
         timeout=chance.choice((None, None, 1.5, 6.0)),
         max_attempts=chance.randint(1, 3),
         expires_s=chance.choice((None, None, None, 20.0, 60.0)),

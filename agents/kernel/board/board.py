@@ -88,7 +88,9 @@ class Board(BoardState):
         self.lifecycle = TaskLifecycle(
             context, tasks, queue, self._leases, timers, spending=spending
         )
-        self._suspensions = Suspensions(context, tasks, self.prefetch, self._leases, timers)
+        self._suspensions = Suspensions(
+            context, tasks, self.prefetch, leases=self._leases, timers=timers, spending=spending
+        )
         self._retries = TaskRetries(context, tasks, self.lifecycle)
         self._results = AttemptResults(
             context,

@@ -9,6 +9,7 @@ from ..model.suspension import resume, suspend
 from .attempt_leases import AttemptLeases
 from .context import BoardContext
 from .prefetch import Prefetch, attempts_of
+from .spending import Spending
 from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
 
@@ -24,6 +25,7 @@ class Suspensions:
         prefetch: the prefetched attempts.
         leases: keeps the slots of workers up to date.
         timers: the timers for timeouts.
+        spending: reserves what running attempts are expected to cost.
     """
 
     def __init__(
@@ -31,14 +33,17 @@ class Suspensions:
         context: BoardContext,
         tasks: TaskRegistry,
         prefetch: Prefetch,
+        *,
         leases: AttemptLeases,
         timers: BoardTimers,
+        spending: Spending,
     ) -> None:
         self._context = context
         self._tasks = tasks
         self._prefetch = prefetch
         self._leases = leases
         self._timers = timers
+        self._spending = spending
 
     def suspend(self, worker: WorkerRecord, message: AttemptSuspended) -> None:
         """Free the slot of an attempt; ignored unless it is one of the worker's leases."""
@@ -63,6 +68,7 @@ class Suspensions:
             del worker.running[key]
             worker.suspended[key] = record
             suspend(attempt, message.reason, now)
+            self._spending.release(attempt)
         self._context.note_task(
             OccurrenceKind.ATTEMPT_SUSPENDED,
             record,
@@ -89,6 +95,7 @@ class Suspensions:
             worker.running[key] = record
             attempt = record.attempts[message.attempt - 1]
             resume(attempt, self._context.now)
+            self._spending.reserve(attempt, attempt.duration)
             self._timers.set(attempt)
             self._context.note_task(
                 OccurrenceKind.ATTEMPT_RESUMED, record, message.attempt, worker.name
