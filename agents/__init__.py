@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .execution.handlers import Handlers, TaskContext
     from .execution.process_pool import ProcessPool
     from .execution.reviews import Rejected, Review
+    from .execution.subtasks import Subtask
     from .kernel.board.rows import Rows
     from .kernel.matching.explanation import Explanation
     from .kernel.matching.learning_policy import (
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from .store.memory import MemoryStore
     from .store.protocol import Store
     from .store.sqlite import SqliteStore, read_store
+    from .submission.flows import chain, chord, group, map_reduce
     from .trace.follow import follow
     from .transport.ceylon_api import (
         DEFAULT_WORKSPACE_ID,
@@ -115,6 +117,7 @@ __all__ = [
     "StateFileTaskManager",
     "Store",
     "StressStory",
+    "Subtask",
     "TaskContext",
     "TaskDeclined",
     "TaskManager",
@@ -130,8 +133,12 @@ __all__ = [
     "WorkerDetail",
     "WorkerPool",
     "WorkerReport",
+    "chain",
     "check_worker_health",
+    "chord",
     "follow",
+    "group",
+    "map_reduce",
     "on",
     "on_connect",
     "on_run",
@@ -190,6 +197,7 @@ _MODULES = {
     "StateFileTaskManager": ".state_file.manager",
     "Store": ".store.protocol",
     "StressStory": ".simulation.workload",
+    "Subtask": ".execution.subtasks",
     "TaskContext": ".execution.handlers",
     "TaskDeclined": ".execution.declining",
     "TaskManager": ".manager.task_manager",
@@ -203,7 +211,11 @@ _MODULES = {
     "ForkServer": ".worker_pool.fork_server",
     "WorkerPool": ".worker_pool.pool",
     "WorkerReport": ".report.model",
+    "chain": ".submission.flows",
     "check_worker_health": ".worker.health",
+    "chord": ".submission.flows",
+    "group": ".submission.flows",
+    "map_reduce": ".submission.flows",
     "follow": ".trace.follow",
     "on": ".transport.ceylon_api",
     "on_connect": ".transport.ceylon_api",

@@ -39,6 +39,7 @@ from .handlers import TaskContext, current_context
 from .held_slots import OverdueAttempt
 from .outcome import failure, in_ticks, refusal
 from .suspension import AttemptKey, SlotKeeper
+from .task_data import with_outputs_as_data
 
 __all__ = ["PROGRESS_EVERY_S", "TaskRunner"]
 
@@ -281,6 +282,8 @@ class TaskRunner:
 
     def _begin(self, key: AttemptKey, assignment: TaskAssignment) -> None:
         loop = asyncio.get_running_loop()
+        if assignment.task.takes_output:
+            assignment = with_outputs_as_data(assignment)
         if type(loop.get_task_factory()) is not ContainingTaskFactory:
             contain_attempts(loop)
         context = TaskContext(assignment, partial(self._take_progress, key), loop)
