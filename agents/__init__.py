@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from .client.awaited_tasks import WaitedTasks
     from .client.blocking_client import BlockingClient
     from .client.client import Client
-    from .execution.declining import TaskDeclined
+    from .execution.handler_requests import GiveUp, RetryLater, TaskDeclined
     from .execution.handlers import Handlers, TaskContext
     from .execution.process_pool import ProcessPool
     from .execution.reviews import Rejected, Review
     from .execution.subtasks import Subtask
+    from .execution.typed_function import TypedFunction
     from .kernel.board.rows import Rows
     from .kernel.matching.explanation import Explanation
     from .kernel.matching.learning_policy import (
@@ -90,6 +91,7 @@ __all__ = [
     "Explanation",
     "FaultPlan",
     "ForkServer",
+    "GiveUp",
     "Handlers",
     "Hold",
     "InOrder",
@@ -105,6 +107,7 @@ __all__ = [
     "PeerMode",
     "ProcessPool",
     "Rejected",
+    "RetryLater",
     "Review",
     "Rows",
     "RunReport",
@@ -126,6 +129,7 @@ __all__ = [
     "TaskStatus",
     "Ticket",
     "TraceLog",
+    "TypedFunction",
     "WaitedTasks",
     "WaitingHead",
     "WaitingTasks",
@@ -199,13 +203,16 @@ _MODULES = {
     "StressStory": ".simulation.workload",
     "Subtask": ".execution.subtasks",
     "TaskContext": ".execution.handlers",
-    "TaskDeclined": ".execution.declining",
+    "TaskDeclined": ".execution.handler_requests",
+    "GiveUp": ".execution.handler_requests",
+    "RetryLater": ".execution.handler_requests",
     "TaskManager": ".manager.task_manager",
     "TaskReport": ".report.model",
     "TaskState": ".local.task",
     "TaskStatus": "..messages",
     "Ticket": ".security.ticket",
     "TraceLog": ".kernel.trace",
+    "TypedFunction": ".execution.typed_function",
     "WorkerAgent": ".worker.worker_agent",
     "WorkerDetail": ".manager.own_matching",
     "ForkServer": ".worker_pool.fork_server",

@@ -69,9 +69,11 @@ from .inquiry import (
     SkillsAnswer,
     SkillsInquiry,
 )
+from .limit import Limit
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain_data import to_plain
+from .retry import Retry
 from .task import (
     MAX_DIFFICULTY,
     MIN_DIFFICULTY,
@@ -138,6 +140,7 @@ __all__ = [
     "InvalidTask",
     "InvalidTrace",
     "JoinRefused",
+    "Limit",
     "LocalError",
     "ManagerReply",
     "ManagerRequest",
@@ -157,6 +160,7 @@ __all__ = [
     "Refusal",
     "Rejected",
     "ResultRecorded",
+    "Retry",
     "ReturnTasks",
     "RobotsForbid",
     "RunEnded",

@@ -7,8 +7,6 @@ from enum import Enum
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import (
-    AwareDatetime,
-    BeforeValidator,
     ConfigDict,
     Field,
     StrictInt,
@@ -18,14 +16,17 @@ from pydantic import (
 )
 
 from .errors import InvalidTask
+from .limit import LimitKey
 from .record import Record
+from .retry import MAX_ATTEMPTS, Retry
 from .rule import Rule
 from .task_ids import new_task_id
+from .times import NotBefore
 from .wording import short_id, show
 
 MIN_DIFFICULTY = 1
 MAX_DIFFICULTY = 10
-MAX_ATTEMPTS = 100
+MAX_LOSSES = 1_000
 MAX_STEPS = 20
 MAX_SKILL = 1_000
 MAX_SKILLS = 100
@@ -69,29 +70,6 @@ TaskId: TypeAlias = Annotated[
 ]
 """A task id: an integer above 0, or text that is not blank (at most 200 characters)."""
 
-LONGEST_WAIT_S = 315_360_000
-"""The longest time for which a task may be told to wait, in seconds: ten years."""
-
-
-def _refuse_number(value: object) -> object:
-    """Refuse a number, which pydantic would read as seconds since 1970."""
-    try:
-        float(cast("Any", value))
-    except (TypeError, ValueError):
-        return value
-    raise ValueError("is a number")
-
-
-NotBefore: TypeAlias = Annotated[
-    Annotated[float, Field(ge=0, le=LONGEST_WAIT_S, allow_inf_nan=False)]
-    | Annotated[AwareDatetime, BeforeValidator(_refuse_number)],
-    Rule(
-        "must be a datetime with a time zone, or a number of seconds from 0 to "
-        f"{LONGEST_WAIT_S:,} (ten years)"
-    ),
-]
-"""A time before which a task does not begin."""
-
 Payload: TypeAlias = Any
 """Any value that has a plain form, see `to_plain`; what arrives is that form."""
 
@@ -107,6 +85,20 @@ def _describe(fields: Mapping[str, Payload], task_class: type[Task]) -> str:
     if isinstance(kind, str) and kind.strip():
         return kind
     return f"task {short_id(fields['id'])}" if "id" in fields else "task"
+
+
+def _check_attempts(fields: Mapping[str, Payload]) -> None:
+    """Refuse a number of attempts that is not that of the retry."""
+    retry, own = fields["retry"], fields["max_attempts"]
+    given: object = own
+    if isinstance(retry, Mapping):
+        given = cast("Mapping[str, object]", retry).get("max_attempts", Retry().max_attempts)
+    elif isinstance(retry, Retry):
+        given = retry.max_attempts
+    if own not in (1, given):
+        raise ValueError(
+            f"max_attempts is {own}, and that of retry is {given}; give it in one of the two places"
+        )
 
 
 class TaskStatus(str, Enum):
@@ -185,6 +177,11 @@ class Task(Record):
         timeout: the timeout of one attempt in seconds; see `TaskManager` for the default.
         max_attempts: the maximum number of attempts, 1 to 100. An attempt that ended because its
             worker was lost does not count.
+        retry: which failed attempts are followed by another, and after which wait. It has a
+            `max_attempts` of its own, which counts then. By default a task has that of its manager,
+            unless it has several `max_attempts`.
+        max_losses: how often an attempt may be lost with its worker before the task fails, 0 to
+            1,000; None for the manager's `max_losses`.
         not_before: the earliest time at which the task begins: a datetime with a time zone, or
             seconds after it was added, 0 to ten years. Meanwhile it may also wait for dependencies.
         expires_s: the task fails unless its first attempt starts within this many seconds after it
@@ -202,6 +199,8 @@ class Task(Record):
         review: whether a second worker reviews a successful attempt before it counts.
         votes: how many workers run the task, 1 to 9, an odd number; the answer of the majority
             counts.
+        limit_key: whose task it is, such as "customer-7": limits may count the tasks of each key
+            for itself, and the keys take turns. At most 200 characters.
 
     Raises:
         pydantic.ValidationError: a field is invalid; names the field, the value and the rule.
@@ -229,6 +228,12 @@ class Task(Record):
     ] = None
     timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     max_attempts: int = Field(default=1, ge=1, le=MAX_ATTEMPTS)
+    retry: Retry | None = None
+    max_losses: Annotated[
+        int | None,
+        Field(ge=0, le=MAX_LOSSES),
+        Rule(f"must be an integer from 0 to {MAX_LOSSES:,}, or None"),
+    ] = None
     not_before: NotBefore | None = None
     expires_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     required_skills: SkillLevels = Field(default_factory=dict)
@@ -243,6 +248,7 @@ class Task(Record):
     votes: Annotated[
         Literal[1, 3, 5, 7, 9], Rule("must be 1, 3, 5, 7 or 9, so that votes have a majority")
     ] = 1
+    limit_key: LimitKey | None = None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
@@ -256,6 +262,8 @@ class Task(Record):
         given: object = fields
         if not isinstance(given, dict):
             return fields
+        if "retry" in given and "max_attempts" in given:
+            _check_attempts(cast("dict[str, Payload]", given))
         if "description" in given and not ("task_id" in given or "task_data" in given):
             return fields
         read = dict(cast("dict[str, Payload]", fields))

@@ -18,6 +18,7 @@ from .errors import TaskFailed
 from .record import Record
 from .rule import Rule
 from .task import MAX_NAME_CHARACTERS, DeclaredT, Payload, Task, TaskId
+from .times import WaitSeconds
 from .wording import elide_middle
 
 Name = Annotated[
@@ -93,6 +94,9 @@ class TaskResult(Message):
             reason.
         error_traceback: the traceback of the exception that a handler raised, as text; None if
             there is none, or its worker sends none. Of a long one the middle is left out.
+        retry_after_s: after how many seconds the handler wants to be called again; None if it did
+            not ask for it.
+        gives_up: whether no further attempt shall follow a failed one.
     """
 
     task_id: TaskId = Field(kw_only=False)
@@ -107,6 +111,8 @@ class TaskResult(Message):
     quality: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     declined: bool = False
     error_traceback: TracebackText | None = None
+    retry_after_s: WaitSeconds | None = None
+    gives_up: bool = False
 
     def unwrap(self) -> Payload:
         """The output of a successful attempt.

@@ -57,8 +57,9 @@ def read_tasks(path: str | Path) -> list[Task]:
             semicolons or tabs. An empty cell leaves the field at its default; `data` is JSON, or
             else text; ids in `depends_on` are separated by semicolons, commas or blanks; ids
             written as integers are integers; `required_skills` has names with levels, such as
-            `vision=7; text=4`; names in `escalate` are separated by semicolons; both may be JSON
-            too.
+            `vision=7; text=4`; names in `escalate` are separated by semicolons; `retry` is a number
+            of attempts, or has fields, such as `max_attempts=5; wait_s=2; on=OSError|*Timeout`; all
+            three may be JSON too.
             In each format, the field `class` may name an imported subclass of `Task`. A task
             without an `id` gets one from its content, so that the same file gives the same ids.
 

@@ -13,6 +13,7 @@ from typing import BinaryIO, NamedTuple, TypeAlias, cast
 from ...messages import MAX_MESSAGE_BYTES, Payload, Task, TaskId
 from ...messages.wording import show
 from ..runtime.strict_json import JsonFault, decode_json, decode_json_at, describe_json_fault
+from .retry_text import read_retry_fields
 from .skill_options import add_named_level
 
 MAX_PROBLEMS = 10
@@ -329,6 +330,7 @@ _CELL_READERS: Mapping[str, Callable[[str], Payload]] = {
     "votes": _id_in,
     "escalate": _names_in,
     "required_skills": _levels_in,
+    "retry": read_retry_fields,
 }
 """What reads the cells of a column, if they are more than text for pydantic."""
 

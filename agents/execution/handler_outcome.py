@@ -17,7 +17,7 @@ from ...messages.plain_data import to_plain
 from ..runtime.error_text import HandlerFailed, describe_fault
 from ..runtime.error_traceback import format_traceback
 from .attempt_outcome import as_ordinary, is_from_signal
-from .declining import TaskDeclined, declined_reason
+from .handler_requests import make_request, request_in
 
 
 class Returned(NamedTuple):
@@ -39,13 +39,15 @@ class RaisedElsewhere(NamedTuple):
     traceback: str | None = None
 
 
-class DeclinedElsewhere(NamedTuple):
-    """Why a handler in another process declined its task."""
+class RequestedElsewhere(NamedTuple):
+    """What a handler in another process asked for: the name of its exception, and its arguments."""
 
+    name: str
     reason: str
+    after_s: float = 0.0
 
 
-Outcome: TypeAlias = Returned | Raised | RaisedElsewhere | DeclinedElsewhere
+Outcome: TypeAlias = Returned | Raised | RaisedElsewhere | RequestedElsewhere
 
 
 def do_here(function: Callable[..., Payload], *arguments: object) -> Returned | Raised:
@@ -65,7 +67,7 @@ def do_here(function: Callable[..., Payload], *arguments: object) -> Returned | 
 
 def do_elsewhere(
     function: Callable[[Task], Payload], task: Task, call_id: str
-) -> Returned | RaisedElsewhere | DeclinedElsewhere:
+) -> Returned | RaisedElsewhere | RequestedElsewhere:
     """Call a handler in another process or on another machine; no exception propagates.
 
     Args:
@@ -83,9 +85,9 @@ def do_elsewhere(
             # Here, since the classes of a result may be missing in the worker's process.
             output = to_plain(output, "output")
     except BaseException as fault:  # noqa: BLE001 - returned as a value
-        reason = declined_reason(fault)
-        if reason is not None:
-            return DeclinedElsewhere(reason)
+        request = request_in(fault)
+        if request is not None:
+            return RequestedElsewhere(request.name, request.reason, request.after_s)
         return RaisedElsewhere(describe_fault(fault), format_traceback(fault))
     return Returned(output)
 
@@ -99,17 +101,15 @@ def output_of(outcome: Outcome) -> Payload:
 
     Raises:
         HandlerFailed: the handler raised in another process; the text says what.
-        TaskDeclined: the handler declined its task.
+        HandlerRequest: the handler declined its task, wants it later, or gave it up.
         Exception: what the handler raised in this process.
     """
     match outcome:
         case Returned(output):
             return output
-        case Raised(TaskDeclined() as refusal):
-            raise refusal
-        case DeclinedElsewhere(reason):
-            raise TaskDeclined(reason)
+        case RequestedElsewhere(name, reason, after_s):
+            raise make_request(name, reason, after_s)
         case Raised(fault):
-            raise as_ordinary(fault)
+            raise request_in(fault) or as_ordinary(fault)
         case RaisedElsewhere(description, traceback):
             raise HandlerFailed(description, traceback)

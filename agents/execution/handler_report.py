@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from ...messages import InvalidInput, TaskResult
 from ...messages.wording import show
-from .declining import TaskDeclined
+from .handler_requests import TaskDeclined
 
 MAX_UNIT_CHARACTERS = 20
 

@@ -120,11 +120,6 @@ def failure(reason: str, traceback: str | None = None) -> TaskResult:
     )
 
 
-def refusal(reason: str) -> TaskResult:
-    """The outcome of an attempt that declined its task."""
-    return TaskResult(task_id=1, worker="", success=False, error_message=reason, declined=True)
-
-
 def in_ticks(seconds: float) -> float:
     """Round a duration to 2**-20 s: with so few digits it compresses well.
 

@@ -59,10 +59,11 @@ def resolve(annotation: Any, function: Callable[..., Any]) -> Any:
     if annotation is Parameter.empty or not _has_text(annotation):
         return annotation
     carrier = types.SimpleNamespace(__annotations__={"it": annotation})
+    type_parameters = getattr(_defined(function), "__type_params__", ())
+    local = {**_caller_locals(), **{each.__name__: each for each in type_parameters}}
     with contextlib.suppress(Exception):
-        return typing.get_type_hints(
-            carrier, globals_of(function), _caller_locals(), include_extras=True
-        )["it"]
+        hints = typing.get_type_hints(carrier, globals_of(function), local, include_extras=True)
+        return hints["it"]
     return annotation
 
 
@@ -74,12 +75,17 @@ def _has_text(annotation: Any) -> bool:
 
 def globals_of(function: object) -> dict[str, Any]:
     """The global names of the module that defines a function."""
+    return getattr(_defined(function), "__globals__", {})
+
+
+def _defined(function: object) -> object:
+    """The function that was defined with `def`, without partials, decorators and objects."""
     inner = inspect.unwrap(cast("Callable[..., Any]", without_partials(function)))
-    inner = getattr(inner, "__func__", inner)
-    if not hasattr(inner, "__globals__"):
-        inner = getattr(call_method(inner), "__func__", call_method(inner))
-        inner = inspect.unwrap(cast("Callable[..., Any]", inner)) if callable(inner) else inner
-    return getattr(inner, "__globals__", {})
+    for each in (inner, call_method(inner)):
+        found = getattr(each, "__func__", each)
+        if hasattr(found, "__globals__"):
+            return inspect.unwrap(cast("Callable[..., Any]", found))
+    return inner
 
 
 def _caller_locals() -> Mapping[str, Any]:

@@ -32,12 +32,12 @@ from .attempt_outcome import (
 )
 from .attempt_progress import PROGRESS_EVERY_S, AttemptProgress
 from .contained_tasks import ContainingTaskFactory, contain_attempts, is_in_attempt
-from .declining import declined_reason
 from .failure_log import FailureLog
 from .handler_calls import HandlerCalls
+from .handler_requests import request_in
 from .handlers import TaskContext, current_context
 from .held_slots import OverdueAttempt
-from .outcome import failure, in_ticks, refusal
+from .outcome import failure, in_ticks
 from .suspension import AttemptKey, SlotKeeper
 from .task_data import with_outputs_as_data
 
@@ -346,12 +346,12 @@ class TaskRunner:
                 attempt.is_reported = True
                 raise
             # Handlers may also call `sys.exit`, or raise an exception that asyncio gives a meaning.
-            declined = declined_reason(fault)
-            reason = declined or await self._explain(attempt, fault)
+            request = request_in(fault)
+            reason = "" if request else await self._explain(attempt, fault)
             if reason is None or self._is_stopped:
                 attempt.is_reported = True
                 return
-            outcome = refusal(reason) if declined else self._failed(attempt, reason, fault)
+            outcome = request.outcome() if request else self._failed(attempt, reason, fault)
         try:
             self._report(key, _completed(outcome, context), started_at + context.suspended_s)
         except Exception as fault:  # noqa: BLE001 - what a handler returned may be of any kind
@@ -406,6 +406,8 @@ class TaskRunner:
             and fields["quality"] is None
             and fields["declined"] is False
             and fields["error_traceback"] is None
+            and fields["retry_after_s"] is None
+            and fields["gives_up"] is False
         )
         if is_complete:
             self._report_result(outcome)
@@ -427,6 +429,8 @@ class TaskRunner:
                 quality=outcome.quality,
                 declined=outcome.declined,
                 error_traceback=None if success else outcome.error_traceback,
+                retry_after_s=None if success else outcome.retry_after_s,
+                gives_up=not success and outcome.gives_up,
             )
         )
 

@@ -136,6 +136,12 @@ class TaskView(_Model):
     expires_s: float | None
     """Within how many seconds after it was added it must start; null: no limit."""
 
+    waits_until: float | None
+    """Until when it waits, before its time or between two attempts; null: no time holds it back."""
+
+    waits_for: str
+    """Why it waits until then, such as "retry 2 of 5 after ConnectionError", or ""."""
+
     parent_id: TaskId | None
     """The task it belongs to."""
 
@@ -156,6 +162,9 @@ class TaskView(_Model):
 
     votes: int
     """How many workers run it; the answer of the majority counts."""
+
+    limit_key: str | None
+    """Whose task it is, by which limits and turns go; null for nobody's."""
 
     cost: float
     """What its attempts cost together, in the run's unit."""

@@ -154,6 +154,8 @@ def _fields(record: TaskRecord) -> dict[str, Any]:
         "execution_time": None if result is None else result.execution_time,
         "depends_on": list(task.depends_on),
         "expires_s": task.expires_s,
+        "waits_until": record.wait_until,
+        "waits_for": record.wait_reason,
         "parent_id": task.parent_id,
         "required_skills": task.required_skills,
         "strict": task.strict,
@@ -161,6 +163,7 @@ def _fields(record: TaskRecord) -> dict[str, Any]:
         "escalate": list(task.escalate),
         "review": task.review,
         "votes": task.votes,
+        "limit_key": task.limit_key,
         "cost": cost_of(record),
         "quality": None if result is None else result.quality,
     }

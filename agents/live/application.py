@@ -26,6 +26,7 @@ from ...messages.wording import show
 from ..manager.task_manager import TaskManager
 from ..runtime.clock import now
 from ..runtime.strict_json import JsonFault, describe_json_fault
+from ..schedules.listing import ScheduleState
 from .api_models import (
     MANY,
     MAX_TASKS_PER_CALL,
@@ -176,6 +177,7 @@ class _Routes:
         add("/api/stats", self.stats)
         add("/api/workers", self.workers)
         add("/api/skills", self.skills)
+        add("/api/schedules", self.schedules)
         add("/api/ticket", self.ticket, responses={401: {"model": Wrong}, 403: {"model": Wrong}})
         add("/api/events", self.events, include_in_schema=False)
         add("/healthz", self.healthz)
@@ -283,6 +285,10 @@ class _Routes:
     ) -> Skills:
         """Return what the policy has learned of the workers with the most results, by type."""
         return self._manager.ask(lambda: view_skills(self._manager.board, limit))
+
+    async def schedules(self) -> list[ScheduleState]:
+        """List the schedules: when each is due next, and how its last tasks ended."""
+        return self._manager.schedules()
 
     async def ticket(self) -> TicketView:
         """Return the ticket that workers join with, without the workspace's secret.

@@ -26,6 +26,7 @@ from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..kernel.model.records import TaskRecord, WorkerRecord
 from ..report.sums import cost_of
 from .history import History, Sample
+from .schedule_view import ScheduleView
 from .skill_view import SkillView
 from .states import run_state, worker_state
 from .task_addresses import write_task_id
@@ -86,6 +87,7 @@ class PageState:
         self._sent_counts: View = {}
         self._sent_workers: dict[str, JsonValue] = {}
         self._skills = SkillView()
+        self._schedules = ScheduleView()
         self._waiting = WaitingView()
         self._sent_waiting: View = {}
 
@@ -143,6 +145,7 @@ class PageState:
         self._sent_run, self._sent_counts, self._sent_workers = {}, {}, {}
         self._sent_waiting = {}
         self._skills.forget()
+        self._schedules.forget()
 
     # ------------------------------------------------------------------ what to send
 
@@ -164,6 +167,7 @@ class PageState:
             "history": self._history_view(self._history.samples),
             "news": [self._news_view(each) for each in self._news],
             "skills": self._skills.whole(board),
+            "schedules": self._schedules.whole(board, now),
         }
 
     def listed(self, board: BoardState) -> list[TaskId]:
@@ -208,6 +212,9 @@ class PageState:
         skills = self._skills.change(board, now)
         if skills is not None:
             change["skills"] = skills
+        schedules = self._schedules.change(board, now)
+        if schedules is not None:
+            change["schedules"] = schedules
         if self._changed:
             self._add_rows(board, change)
         return change

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeAlias, cast
 
 from ...messages import IllegalTransition, InvalidInput, TaskFailed, TaskStatus
 from ...messages.wording import show
-from ..execution.declining import TaskDeclined
+from ..execution.handler_requests import TaskDeclined
 from ..kernel.model.records import TaskRecord
 from ..runtime.async_functions import is_async
 

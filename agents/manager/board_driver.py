@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
 from ...messages import (
     DecodeError,
     InvalidInput,
+    Limit,
     StoreUnusable,
     Task,
     TaskId,
@@ -21,6 +22,7 @@ from ...messages import (
     TaskStatus,
 )
 from ...messages.codec import pack_task
+from ...messages.limit import check_limits, check_weights
 from ..kernel.board.board import Board
 from ..kernel.board.restoration import restore_into
 from ..kernel.matching.policies import MatchingPolicy
@@ -34,6 +36,7 @@ from ..kernel.model.events import (
     DrainRequested,
     Event,
     HandOut,
+    LimitsChanged,
     ListeningInterrupted,
     PauseEnded,
     PauseRequested,
@@ -47,6 +50,7 @@ from ..kernel.model.events import (
     TasksForgotten,
     TasksHandedOut,
     TimePassed,
+    WorkerLeft,
 )
 from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..runtime.clock import Clock
@@ -163,6 +167,11 @@ class BoardDriver:
         """Change what the run may cost."""
         self.apply(BudgetChanged(budget), at_once=True)
 
+    def change_limits(self, limits: Iterable[Limit], weights: Mapping[str, float] | None) -> None:
+        """Change the limits, and the weights of keys unless they are None."""
+        checked = None if weights is None else check_weights(weights)
+        self.apply(LimitsChanged(check_limits(limits), checked), at_once=True)
+
     def recover(self, task_id: TaskId) -> TaskId:
         """Add a task that replaces a failed one.
 
@@ -203,6 +212,12 @@ class BoardDriver:
     def retire(self, worker: str) -> None:
         """Tell an idle worker to stop."""
         self.apply(RetirementRequested(worker), at_once=True)
+
+    def lose_worker(self, worker: str, reason: str) -> None:
+        """Note that a worker is gone, if it is connected; its tasks go to others."""
+        record = self.board.workers.get(worker)
+        if record is not None and record.alive:
+            self.apply(WorkerLeft(record.worker_id, reason))
 
     def drain(self, worker: str, *, leaves: bool) -> None:
         """Give a worker no more tasks."""

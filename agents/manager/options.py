@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from ...messages import InvalidInput, Payload
+from ...messages import InvalidInput, Payload, Retry
+from ...messages.limit import Limit, check_limits, check_weights
 from ..blobs.places import check_place
 from ..blobs.store import BlobStore
 from ..kernel.lanes import Lanes
@@ -70,6 +71,11 @@ class ManagerOptions:
     cost_unit: str
     aging_s: float | None
     on_late: Literal["run", "fail"]
+    retry: Retry | None
+    retries: Mapping[str, Retry] | None
+    max_losses: int
+    limits: Sequence[Limit]
+    weights: Mapping[str, float] | None
     skills: str | Path | Mapping[str, Payload] | None
     time_scale: float
     quiet: bool
@@ -155,6 +161,11 @@ class ManagerOptions:
             cost_unit=self.cost_unit,
             aging_s=self.aging_s,
             on_late=self.on_late,
+            retry=self.retry,
+            retries={} if self.retries is None else self.retries,
+            max_losses=self.max_losses,
+            limits=check_limits(self.limits),
+            weights=check_weights({} if self.weights is None else self.weights),
         )
 
     def matching_policy(self) -> MatchingPolicy:

@@ -35,7 +35,7 @@ from opentelemetry.trace import (
     use_span,
 )
 
-from ..execution.declining import TaskDeclined
+from ..execution.handler_requests import RetryLater, TaskDeclined
 from ..kernel.model.error_kind import error_kind
 from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.occurrences import Occurrence, OccurrenceKind
@@ -132,7 +132,7 @@ def trace_worker(worker: WorkerAgent, provider: TracerProvider | None = None) ->
         except asyncio.CancelledError:
             _set_error(span, "cancelled")
             raise
-        except TaskDeclined:
+        except (TaskDeclined, RetryLater):
             raise
         except BaseException as fault:
             _set_error(span, type(fault).__name__)

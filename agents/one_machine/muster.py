@@ -25,6 +25,8 @@ from ...messages import (
     UnknownTask,
 )
 from ...messages.wording import show, summarize
+from ..execution.current_submitter import enter_submitter, exit_submitter
+from ..execution.typed_function import find_typed_function
 from ..manager.task_manager import TaskManager
 from ..report.model import RunReport
 from ..runtime.error_text import HandlerFailed
@@ -215,7 +217,9 @@ class Muster(Caller):
             loop_thread.stop()
 
     def __enter__(self) -> Muster:
-        return self.start()
+        self.start()
+        enter_submitter(self)
+        return self
 
     def __exit__(
         self,
@@ -223,6 +227,7 @@ class Muster(Caller):
         fault: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        exit_submitter(self)
         try:
             self.stop(waits=fault is None)
         except BaseException:
@@ -231,7 +236,7 @@ class Muster(Caller):
             raise
 
     async def __aenter__(self) -> Muster:
-        return self.start()
+        return self.__enter__()
 
     async def __aexit__(
         self,
@@ -239,6 +244,7 @@ class Muster(Caller):
         fault: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        exit_submitter(self)
         try:
             if fault is None:
                 await asyncio.gather(
@@ -308,6 +314,9 @@ class Muster(Caller):
         """
         if not callable(function):
             raise InvalidInput(f"{show(function)} can't be called; give a function")
+        typed = find_typed_function(function)
+        if typed is not None:
+            function, options = typed.__muster_function__, {**typed.options, **options}
         self.start()
         tasks: list[Task] = []
         for args, kwargs in calls:

@@ -19,6 +19,7 @@ from ..kernel.model.occurrences import (
     RequeueFacts,
 )
 from ..kernel.model.records import AttemptOutcome, TaskRecord
+from ..kernel.model.schedules import parse_scheduled_id
 from .faults import worker_at
 from .memory_network import FaultPlan
 
@@ -52,6 +53,7 @@ class RunChecker:
         self._settled: dict[TaskId, OccurrenceKind] = {}
         self._ever_settled: set[TaskId] = set()
         self._performed: dict[tuple[TaskId, int], str] = {}
+        self._added: set[TaskId] = set()
         self._succeeded: set[tuple[TaskId, int, str]] = set()
 
     @property
@@ -79,6 +81,10 @@ class RunChecker:
                 f"attempt {attempt} at task {task_id!r} was taken away from {worker}: {detail}",
                 task_id,
             )
+        if what is OccurrenceKind.TASK_ADDED and task_id is not None:
+            if parse_scheduled_id(task_id) is not None and task_id in self._added:
+                self.report("a schedule makes each due time once", f"{task_id!r} twice", task_id)
+            self._added.add(task_id)
         if what is OccurrenceKind.TASK_RETRIED and task_id is not None:
             self._settled.pop(task_id, None)
         if what not in SETTLING or task_id is None:

@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Sequence
-from typing import cast
+from datetime import datetime
+from typing import cast, get_args
 
 from typing_extensions import Unpack
 
 from ...messages import IllegalTransition, InvalidTask, Payload, Task, TaskAssignment, TaskResult
-from ..execution.declining import TaskDeclined
+from ..execution.handler_requests import TaskDeclined
 from ..execution.handlers import TaskContext, current_context
 from ..kernel.matching.policy_names import POLICIES
+from ..kernel.model.schedules import Missed, Overlap
 from ..manager.task_manager import TaskManager
 from ..transport.ceylon_api import AgentDetail
 from ..worker.options import WorkerOptions
@@ -38,6 +40,10 @@ _FAMILIES = 0.2
 """The share of tasks that have subtasks."""
 _GENERATIONS = 2
 _SETTLED = 0.1
+_SCHEDULED = 0.4
+"""The share of runs in which a schedule makes tasks for a while."""
+
+_SCHEDULE = "pulse"
 _DECLINED = 0.05
 _COSTLY = 0.2
 _STRICT = 0.2
@@ -49,9 +55,9 @@ class StressStory:
     """30 tasks with dependencies, priorities, timeouts, retries and cancellations, on 4 workers.
 
     Some tasks have deadlines, ladders and strict skills, some are reviewed, on some the workers
-    vote, some have subtasks, some run however others ended, and some workers cost something. A
-    quarter of the attempts ends in a random one of all the ways in which a handler can end; some
-    workers decline tasks.
+    vote, some have subtasks, some run however others ended, and some workers cost something. In
+    some runs a schedule makes more tasks for a while. A quarter of the attempts ends in a random
+    one of all the ways in which a handler can end; some workers decline tasks.
 
     Args:
         seed: the seed of the workload.
@@ -63,7 +69,7 @@ class StressStory:
     def manager(self) -> TaskManager:
         """A new manager with its tasks."""
         chance = self._chance("manager")
-        return TaskManager(
+        manager = TaskManager(
             [_make_task(chance, number) for number in range(1, TASKS + 1)],
             expected_workers=chance.randint(0, WORKERS),
             port=0,
@@ -81,6 +87,20 @@ class StressStory:
             budget=chance.choice((None, None, 0.0, 5.0, 20.0)),
             on_late=chance.choice(("run", "fail")),
         )
+        chance = self._chance("schedules")
+        if self._has_schedule:
+            manager.schedule(
+                _SCHEDULE,
+                every_s=chance.choice((0.5, 1.3, 4.0)),
+                make=chance.choice((_make_scheduled, "paint")),
+                missed=chance.choice(get_args(Missed)),
+                overlap=chance.choice(get_args(Overlap)),
+            )
+        return manager
+
+    @property
+    def _has_schedule(self) -> bool:
+        return self._chance("has a schedule").random() < _SCHEDULED
 
     def workers(self) -> list[WorkerAgent]:
         """New workers; the last one can do every task for nothing, so that no run hangs."""
@@ -101,7 +121,16 @@ class StressStory:
 
     async def direct(self, manager: TaskManager) -> None:
         """Cancel, reprioritize, add and retry tasks while the manager runs."""
-        await asyncio.gather(self._change(manager), self._try_again(manager))
+        await asyncio.gather(
+            self._change(manager), self._try_again(manager), self._end_schedule(manager)
+        )
+
+    async def _end_schedule(self, manager: TaskManager) -> None:
+        """Remove the schedule after a while, or the run would not end."""
+        if self._has_schedule:
+            loop = asyncio.get_running_loop()
+            await asyncio.sleep(_LONGEST_S - loop.time())
+            manager.unschedule(_SCHEDULE)
 
     async def _change(self, manager: TaskManager) -> None:
         """Cancel, reprioritize and add tasks at random moments."""
@@ -190,7 +219,7 @@ class _RandomEndingWorker(WorkerAgent):
     async def _submit_subtasks(self, task: Task) -> None:
         """Submit a few subtasks, the same in each attempt, and mostly wait for them."""
         chance = random.Random(f"{self._seed}/family/{task.id}")  # noqa: S311 - as above
-        if chance.random() >= _FAMILIES or str(task.id).count("/") >= _GENERATIONS:
+        if chance.random() >= _FAMILIES or sum(map(str(task.id).count, "/:")) >= _GENERATIONS:
             return
         context = current_context.get()
         subtasks = [
@@ -215,6 +244,17 @@ class _RandomEndingWorker(WorkerAgent):
                 await asyncio.gather(*subtasks)
             case _:
                 await context.gather(*subtasks)
+
+
+async def _make_scheduled(due: datetime) -> list[Task]:
+    """Make one to three tasks, of which each depends on the one before."""
+    await asyncio.sleep(due.microsecond / 1e6)
+    tasks = [Task(id=number, description="a pulse") for number in range(1, 2 + due.second % 3)]
+    return [
+        task.model_copy(update={"depends_on": (task.id - 1,)} if task.id != 1 else {})
+        for task in tasks
+        if isinstance(task.id, int)
+    ]
 
 
 def _make_task(chance: random.Random, number: int, most_needed: int | None = None) -> Task:

@@ -12,12 +12,14 @@ from ..manager.task_manager import TaskManager
 from ..runtime.clock import now
 from ..runtime.error_text import describe_fault
 from ..runtime.log import log
-from .processes import EXIT_TIMEOUT_S, SpawnedWorker, WorkerSpawner
+from .processes import EXIT_TIMEOUT_S, SpawnedWorker, WatchedWorker, WorkerSpawner
 
 TARGET_LOAD = 0.7
 COOL_DOWN_S = 30.0
 
 _MAX_PAUSE_S = 60.0
+_LAST_FRAMES_S = 0.1
+"""How long what a worker sent before it ended may be on its way."""
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +28,7 @@ class _PooledWorker:
     worker: SpawnedWorker
     has_joined: bool = False
     retired_at: float | None = None
+    watch: asyncio.Task[None] | None = None
 
 
 class WorkerPool:
@@ -33,7 +36,9 @@ class WorkerPool:
 
     A worker that holds tasks is never retired, nor is one that was needed lately. Workers that
     joined independently count for the load, but not for the number. If the spawner fails, that is
-    logged, and retried at growing intervals. While the run is paused, no worker is started.
+    logged, and retried at growing intervals. Of a local process that dies the manager learns at
+    once, so its tasks go to other workers without waiting for `lost_after_s`. While the run is
+    paused, no worker is started.
 
     ```python
     spawner = LocalProcesses(manager.ticket(), skill_level=5)
@@ -132,6 +137,9 @@ class WorkerPool:
             await asyncio.gather(self._loop_task, return_exceptions=True)
             self._loop_task = None
         workers, self._spawned_workers = self._spawned_workers, []
+        for each in workers:
+            if each.watch is not None:
+                each.watch.cancel()
         ends = await asyncio.gather(
             *(each.worker.end() for each in workers), return_exceptions=True
         )
@@ -186,7 +194,18 @@ class WorkerPool:
             elif pooled.retired_at is not None and now() - pooled.retired_at > EXIT_TIMEOUT_S:
                 await pooled.worker.end()
 
+    async def _watch(self, pooled: _PooledWorker, worker: WatchedWorker) -> None:
+        await worker.ended()
+        await asyncio.sleep(_LAST_FRAMES_S)
+        self._lose(pooled)
+
+    def _lose(self, pooled: _PooledWorker) -> None:
+        """Tell the manager that a worker has ended, unless it said so itself."""
+        if not self._manager.board.has_ended:
+            self._manager.lose_worker(pooled.name, "its process ended")
+
     def _note_death(self, pooled: _PooledWorker) -> None:
+        self._lose(pooled)
         log.warning("a worker ended unexpectedly", manager=self._manager.name, worker=pooled.name)
         if not pooled.has_joined:
             # The next one would probably fail as well.
@@ -199,7 +218,11 @@ class WorkerPool:
 
     async def _spawn(self) -> None:
         name = self._next_name()
-        self._spawned_workers.append(_PooledWorker(name, await self._spawner.spawn(name)))
+        worker = await self._spawner.spawn(name)
+        pooled = _PooledWorker(name, worker)
+        if isinstance(worker, WatchedWorker):
+            pooled.watch = asyncio.create_task(self._watch(pooled, worker))
+        self._spawned_workers.append(pooled)
 
     def _next_name(self) -> str:
         while True:

@@ -10,7 +10,7 @@ import signal
 import sys
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pydantic import ValidationError
 
@@ -27,7 +27,6 @@ FINISH_TIMEOUT_S = 0.3
 EXIT_TIMEOUT_S = 5.0
 """How long a worker process may take to exit before it is killed."""
 
-_POLL_EVERY_S = 0.02
 _PLACEHOLDER_NAME = "worker"
 
 
@@ -41,6 +40,15 @@ class SpawnedWorker(Protocol):
 
     async def end(self) -> None:
         """End it; its tasks go to other workers."""
+        ...
+
+
+@runtime_checkable
+class WatchedWorker(Protocol):
+    """A spawned worker that tells at once that it has ended; others are asked now and then."""
+
+    async def ended(self) -> None:
+        """Wait until it has ended."""
         ...
 
 
@@ -180,13 +188,27 @@ class _ForkedWorker:
 
     async def wait(self) -> int:
         """Wait until it has ended."""
-        while self.returncode is None:  # noqa: ASYNC110
-            await asyncio.sleep(_POLL_EVERY_S)
+        if self.returncode is None:
+            loop = asyncio.get_running_loop()
+            ended: asyncio.Future[None] = loop.create_future()
+            # One of its own, since several may wait, and an event loop watches each once.
+            descriptor = os.dup(self._pidfd)
+            loop.add_reader(descriptor, _note_end, ended)
+            try:
+                await ended
+            finally:
+                loop.remove_reader(descriptor)
+                os.close(descriptor)
         return 0
 
     def _send(self, number: signal.Signals) -> None:
         if sys.platform == "linux" and self.returncode is None:
             signal.pidfd_send_signal(self._pidfd, number)
+
+
+def _note_end(ended: asyncio.Future[None]) -> None:
+    if not ended.done():
+        ended.set_result(None)
 
 
 class LocalProcess:
@@ -199,6 +221,10 @@ class LocalProcess:
     def is_alive(self) -> bool:
         """Whether it still runs."""
         return self._process.returncode is None
+
+    async def ended(self) -> None:
+        """Wait until it has ended."""
+        await self._process.wait()
 
     async def end(self) -> None:
         """Ask it to stop, and kill it if it does not."""

@@ -74,7 +74,7 @@ def test_a_lease_that_is_lost_again_and_again_ends_the_task(watched: Make, task:
         give_back(board, "Ada", (1, attempt))
     assert board.status(1) is TaskStatus.FAILED
     assert board.record(1).error_message == (
-        "attempt lost: 3 times, last on Ada, which does not hold it"
+        "attempt lost: 3 times, last on Ada, which does not hold it; its max_losses is 2"
     )
 
 

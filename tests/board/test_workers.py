@@ -108,7 +108,7 @@ def test_a_task_whose_workers_are_lost_too_often_fails(watched: Make, task: Make
         board.leave("Ada")
         board.join("Ada")
     assert board.status(1) is TaskStatus.FAILED
-    assert board.record(1).error_message == "worker lost: 3 times, last on Ada"
+    assert board.record(1).error_message == "worker lost: 3 times, last on Ada; its max_losses is 2"
     assert board.record(1).result.worker == "Ada"
 
 

@@ -32,6 +32,7 @@ BOUNDS = {
     "TaskResult.cost": ">= 0",
     "TaskResult.cost_unit": "characters <= 20",
     "TaskResult.quality": ">= 0, <= 1",
+    "TaskResult.retry_after_s": ">= 0, <= 315360000",
     "TaskProgress.task_id": ID,
     "TaskProgress.attempt": ">= 1",
     "TaskProgress.percent": ">= 0, <= 100",

@@ -38,14 +38,17 @@ class Shown(NamedTuple):
 
 RESULT_IN_TASK = {"task_id": "id", "attempt": "attempts"}
 
-OF_THE_ATTEMPT = frozenset({"cost_unit", "declined"})
-"""All costs are in the run's unit; that an attempt was declined is its outcome."""
+LIMITS = frozenset({"timeout", "max_attempts", "retry", "max_losses", "not_before"})
+"""That an attempt met them, and until when the task waits, is seen."""
+
+OF_THE_ATTEMPT = frozenset({"cost_unit", "declined", "retry_after_s", "gives_up"})
+"""All costs are in the run's unit; that an attempt was declined or postponed is its outcome."""
 
 SHOWN = [
     # The data are the user's own, and may be large.
-    Shown(Task, TaskReport, left_out=frozenset({"data", "timeout", "max_attempts"})),
-    Shown(Task, TaskView, left_out=frozenset({"data", "timeout", "max_attempts"})),
-    Shown(Task, WholeTask, left_out=frozenset({"timeout", "max_attempts"})),
+    Shown(Task, TaskReport, left_out=LIMITS | {"data"}),
+    Shown(Task, TaskView, left_out=LIMITS | {"data"}),
+    Shown(Task, WholeTask, left_out=LIMITS),
     Shown(TaskResult, TaskReport, RESULT_IN_TASK, OF_THE_ATTEMPT),
     Shown(
         TaskResult,

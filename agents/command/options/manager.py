@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ...kernel.lanes import MAX_LANES
-from ...kernel.model.config import MAX_WORKERS
+from ...kernel.model.config import DEFAULT_MAX_LOSSES, MAX_WORKERS
 from ...runtime.ports import DEFAULT_PORT, DEFAULT_WORKSPACE, LOOPBACK, read_lane_ports
 from ..console.credentials import take_secret
 from ..console.logging_setup import configure_logging
@@ -145,6 +145,37 @@ def manager(
             help="When a task can't be completed by its deadline any more: run it, or fail it."
         ),
     ] = OnLate.RUN,
+    retry: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[TYPE:]RETRY",
+            help="Which failed attempts are followed by another, such as 5 (attempts) or "
+            "'max_attempts=5; wait_s=2; on=ConnectionError'; for tasks that do not say it; "
+            "repeatable for task types.",
+        ),
+    ] = None,
+    max_losses: Annotated[
+        int,
+        typer.Option(
+            min=0, help="How often a task may lose its worker before it fails, if it does not say."
+        ),
+    ] = DEFAULT_MAX_LOSSES,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELDS",
+            help="A limit, such as type=send_mail,rate=100,per_s=60 or each_key,concurrent=2; "
+            "repeatable.",
+        ),
+    ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=WEIGHT",
+            help="How many tasks with this limit_key may begin in its turn; repeatable "
+            "[default: 1].",
+        ),
+    ] = None,
     workspace: Annotated[str, typer.Option(help="The workspace to open.")] = DEFAULT_WORKSPACE,
     join_timeout: Annotated[
         float | None,
@@ -243,6 +274,7 @@ def manager(
     """
     from ...manager.task_manager import TaskManager
     from ...report.file import check_report_file
+    from ..limit_options import read_limits, read_weights
     from ..manager import manage
     from ..manager_workers import (
         StartedWorkerOptions,
@@ -251,6 +283,7 @@ def manager(
         make_pool,
         read_worker_count,
     )
+    from ..retry_text import read_retry_options
     from ..schedules_file import read_schedules
     from ..skill_options import read_skill_options
     from ..tasks_file import read_tasks
@@ -273,6 +306,7 @@ def manager(
     check_tasks(read, options)
     scheduled = () if schedules is None else read_schedules(schedules)
     check_report_file(report)
+    retry_of_all, retries = read_retry_options(retry or ())
     page = web_page_options(web, web_host, web_name, web_linger)
     made = TaskManager(
         read,
@@ -285,6 +319,11 @@ def manager(
         cost_unit=cost_unit,
         aging_s=aging_s,
         on_late=on_late.value,
+        retry=retry_of_all,
+        retries=retries,
+        max_losses=max_losses,
+        limits=read_limits(limit or ()),
+        weights=read_weights(weight or ()),
         join_timeout_s=join_timeout,
         unmatched_after_s=unmatched_after,
         on_missing=on_missing.value,

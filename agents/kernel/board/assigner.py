@@ -111,11 +111,15 @@ class Assigner:
         queue = self._queue
         now = self._context.now
         queue.refresh(now)
+        if queue.limiter is not None and not queue.limiter.open_due(now):
+            return
         if queue.pairs:
             self._assign_in_pairs(queue.pairs)
             return
         while (match := queue.next_match(now)) is not None:
             self._assign(match)
+            if queue.limiter is not None and queue.limiter.is_shut:
+                return
         given: dict[WorkerRecord, None] = {}
         for match in queue.take_prefetched():
             self._assign(match, is_prefetched=True)
@@ -125,8 +129,8 @@ class Assigner:
             queue.update_load(worker)
 
     def _assign_in_pairs(self, pairs: PairedMatches) -> None:
-        has_assigned = True
-        while has_assigned:
+        limiter, has_assigned = self._queue.limiter, True
+        while has_assigned and not (limiter is not None and limiter.is_shut):
             has_assigned = False
             for match in pairs.take(self._context.now):
                 self._assign(match)
@@ -156,6 +160,8 @@ class Assigner:
             if deadline is not None:
                 self._timers.set(attempt)
             self._queue.update_load(worker)
+        if self._queue.limiter is not None:
+            self._queue.limiter.begin(task, (record.task_id, number), now)
         if self._queue.budget.limit is not None:
             self._spending.reserve(attempt, duration)
         name = worker.name

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ....messages import TaskId, TaskProgress, TaskResult, TaskStatus
+from ....messages import TaskId, TaskProgress, TaskResult, TaskStatus, WrongCall
 from ....messages.task import MAX_ATTEMPTS
 from ..matching.eligibility import describe_declines, max_attempts_of
 from ..matching.task_queue import TaskQueue
+from ..model.error_kind import error_kind
 from ..model.events import WorkerId
 from ..model.failed_attempt import FailedAttempt
 from ..model.leases import failure_of
@@ -22,6 +23,7 @@ from ..model.records import Attempt, AttemptOutcome, Drain, TaskRecord, WorkerRe
 from ..model.second_opinions import needs_second_opinion
 from ..model.suspension import resume
 from .attempt_leases import AttemptLeases
+from .attempt_retries import choose_worker, delay_of_retry, explain_end, may_be_retried
 from .context import BoardContext
 from .lessons import Lessons
 from .quarantine import QuarantinePolicy
@@ -121,7 +123,7 @@ class AttemptResults:
         attempt.is_reported = True
         self._spending.note_result(attempt, result)
         duration = attempt.duration
-        if duration is not None and not result.declined:
+        if duration is not None and not result.declined and result.retry_after_s is None:
             took_s = result.execution_time
             duration.learn(took_s)
             if self._fails_late and result.success and duration.note_success(took_s):
@@ -133,7 +135,9 @@ class AttemptResults:
                 self._complete(record, attempt, result)
             else:
                 error = result.error_message or "failed: no reason given"
-                self._fail(attempt, FailureFacts(FailureCause.HANDLER, error), result)
+                is_postponed = result.retry_after_s is not None
+                cause = FailureCause.POSTPONED if is_postponed else FailureCause.HANDLER
+                self._fail(attempt, FailureFacts(cause, error), result)
         elif (
             result.success
             and not result.declined
@@ -193,6 +197,8 @@ class AttemptResults:
         for attempt in attempts:
             record, name = attempt.task, attempt.worker.name
             attempt.ended_at = self._context.now
+            if self._queue.limiter is not None:
+                self._queue.limiter.end((record.task_id, attempt.number), attempt.ended_at)
             self._spending.end(attempt, AttemptOutcome.LOST)
             resume(attempt, self._context.now)
             if attempt.is_prefetched:
@@ -234,11 +240,13 @@ class AttemptResults:
     def _requeue_lost(self, attempt: Attempt, cause: RequeueCause, error: str) -> None:
         """Requeue a task whose attempt was lost, unless that has happened too often."""
         record = attempt.task
-        if record.losses <= self._context.rules.max_losses:
+        limit = record.task.max_losses
+        limit = self._context.rules.max_losses if limit is None else limit
+        if record.losses <= limit:
             name = attempt.worker.name
             self._requeue(attempt, Cause.WORKER_LOST, RequeueFacts(cause), worker=name)
             return
-        record.error_message = error
+        error = record.error_message = f"{error}; its max_losses is {limit}"
         result = failure_of(attempt, error, self._context.now)
         facts = FailureFacts(FailureCause.LOST, error)
         self._lifecycle.fail(record, Cause.LOST_TOO_OFTEN, facts, result)
@@ -281,42 +289,54 @@ class AttemptResults:
     def _fail(self, attempt: Attempt, facts: FailureFacts, result: TaskResult) -> None:
         """Fail an attempt, and its task if it has no attempts left."""
         record, worker, error = attempt.task, attempt.worker, facts.error
+        # That a handler wants to be called later is not the worker's fault.
+        is_postponed = facts.cause is FailureCause.POSTPONED
         if facts.cause is FailureCause.TIMED_OUT:
             what = OccurrenceKind.ATTEMPT_TIMED_OUT
             self._leases.stop(attempt, AttemptOutcome.TIMED_OUT, error)
         else:
             what = OccurrenceKind.ATTEMPT_FAILED
-            self._leases.end(attempt, AttemptOutcome.FAILED)
-        worker.stats.completed_tasks += 1
-        worker.stats.total_time += result.execution_time
+            outcome = AttemptOutcome.POSTPONED if is_postponed else AttemptOutcome.FAILED
+            self._leases.end(attempt, outcome)
         record.error_message = error
         if result.error_traceback is not None:
             record.failure = FailedAttempt(error, result.error_traceback)
         self._context.note_task(what, record, attempt.number, worker.name, facts)
-        self._quarantine.count_failure(worker)
+        if not is_postponed:
+            worker.stats.completed_tasks += 1
+            worker.stats.total_time += result.execution_time
+            if not (result.gives_up and error_kind(error) == WrongCall.__name__):
+                # Any worker would have failed with these arguments.
+                self._quarantine.count_failure(worker)
         if attempt.is_review:
             self._opinions.fail_review(attempt, facts, result)
             return
         self._lessons.tell(attempt, attempt.outcome or AttemptOutcome.FAILED, result, error)
         record.failures += 1
-        record.failed_by |= {worker.name}
+        if not is_postponed:
+            record.failed_by |= {worker.name}
         self._retry_or_fail(attempt, facts, result)
 
     def _retry_or_fail(self, attempt: Attempt, facts: FailureFacts, result: TaskResult) -> None:
         """Requeue a task whose attempt failed, or fail it if it has no attempts left."""
-        record = attempt.task
-        if record.task.votes > 1:
+        record, context = attempt.task, self._context
+        may_retry = may_be_retried(record, facts, result)
+        delay = delay_of_retry(context, record, facts, result)
+        left = max_attempts_of(record) - record.failures
+        if may_retry and record.task.votes > 1:
+            choose_worker(attempt)
             requeue = RequeueFacts(RequeueCause.REASSIGNED)
-            self._opinions.go_on(attempt, Cause.TO_BE_RETRIED, requeue)
-            return
-        left = max_attempts_of(record.task) - record.failures
-        if left > 0:
+            self._opinions.go_on(attempt, Cause.TO_BE_RETRIED, requeue, delay=delay)
+        elif may_retry and left > 0:
+            choose_worker(attempt)
             requeue = RequeueFacts(RequeueCause.RETRY, left)
-            self._lifecycle.requeue(attempt, Cause.TO_BE_RETRIED, requeue)
-        elif self._can_be_reassigned(record):
+            self._lifecycle.requeue(attempt, Cause.TO_BE_RETRIED, requeue, delay=delay)
+        elif may_retry and self._can_be_reassigned(record) and result.retry_after_s is None:
             requeue = RequeueFacts(RequeueCause.REASSIGNED)
             self._lifecycle.requeue(attempt, Cause.TO_BE_RETRIED, requeue)
         else:
+            facts, result = explain_end(record, facts, result)
+            record.error_message = facts.error
             self._lifecycle.fail(record, Cause.FAILED_FOR_GOOD, facts, result)
 
     def _requeue(self, attempt: Attempt, cause: Cause, facts: RequeueFacts, *, worker: str) -> None:
@@ -328,6 +348,9 @@ class AttemptResults:
     def _can_be_reassigned(self, record: TaskRecord) -> bool:
         """Whether a connected worker can run a task and has not failed it yet."""
         if not self._context.rules.reassigns_failed or record.failures >= MAX_ATTEMPTS:
+            return False
+        if record.retry is not None:
+            # It says how many attempts there are.
             return False
         eligibility, workers = self._queue.eligibility_of(record), self._queue.workers
         return any(

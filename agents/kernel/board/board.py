@@ -21,6 +21,7 @@ from ..model.events import (
     DrainEnded,
     DrainRequested,
     Event,
+    LimitsChanged,
     ListeningInterrupted,
     ListeningStarted,
     PauseEnded,
@@ -140,6 +141,7 @@ class Board(BoardState):
         self._on(ClosingBegun, self.pause.close)
         self._on(ListeningStarted, self._start_listening)
         self._on(BudgetChanged, self._change_budget)
+        self._on(LimitsChanged, self._change_limits)
         self._on(ScheduleDeclared, self.schedules.declare)
         self._on(ScheduleCameDue, self._come_due)
         self._on(ScheduleRemoved, self.schedules.remove)
@@ -378,6 +380,12 @@ class Board(BoardState):
         facts = BudgetFacts(self.rules.budget, rules.budget, rules.cost_unit)
         self.change_rules(rules)
         self.context.note(OccurrenceKind.BUDGET_CHANGED, facts=facts)
+
+    def _change_limits(self, event: LimitsChanged) -> None:
+        weights = self.rules.weights if event.weights is None else event.weights
+        self.context.rules = replace(self.rules, limits=event.limits, weights=weights)
+        self.queue.set_limits(event.limits, weights)
+        self.count_begun()
 
     def _come_due(self, event: ScheduleCameDue) -> None:
         # A due time of a run that has ended is made when the run is resumed.

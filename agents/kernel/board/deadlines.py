@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..matching.ready_queue import QueueEntry
-from ..model.records import TaskRecord, describe_since
+from ..model.records import TaskRecord
+from ..model.story_text import describe_since
 
 
 @dataclass(slots=True, eq=False)

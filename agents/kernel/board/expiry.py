@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..model.records import AttemptOutcome, TaskRecord, describe_since
+from ..model.records import AttemptOutcome, TaskRecord
+from ..model.story_text import describe_since
 from .delays import earliest_of
 
 

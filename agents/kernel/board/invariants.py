@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ....messages import TaskId, TaskStatus
-from ..matching.eligibility import terms_of
+from ..matching.eligibility import max_attempts_of, terms_of
 from ..matching.prefetched_matches import max_prefetched
 from ..matching.ready_queue import TaskGroup
 from ..matching.task_queue import TaskQueue
@@ -20,6 +20,7 @@ from ..model.records import (
     TaskRecord,
     WorkerRecord,
 )
+from ..model.schedules import format_due, parse_scheduled_id
 from ..model.second_opinions import (
     needs_second_opinion,
     open_attempts,
@@ -31,6 +32,7 @@ from .delays import DelayEnd
 from .dependents import waits_for
 from .expiry import Expiry, has_begun
 from .held_slots import HeldSlotWarning
+from .limit_invariants import check_limiter
 from .prefetch import attempts_of
 from .task_checks import named_tasks
 from .worker_registry import Quarantine
@@ -53,8 +55,24 @@ def check_invariants(board: BoardState) -> None:
     _check_workers(board)
     _check_queue(board)
     _check_candidate_sets(board)
+    check_limiter(board)
     _check_timers(board)
     _check_costs(board)
+    _check_schedules(board)
+
+
+def _check_schedules(board: BoardState) -> None:
+    latest: dict[str, str] = {}
+    for task_id in board.tasks:
+        found = parse_scheduled_id(task_id) if board.schedules.by_name else None
+        if found is not None:
+            latest[found[0]] = max(found[1], latest.get(found[0], ""))
+    for name, record in board.schedules.by_name.items():
+        label = f"schedule {name!r}"
+        last_due = record.last_due
+        assert last_due is None or last_due <= record.through, f"{label} is behind {last_due}"
+        has_made = latest.get(name, "") <= format_due(record.through)
+        assert has_made, f"{label} would make {latest.get(name)} again"
 
 
 def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
@@ -75,6 +93,9 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
     current = record.current_attempts
     failures = sum(attempt.outcome in _FAILURES and not attempt.is_review for attempt in current)
     assert record.failures == failures, f"{label} counts {record.failures} failures"
+    if record.retry is not None and record.task.votes == 1:
+        most = max_attempts_of(record)
+        assert record.failures <= most, f"{label} failed {record.failures} of {most} times"
     ended = Counter(attempt.outcome for attempt in current)
     assert record.losses == ended[AttemptOutcome.LOST], f"{label} counts {record.losses} losses"
     declined_by = {each.worker.name for each in current if each.outcome is AttemptOutcome.DECLINED}
@@ -101,7 +122,14 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
         assert record.result is None or not record.result.success, f"{label} has a success"
 
 
-_FAILURES = frozenset({AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.REJECTED})
+_FAILURES = frozenset(
+    {
+        AttemptOutcome.FAILED,
+        AttemptOutcome.TIMED_OUT,
+        AttemptOutcome.REJECTED,
+        AttemptOutcome.POSTPONED,
+    }
+)
 
 
 def _check_opinions(label: str, record: TaskRecord) -> None:
@@ -298,28 +326,31 @@ def _check_candidate_sets(board: BoardState) -> None:
         )
         is_unmatched = group.unmatched_since is not None
         assert is_unmatched is (bool(queue.workers) and not able), "a group wrongly unmatched"
-        if group.candidate_set is None or not group.count:
+        if group.candidate_set is None or not group.count or group.entries.first is None:
+            # `check_limiter` checks that none is first only where limits allow none.
             continue
         if queue.offers is not None:
             _check_offer(queue, group)
             continue
         head = group.candidate_set.head()
         assert head is not None, "a candidate set does not see its tasks"
-        assert head <= min(group.current_entries()), (
-            "a candidate set does not see its most urgent task"
-        )
-        assert not chosen & queue.free, f"tasks wait though {len(chosen & queue.free)} are free"
+        urgent = group.entries.first if queue.limiter else min(group.current_entries())
+        assert head <= urgent, "a candidate set does not see its most urgent task"
+        if queue.limiter is None or not queue.limiter.is_shut:
+            assert not chosen & queue.free, f"tasks wait though {len(chosen & queue.free)} are free"
 
 
 def _check_offer(queue: TaskQueue, group: TaskGroup) -> None:
     """Check that a learning policy is offered a group's most urgent task, and will be again."""
     offers = queue.offers
     assert offers is not None
-    assert group.listed is min(group.current_entries()), "a task is not offered"
+    first = group.entries.first if queue.limiter else min(group.current_entries())
+    assert group.listed is first, "a task is not offered"
     assert group in offers.waiting.heads, "a group is not offered"
     assert group.candidate_set is not None
     assert group.able == group.candidate_set.workers, "a group is offered with other workers"
-    if group.able & queue.free and offers.wakes_at is None:
+    is_shut = queue.limiter is not None and queue.limiter.is_shut
+    if group.able & queue.free and offers.wakes_at is None and not is_shut:
         is_busy = any(each.taken or each.prefetched or each.suspended for each in queue.workers)
         assert is_busy, "a task waits for ever though a worker is free"
 

@@ -17,6 +17,7 @@ _UNSKILLED = frozenset(
         AttemptOutcome.NOT_BEGUN,
         AttemptOutcome.OVERTAKEN,
         AttemptOutcome.DECLINED,
+        AttemptOutcome.POSTPONED,
         AttemptOutcome.RETURNED,
     }
 )

@@ -137,6 +137,7 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
             board.draining.note_joined(worker)
     for record in snapshot.tasks:
         tasks.restore(record)
+        record.retry = board.rules.retry_of(record.task)
         for needed in board.lifecycle.dependents.link_named(record):
             if needed.dependents is None:
                 needed.dependents = []
@@ -158,6 +159,8 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
             board.queue.push(record, now)
         board.lifecycle.watch_expiry(record)
         board.lifecycle.watch_deadline(record)
+    board.context.forgotten_begins.restore(snapshot.forgotten_begins)
+    board.count_begun(is_restored=True)
     for worker in workers.present.values():
         board.queue.add_worker(worker)
     board.pause.restore(snapshot.paused_since)
@@ -237,6 +240,7 @@ def _read_run(state: bytes) -> Snapshot:
         budget=budget,
         cost_unit=cost_unit,
         paused_since=more.get("paused_since"),
+        forgotten_begins=more.get("forgotten_begins", ()),
     )
 
 
@@ -247,7 +251,7 @@ _LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None, ("", None, None, 0.0
 """The defaults of the last values of an attempt, which older stores lack."""
 
 
-_LATER_IN_TASKS: tuple[Payload, ...] = (None, (), (None, 0), None, (None, ""))
+_LATER_IN_TASKS: tuple[Payload, ...] = (None, (), (None, 0), None, (None, "", ""))
 """The defaults of the last values of a task, which most rows lack."""
 
 
@@ -273,7 +277,7 @@ def _read_task(
     ) = unpack(row.state)
     timeout, opinions, retried, traceback, delay = (*later, *_LATER_IN_TASKS[len(later) :])
     retried_at, former_attempts = retried
-    wait_until, wait_reason = delay
+    wait_until, wait_reason, returns_to = delay
     task = decode_task(row.definition)
     record = TaskRecord(
         row.task_id,
@@ -294,6 +298,7 @@ def _read_task(
         former_attempts=former_attempts,
         wait_until=wait_until,
         wait_reason=wait_reason,
+        returns_to=returns_to,
     )
     if priority is not None:
         # The row contains the task if it has changed, and the timeout if it has changed.

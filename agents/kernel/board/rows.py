@@ -190,6 +190,9 @@ def _run_state(board: BoardState) -> bytes:
     more: dict[str, Payload] = {}
     if board.pause.since is not None:
         more["paused_since"] = board.pause.since
+    begins = board.context.forgotten_begins.export()
+    if begins:
+        more["forgotten_begins"] = begins
     # Most rows lack these, and so do the rows of older stores.
     if more:
         state += [*costs, more]
@@ -250,9 +253,9 @@ class _TaskRows:
         # The row of a settled task has the traceback in its result.
         traceback = record.error_traceback if result is None else None
         # Most rows lack these, and so do the rows of older stores.
-        if record.wait_until is not None:
+        if record.wait_until is not None or record.returns_to:
             begun = (record.retried_at, record.former_attempts)
-            delay = (record.wait_until, record.wait_reason)
+            delay = (record.wait_until, record.wait_reason, record.returns_to)
             state = (*state, task.timeout, opinions, begun, traceback, delay)
         elif traceback is not None or record.retried_at is not None:
             state = (*state, task.timeout, opinions, (record.retried_at, record.former_attempts))

@@ -12,6 +12,7 @@ from ....messages import TaskResult
 from ..matching.task_queue import TaskQueue
 from ..model.leases import failure_of
 from ..model.occurrences import (
+    DelayFacts,
     FailureCause,
     FailureFacts,
     OccurrenceKind,
@@ -31,6 +32,7 @@ from ..model.second_opinions import (
     open_attempts,
     result_to_review,
 )
+from .attempt_retries import postponement
 from .context import BoardContext
 from .lessons import Lessons
 from .quarantine import QuarantinePolicy
@@ -137,9 +139,12 @@ class SecondOpinions:
         reviewed = result_to_review(record)
         assert reviewed is not None
         failed = len(failed_reviews(record, reviewed))
-        if failed < MAX_FAILED_REVIEWS:
+        if failed < MAX_FAILED_REVIEWS and not result.gives_up:
             requeue = RequeueFacts(RequeueCause.RETRY, MAX_FAILED_REVIEWS - failed)
-            self._lifecycle.requeue(review, Cause.TO_BE_RETRIED, requeue)
+            delay = postponement(
+                self._context, result, f"review {failed + 1} of {MAX_FAILED_REVIEWS}"
+            )
+            self._lifecycle.requeue(review, Cause.TO_BE_RETRIED, requeue, delay=delay)
             return
         error = f"review failed: {failed} times, last at {review.worker.name}: {facts.error}"
         record.error_message = error
@@ -150,7 +155,13 @@ class SecondOpinions:
     # ------------------------------------------------------------------ votes
 
     def go_on(
-        self, attempt: Attempt, cause: Cause, facts: RequeueFacts, *, worker: str = ""
+        self,
+        attempt: Attempt,
+        cause: Cause,
+        facts: RequeueFacts,
+        *,
+        worker: str = "",
+        delay: DelayFacts | None = None,
     ) -> None:
         """Go on after an attempt at a task with several votes ended without one.
 
@@ -159,11 +170,12 @@ class SecondOpinions:
             cause: the cause of the status transition if the task is requeued.
             facts: the facts for the task's story.
             worker: the worker's name for the story; "" to leave it out.
+            delay: until when it waits before the next attempt; None for no wait.
         """
         record = attempt.task
         is_undecided = not count_votes(record).has_majority
         if open_attempts(record) or (is_undecided and lacks_votes(record)):
-            self._lifecycle.requeue(attempt, cause, facts, worker=worker)
+            self._lifecycle.requeue(attempt, cause, facts, worker=worker, delay=delay)
             return
         if cause is not Cause.TO_BE_RETRIED:
             # A failure has its own occurrence; this is the only one that ends the attempt.

@@ -31,6 +31,7 @@ from .draining import Draining
 from .expiry import expiry_of
 from .held_slots import held_slots, holders_of
 from .lease_check import LeaseCheck
+from .limit_history import count_begun
 from .membership import Membership
 from .pause import Pause
 from .prefetch import Prefetch
@@ -62,6 +63,7 @@ class BoardState:
             Budget(rules.budget, rules.cost_unit),
         )
         self.queue.set_thrift(rules.thrift)
+        self.queue.set_limits(rules.limits, rules.weights)
         self.queue.unmatched_timeout.change(rules.unmatched_after_s)
         self.spending = Spending(self.context, self.queue)
         self._follow_rules(rules)
@@ -126,10 +128,15 @@ class BoardState:
         timer_at, unmatched_at = self.timers.next_at(), self.queue.unmatched_timeout.due_at()
         if timer_at is None or (unmatched_at is not None and unmatched_at < timer_at):
             timer_at = unmatched_at
-        offers = self.queue.offers
-        if offers is None or offers.wakes_at is None or self.has_ended or self.pause.holds:
-            return timer_at
-        return offers.wakes_at if timer_at is None else min(timer_at, offers.wakes_at)
+        offers, limiter = self.queue.offers, self.queue.limiter
+        is_over = self.has_ended or self.pause.holds
+        if offers is not None and offers.wakes_at is not None and not is_over:
+            timer_at = offers.wakes_at if timer_at is None else min(timer_at, offers.wakes_at)
+        if limiter is not None and self.is_assigning:
+            opens_at = limiter.wakes_at()
+            if opens_at is not None:
+                timer_at = opens_at if timer_at is None else min(timer_at, opens_at)
+        return timer_at
 
     @property
     def tasks(self) -> Mapping[TaskId, TaskRecord]:
@@ -177,6 +184,12 @@ class BoardState:
         return self.ended_at is not None
 
     @property
+    def is_assigning(self) -> bool:
+        """Whether waiting tasks are assigned to workers now."""
+        is_over = self.ended_at is not None or self.is_suspended
+        return self.began_at is not None and not is_over and not self.pause.holds
+
+    @property
     def is_paused(self) -> bool:
         """Whether no tasks are assigned until the user resumes the run."""
         return self.pause.since is not None
@@ -204,6 +217,14 @@ class BoardState:
             return self.ends_when_settled
         is_busy = tasks.delayed or tasks.counts[TaskStatus.IN_PROGRESS]
         return bool(tasks.held) and not self.queue.count and not is_busy
+
+    def count_begun(self, *, is_restored: bool = False) -> None:
+        """Let new limits count what has begun.
+
+        Args:
+            is_restored: whether the run has just been restored.
+        """
+        count_begun(self.queue, self.tasks.values(), self.context, is_restored=is_restored)
 
     def change_rules(self, rules: Rules) -> None:
         """Replace the configuration; a worker that has joined keeps its order.
@@ -267,6 +288,9 @@ class BoardState:
             if each.suspended_for
         ]
         remarks += self._describe_opinions(record)
+        if self.queue.limiter is not None and record.queue_entry is not None:
+            turns = self.queue.limiter.describe_turns(record.task)
+            remarks += [] if turns is None else [turns]
         is_remark = record.unfinished or record.status is not TaskStatus.PENDING
         if record.wait_until is not None and is_remark and not self.has_ended:
             remarks.append(f"it {self._describe_delay(record)}")
@@ -298,7 +322,7 @@ class BoardState:
         if record.wait_until is not None:
             return explain_wait(record, policy, self._describe_delay(record))
         candidates, workers = queue.candidates_for(record), queue.workers
-        headline = self._describe_wait(record)
+        headline, limit = self._describe_wait(record), self._describe_limit(record)
         if self.began_at is not None and queue.has_candidates(record) and not candidates.able:
             what = describe_next(record)
             headline = f"waits for a worker: all that can {what} are in quarantine or leaving"
@@ -309,6 +333,8 @@ class BoardState:
             if worker.stopping
         }
         hold = queue.hold(record, self.context.now) if self.began_at is not None else None
+        if hold is not None and limit is not None:
+            hold = None
         if hold is not None:
             headline = self._describe_hold(hold)
         too_dear = {
@@ -327,6 +353,10 @@ class BoardState:
             figures=() if hold is None else hold.figures,
             too_dear=too_dear,
         )
+
+    def _describe_limit(self, record: TaskRecord) -> str | None:
+        limiter = self.queue.limiter
+        return None if limiter is None else limiter.describe_wait(record, self.context.now)
 
     def _describe_delay(self, record: TaskRecord) -> str:
         assert record.wait_until is not None
@@ -352,6 +382,9 @@ class BoardState:
         if not queue.workers:
             return "waits for a worker: none is connected"
         gives_up_at = queue.gives_up_at(record)
+        limit = self._describe_limit(record)
+        if gives_up_at is None and limit is not None:
+            return limit
         if gives_up_at is None:
             what, able = (
                 describe_next(record),

@@ -22,8 +22,9 @@ from ..model.occurrences import (
     PriorityFacts,
     RequeueFacts,
 )
-from ..model.records import Attempt, AttemptOutcome, TaskRecord, describe_story
+from ..model.records import Attempt, AttemptOutcome, TaskRecord
 from ..model.second_opinions import describe_missing, lacks_votes, open_attempts
+from ..model.story_text import describe_story
 from .attempt_leases import AttemptLeases
 from .context import BoardContext
 from .deadlines import describe_lateness, lateness_of
@@ -92,12 +93,15 @@ class TaskLifecycle:
         """
         registry, context = self._tasks, self._context
         tasks = find_new(given, registry.by_id)
+        has_retries = bool(context.rules.retries) or context.rules.retry is not None
         added: list[TaskRecord] = []
         packed_by_id = dict(zip((task.id for task in given), packed, strict=False))
         for sequence, task in enumerate(tasks, registry.next_sequence):
             task_id = task.id
             record = TaskRecord(task_id, task, sequence, context.now)
             record.packed = packed_by_id.get(task_id)
+            if has_retries or task.retry is not None:
+                record.retry = context.rules.retry_of(task)
             registry.by_id[task_id] = record
             added.append(record)
             context.note_task(_TASK_ADDED, record)
@@ -153,6 +157,8 @@ class TaskLifecycle:
         """Remove settled tasks, all of them or none."""
         by_id = self._tasks.by_id
         records = find_forgettable(event.task_ids, by_id)
+        if self._queue.limiter is not None:
+            self._context.forgotten_begins.note(records, self._queue.limiter, self._context.now)
         for record in records:
             self._tasks.forget(record)
             self._queue.forget(record.task_id)
@@ -232,7 +238,13 @@ class TaskLifecycle:
         record.packed = None
 
     def requeue(
-        self, attempt: Attempt, cause: Cause, facts: RequeueFacts, *, worker: str = ""
+        self,
+        attempt: Attempt,
+        cause: Cause,
+        facts: RequeueFacts,
+        *,
+        worker: str = "",
+        delay: DelayFacts | None = None,
     ) -> None:
         """Requeue a task for a retry after its attempt has ended.
 
@@ -241,9 +253,12 @@ class TaskLifecycle:
             cause: the cause of the status transition.
             facts: the facts for the task's story.
             worker: the worker's name for the story; "" to leave it out.
+            delay: until when it waits before the next attempt; None for no wait.
         """
         record = attempt.task
         self._context.note_task(OccurrenceKind.TASK_REQUEUED, record, attempt.number, worker, facts)
+        if delay is not None:
+            self.delay(record, *delay)
         if record.task.votes > 1:
             self.wait_for_opinion(record, cause)
         else:
@@ -263,6 +278,7 @@ class TaskLifecycle:
             self._tasks.transition(record, cause)
         if record.wait_until is None and (record.task.review or lacks_votes(record)):
             self._queue.push(record, self._context.now)
+            self.watch_deadline(record)
 
     # ------------------------------------------------------------------ settled
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ....messages import IllegalTransition, TaskId, TaskResult, TaskStatus, UnknownTask
-from ..model.records import TaskRecord, describe_story
+from ..model.records import TaskRecord
 from ..model.second_opinions import needs_second_opinion
+from ..model.story_text import describe_story
 from .context import BoardContext
 from .transitions import TRANSITIONS, Cause
 

@@ -7,7 +7,8 @@ from collections import deque
 from ....messages import IllegalTransition, TaskId, TaskStatus
 from ..model.events import RetryRequested
 from ..model.occurrences import CancellationCause, OccurrenceKind, RetryFacts
-from ..model.records import TaskRecord, describe_story
+from ..model.records import TaskRecord
+from ..model.story_text import describe_story
 from .context import BoardContext
 from .task_lifecycle import TaskLifecycle
 from .task_registry import TaskRegistry
@@ -118,6 +119,7 @@ class TaskRetries:
         record.former_attempts = len(record.attempts)
         record.failures = record.losses = 0
         record.failed_by = record.declined_by = frozenset()
+        record.returns_to = ""
         record.progress, record.note = 0.0, ""
         self._context.note_task(OccurrenceKind.TASK_RETRIED, record, facts=facts)
 

@@ -76,10 +76,11 @@ class AdaptivePolicy:
 
     def group(self, task: Task) -> Hashable:
         """By what makes a difference to a worker's value."""
+        may_retry = _may_retry(task)
         if task.required_skills:
             skills = tuple(sorted(task.required_skills.items()))
-            return (task.difficulty, task.max_attempts > 1, skills, task.strict)
-        return (task.difficulty, task.max_attempts > 1)
+            return (task.difficulty, may_retry, skills, task.strict)
+        return (task.difficulty, may_retry)
 
     def obstacle(self, task: Task, worker: WorkerRecord) -> str | None:
         """Too little skill, for a task without a type: such a task is simulated."""
@@ -323,7 +324,7 @@ class AdaptivePolicy:
 
     def suits(self, task: Task, worker: WorkerRecord) -> bool:
         """Whether the worker is as good for the task as the best, within the tolerance."""
-        kind = self.market.find_kind(task, may_retry=task.max_attempts > 1)
+        kind = self.market.find_kind(task, may_retry=_may_retry(task))
         place = self.market.crew.index.get(worker)
         if place is None:
             return False
@@ -415,3 +416,7 @@ def _may_be_untried(worker: WorkerRecord) -> bool:
 
 def _declared_score(head: WaitingHead, worker: WorkerRecord) -> float:
     return recovery_score(worker) if head.failed_by else _best_fit.score(head.task, worker)
+
+
+def _may_retry(task: Task) -> bool:
+    return task.max_attempts > 1 or task.retry is not None

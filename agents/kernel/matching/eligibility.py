@@ -11,13 +11,18 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ....messages import Task
-from ..model.decision import MAX_NAMED
+from ..model.decision import MAX_NAMED, Candidates
 from ..model.occurrences import DeclineFacts, FailureCause, OccurrenceKind
 from ..model.records import AttemptOutcome, TaskRecord, WorkerRecord
 from ..model.restriction import Restriction
 from ..model.second_opinions import needs_second_opinion, restriction_of
 from .budget import Budget, describe_rates
-from .policies import MatchingPolicy, describe_shortfall, find_obstacle
+from .policies import (
+    MatchingPolicy,
+    describe_shortfall,
+    describe_unavailability,
+    find_obstacle,
+)
 from .restricted import describe_restricted_shortfall, find_restricted_obstacle
 
 FAILED_OUTCOMES = frozenset(
@@ -37,6 +42,7 @@ class Terms(NamedTuple):
         step: the current step, from 0.
         declined_by: the names of the workers that declined it.
         restriction: who may not review it or vote on it; None if it needs neither now.
+        returns_to: the name of the worker that has it again while that is connected, or "".
     """
 
     skills: tuple[tuple[str, float], ...] = ()
@@ -44,6 +50,7 @@ class Terms(NamedTuple):
     step: int = 0
     declined_by: frozenset[str] = frozenset()
     restriction: Restriction | None = None
+    returns_to: str = ""
 
 
 NO_TERMS = Terms()
@@ -56,19 +63,20 @@ def terms_of(record: TaskRecord) -> Terms:
     if restriction is not None and restriction.is_review:
         # A reviewer needs neither the skills nor the step of a worker that runs the task.
         return Terms(declined_by=declined_by, restriction=restriction)
-    if not (task.strict or task.escalate or declined_by or restriction):
+    returns_to = record.returns_to
+    if not (task.strict or task.escalate or declined_by or restriction or returns_to):
         return NO_TERMS
     step = 0
     if task.escalate:
         taken = sum(attempt.outcome in FAILED_OUTCOMES for attempt in record.current_attempts)
         step = min(taken, len(task.escalate) - 1)
     skills = tuple(sorted(task.required_skills.items())) if task.strict else ()
-    return Terms(skills, task.escalate, step, declined_by, restriction)
+    return Terms(skills, task.escalate, step, declined_by, restriction, returns_to)
 
 
-def max_attempts_of(task: Task) -> int:
+def max_attempts_of(record: TaskRecord) -> int:
     """How many attempts a task has: at least one for each step of its ladder."""
-    return max(task.max_attempts, len(task.escalate))
+    return max(record.max_attempts, len(record.task.escalate))
 
 
 def is_on_step(worker: WorkerRecord, step: str) -> bool:
@@ -115,6 +123,7 @@ class Eligibility:
         if terms is NO_TERMS and not self.budget.is_spent:
             return [each for each in workers if find_obstacle(policy, task, each) is None]
         able = [each for each in workers if self._obstacle_besides_steps(each) is None]
+        able = [each for each in able if each.name == terms.returns_to] or able
         if not terms.ladder:
             return able
         for step in terms.ladder[terms.step :]:
@@ -129,7 +138,7 @@ class Eligibility:
 
     def may_get(self, worker: WorkerRecord, workers: Iterable[WorkerRecord]) -> bool:
         """Whether one of the connected workers may get the tasks."""
-        if self.terms.ladder:
+        if self.terms.ladder or self.terms.returns_to:
             return worker in self.able(workers)
         return self._obstacle_besides_steps(worker) is None
 
@@ -143,6 +152,8 @@ class Eligibility:
         obstacle = self._obstacle_besides_steps(worker)
         if obstacle is not None or worker in able:
             return obstacle
+        if any(each.name == self.terms.returns_to for each in able):
+            return f"its last attempt failed at {self.terms.returns_to}, which has it again"
         return f"is not on {self._describe_step(able)}"
 
     def shortfall(self, workers: Iterable[WorkerRecord]) -> Shortfall:
@@ -201,6 +212,29 @@ class Eligibility:
         while able and step < len(ladder) - 1 and not is_on_step(able[0], ladder[step]):
             step += 1
         return f"step {step + 1} of the ladder {' > '.join(ladder)}, which is {ladder[step]!r}"
+
+
+def find_candidates(
+    eligibility: Eligibility, workers: Iterable[WorkerRecord], failed_by: frozenset[str]
+) -> Candidates:
+    """The connected workers that can run the tasks of a group, and why the others can't.
+
+    Args:
+        eligibility: which workers may get them.
+        workers: all connected workers.
+        failed_by: the names of the workers at which they failed.
+    """
+    able: list[tuple[str, int]] = []
+    unable: list[tuple[str, str]] = []
+    workers = tuple(workers)
+    eligible = eligibility.able(workers)
+    for worker in sorted(workers, key=lambda worker: worker.order):
+        obstacle = eligibility.obstacle(worker, eligible) or describe_unavailability(worker)
+        if obstacle is None:
+            able.append((worker.name, worker.slots))
+        else:
+            unable.append((worker.name, obstacle))
+    return Candidates.of(able, unable, failed_by)
 
 
 def describe_declines(record: TaskRecord) -> str:

@@ -84,6 +84,9 @@ class PrefetchedMatches:
             is_first = not group.failed_by and group.terms.restriction is None
             if not is_first or not usual.allows_prefetch(held) or usual.expected_s > room_s:
                 return
+            if queue.limiter is not None and queue.limiter.is_limited(record.task):
+                # It would begin later than it was counted.
+                return
             queue.take(best)
             if group is not sampled:
                 sampled, decision = group, None

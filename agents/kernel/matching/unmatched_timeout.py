@@ -73,5 +73,8 @@ def _still_waits(since: float, waiting: TaskGroup | QueueEntry) -> bool:
         unmatched_since = waiting.group.unmatched_since
         # A later timeout of the whole group replaces this one.
         is_current = unmatched_since is not None and unmatched_since <= since
-        return is_current and waiting.record.queue_entry is waiting
+        entry = waiting.record.queue_entry
+        # Its urgency may have changed since, by the turns of keys.
+        still_waits = isinstance(entry, QueueEntry) and entry.stamp == waiting.stamp
+        return is_current and still_waits
     return waiting.unmatched_since == since and waiting.count > 0

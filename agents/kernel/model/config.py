@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from numbers import Real
-from typing import Literal
+from typing import Literal, cast
 
-from ....messages import InvalidInput
+from ....messages import InvalidInput, Retry, Task
+from ....messages.limit import Limit, check_limits, check_weights
+from ....messages.task import MAX_LOSSES
 
 _NUMBERS = (
     *("expected_workers", "join_timeout_s", "lost_after_s", "heartbeat_s", "time_scale"),
@@ -18,6 +21,9 @@ _NUMBERS = (
 LONGEST_PREFETCH_S = 10.0
 
 MAX_UNIT_CHARACTERS = 20
+
+DEFAULT_MAX_LOSSES = 10
+"""How often an attempt at a task may be lost by default, before the task fails."""
 
 MAX_WORKERS = 4_096
 """The default maximum number of workers connected to a manager."""
@@ -37,7 +43,11 @@ class Rules:
         time_scale: the real duration of one second of a task's timeout, in seconds.
         unmatched_after_s: the time after which a task fails that no connected worker can run, in
             seconds; None never.
-        max_losses: the number of attempts at a task that may be lost before the task fails.
+        max_losses: the number of attempts at a task that may be lost before the task fails, 0 to
+            1,000; for tasks that do not say it.
+        retry: which failed attempts are followed by another, for tasks that do not say it; None for
+            none.
+        retries: the same for tasks of one type each, by type; they come before `retry`.
         ends_when_done: whether the run ends as soon as every task is settled.
         confirms_end: whether it ends only with `RestConfirmed`, since tasks may still be added.
         allow: the names of the workers that may join; None admits all.
@@ -56,6 +66,8 @@ class Rules:
             never.
         on_late: what happens to a task that can't be completed by its deadline any more: "run" it
             all the same, or "fail" it.
+        limits: how many tasks may begin in a period, or be in progress at once.
+        weights: how many tasks each key may begin in its turn; 1 for all others.
 
     Raises:
         InvalidInput: a value is out of range.
@@ -69,7 +81,9 @@ class Rules:
     heartbeat_s: float = 2.0
     time_scale: float = 1.0
     unmatched_after_s: float | None = 30.0
-    max_losses: int = 10
+    max_losses: int = DEFAULT_MAX_LOSSES
+    retry: Retry | None = None
+    retries: Mapping[str, Retry] = field(default_factory=dict[str, Retry])
     ends_when_done: bool = True
     confirms_end: bool = False
     allow: tuple[str, ...] | None = None
@@ -83,6 +97,8 @@ class Rules:
     cost_unit: str = "USD"
     aging_s: float | None = None
     on_late: Literal["run", "fail"] = "run"
+    limits: tuple[Limit, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def return_within_s(self) -> float:
@@ -92,6 +108,17 @@ class Rules:
         """
         return 2 * self.lost_after_s
 
+    def retry_of(self, task: Task) -> Retry | None:
+        """Which failed attempts at a task are followed by another; None if `max_attempts` says it.
+
+        Args:
+            task: the task; if it has no `retry` of its own, and not several attempts, it has that
+                of its type, or that of all types.
+        """
+        if task.retry is not None or task.max_attempts > 1:
+            return task.retry
+        return self.retries.get(task.type, self.retry)
+
     def __post_init__(self) -> None:
         for name in _NUMBERS:
             check_is_number(name, getattr(self, name))
@@ -99,6 +126,11 @@ class Rules:
             count: int = getattr(self, name)
             if count < 0:
                 raise InvalidInput(f"{name} is {count}; it must be 0 or more")
+        if self.max_losses > MAX_LOSSES:
+            raise InvalidInput(
+                f"max_losses is {self.max_losses}; it must be from 0 to {MAX_LOSSES:,}"
+            )
+        check_retries(self.retry, self.retries)
         if self.max_workers < max(self.expected_workers, len(self.roster), 1):
             raise InvalidInput(
                 f"max_workers is {self.max_workers}; it must be 1 or more, and not less than the "
@@ -129,6 +161,8 @@ class Rules:
                 f"cost_unit is {self.cost_unit!r}; it must be text that is not blank, "
                 f"{MAX_UNIT_CHARACTERS} characters at most"
             )
+        check_limits(self.limits)
+        check_weights(self.weights)
         for name in ("join_timeout_s", "unmatched_after_s"):
             limit_s: float | None = getattr(self, name)
             if limit_s is not None and not limit_s >= 0:
@@ -144,6 +178,26 @@ class Rules:
             missing = set(self.roster) - set(self.allow)
             if missing:
                 raise InvalidInput(f"worker {min(missing)!r} is expected, but not in allow; add it")
+
+
+def check_retries(retry: object, retries: object) -> None:
+    """Check the default retries of tasks.
+
+    Raises:
+        InvalidInput: they are not of the class `Retry`, or not by type.
+    """
+    if retry is not None and not isinstance(retry, Retry):
+        raise InvalidInput(f"retry is {retry!r}; it must be a muster.messages.Retry, or None")
+    if not isinstance(retries, Mapping):
+        raise InvalidInput(
+            f"retries is {retries!r}; it must be a dict with a Retry for each task type"
+        )
+    for kind, each in cast("Mapping[object, object]", retries).items():
+        if not isinstance(kind, str) or not isinstance(each, Retry):
+            raise InvalidInput(
+                f"retries has {each!r} for {kind!r}; it must be a dict with a "
+                "muster.messages.Retry for each task type"
+            )
 
 
 def check_is_number(name: str, value: object) -> None:

@@ -5,6 +5,7 @@ All are plain values. `Board.handle(event, now)` returns the resulting instructi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -17,6 +18,7 @@ from ....messages import (
     TaskResult,
     WorkerProfile,
 )
+from ....messages.limit import Limit
 from .schedules import ScheduleTerms
 
 WorkerId: TypeAlias = str
@@ -293,6 +295,19 @@ class BudgetChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitsChanged:
+    """The user changes the limits; what has begun counts for the new ones, too.
+
+    Args:
+        limits: all limits from now on.
+        weights: the weights of keys from now on; None to keep them.
+    """
+
+    limits: tuple[Limit, ...]
+    weights: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduleDeclared:
     """A schedule is active from now on; one that is known continues where it was.
 
@@ -387,6 +402,7 @@ Event: TypeAlias = (
     | ClosingBegun
     | TasksForgotten
     | BudgetChanged
+    | LimitsChanged
     | ScheduleDeclared
     | ScheduleCameDue
     | ScheduleRemoved

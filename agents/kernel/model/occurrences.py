@@ -87,6 +87,8 @@ class FailureCause(str, Enum):
     """It could not be completed by its deadline any more."""
     DECLINED = "declined"
     """Each worker that could run it declined it."""
+    POSTPONED = "postponed"
+    """Its handler asked to be called again later."""
     BUDGET = "budget"
     """The budget was spent, and only workers that cost something could run it."""
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
 
-from ....messages import Task, TaskId, TaskResult, TaskStatus, WorkerProfile
+from ....messages import Retry, Task, TaskId, TaskResult, TaskStatus, WorkerProfile
+from .attempt_outcomes import AttemptOutcome, Drain
 from .decision import Decision
 from .duration_estimate import DurationEstimate
 from .events import WorkerId
 from .failed_attempt import FailedAttempt
-from .occurrence_text import describe_facts
 from .occurrences import CancellationFacts, Occurrence, OccurrenceKind, move_occurrence
 from .restriction import Restriction
 from .worker_stats import WorkerStats
@@ -29,33 +28,6 @@ _REPLACED_BY_THE_NEXT = frozenset(
 
 
 _SUSPENDED, _RESUMED = OccurrenceKind.ATTEMPT_SUSPENDED, OccurrenceKind.ATTEMPT_RESUMED
-
-
-class AttemptOutcome(str, Enum):
-    """How an attempt ended."""
-
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    TIMED_OUT = "timed out"
-    LOST = "lost"
-    CANCELLED = "cancelled"
-    OVERTAKEN = "overtaken"
-    NOT_BEGUN = "not begun"
-    DECLINED = "declined"
-    REJECTED = "rejected"
-    RETURNED = "returned"
-    """Its worker left in order, and gave the task back unfinished."""
-
-
-class Drain(str, Enum):
-    """Why a worker gets no more tasks, and what it does once it has finished those it has."""
-
-    LEAVES = "leaves"
-    """The user wants it to leave."""
-    STAYS = "stays"
-    """The user wants it to stay, without tasks."""
-    OWN = "own"
-    """It said that it is about to leave."""
 
 
 @dataclass(slots=True, eq=False)
@@ -279,6 +251,8 @@ class TaskRecord:
         wait_until: the time until which it waits, whatever else it waits for; None if no time holds
             it back.
         wait_reason: why it waits until then.
+        retry: which failed attempts are followed by another; None if only `max_attempts` says it.
+        returns_to: the name of the worker that gets the next attempt while it is connected, or "".
         retried_at: when it last began anew after it was settled; None for never.
         former_attempts: how many attempts it had before that; they count towards no limit.
         named_by: how many tasks depend on it or are its children, including settled ones.
@@ -313,6 +287,8 @@ class TaskRecord:
     unfinished: int = 0
     wait_until: float | None = None
     wait_reason: str = ""
+    retry: Retry | None = None
+    returns_to: str = ""
     retried_at: float | None = None
     former_attempts: int = 0
     named_by: int = 0
@@ -347,6 +323,11 @@ class TaskRecord:
     def current_attempts(self) -> list[Attempt]:
         """Its attempts since it was added, or since it last began anew."""
         return self.attempts[self.former_attempts :] if self.former_attempts else self.attempts
+
+    @property
+    def max_attempts(self) -> int:
+        """How many attempts it has; see `max_attempts_of` for one with a ladder."""
+        return self.task.max_attempts if self.retry is None else self.retry.max_attempts
 
     @property
     def attempt(self) -> int:
@@ -418,23 +399,3 @@ class TaskRecord:
                 self.forgotten += 1
                 del story[0]
         story.append(occurrence)
-
-
-def describe_since(record: TaskRecord) -> str:
-    """What happened to a task at `since`, in words that follow "it"."""
-    return "was added" if record.retried_at is None else "began anew"
-
-
-def describe_story(record: TaskRecord) -> str:
-    """A task's story as one line, for error messages."""
-    started = record.added_at
-    parts = [
-        f"+{each.at - started:g} s {each.what.value}"
-        + (f" {each.attempt}" if each.attempt else "")
-        + (f" by {each.worker}" if each.worker else "")
-        + (f" ({facts})" if (facts := describe_facts(each)) else "")
-        for each in record.story
-    ]
-    if record.forgotten:
-        parts.insert(0, f"{record.forgotten} earlier occurrences dropped")
-    return "; ".join(parts)

@@ -19,7 +19,7 @@ MAX_FAILED_REVIEWS = 3
 ACCEPTED_FROM = 0.5
 """The lowest grade with which a reviewer accepts a result."""
 
-_FAILED = frozenset({AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT})
+_FAILED = frozenset({AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.POSTPONED})
 
 
 class Tally(NamedTuple):
@@ -103,8 +103,8 @@ def lacks_votes(record: TaskRecord) -> bool:
     if votes + running >= record.task.votes and running:
         # If these do not decide, one more is asked when they have ended.
         return False
-    task = record.task
-    return votes + running + record.failures < task.votes + EXTRA_VOTES + task.max_attempts - 1
+    most = record.task.votes + EXTRA_VOTES + record.max_attempts - 1
+    return votes + running + record.failures < most
 
 
 def wants_vote(record: TaskRecord) -> bool:

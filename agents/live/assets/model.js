@@ -1,8 +1,8 @@
 // What this page knows of the run. It draws nothing: whoever draws looks at it.
 
 export const STATUSES = ["pending", "in_progress", "completed", "failed", "cancelled"];
-export const WAITS = { ready: "waiting", blocked: "blocked", nobody: "nobody can" };
-const NOTHING_WAITS = { ready: 0, blocked: 0, nobody: 0, reasons: [], numbers: [], stuck: "" };
+export const WAITS = { ready: "waiting", blocked: "blocked", limited: "limited", nobody: "nobody can" };
+const NOTHING_WAITS = { ready: 0, blocked: 0, limited: 0, nobody: 0, reasons: [], numbers: [], stuck: "", limits: "" };
 export const LABELS = { pending: "waiting", in_progress: "running", completed: "done", failed: "failed", cancelled: "cancelled" };
 const [PENDING, RUNNING, COMPLETED, FAILED] = [0, 1, 2, 3];
 const MAX_SPANS = 1500;
@@ -72,6 +72,7 @@ export class Model {
     this.listedFrom = 0;
     this.isComplete = false;
     this.skills = null;
+    this.schedules = null;
     this.waiting = NOTHING_WAITS;
     this.undoable = new Set();
     this.tallied = null;
@@ -104,6 +105,7 @@ export class Model {
       this.version += 1;
     }
     if (data.skills) this.skills = data.skills;
+    if (data.schedules) this.schedules = data.schedules;
     if (data.history) this.takeHistory(data.history);
     if (data.hidden_workers !== undefined) this.hiddenWorkers = data.hidden_workers;
     for (const whole of data.added || []) this.add(whole);

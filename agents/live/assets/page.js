@@ -7,6 +7,7 @@ import { Details } from "./details.js";
 import { Kinds } from "./kinds.js";
 import { Model, STATUSES } from "./model.js";
 import { follow, keepSecret } from "./stream.js";
+import { Schedules } from "./schedules.js";
 import { Skills } from "./skills.js";
 import { Summary } from "./summary.js";
 import { TaskList } from "./task_list.js";
@@ -25,6 +26,7 @@ const kinds = new Kinds(model, list);
 const summary = new Summary(model);
 const workers = new Workers(model);
 const skills = new Skills(model);
+const schedules = new Schedules(model);
 const timeline = new Timeline(model, (row) => details.open(row));
 const throughput = new Throughput(model);
 let isLive = false;
@@ -68,6 +70,7 @@ function frame(at) {
     if (model.isComplete) details.openLinked();
     details.look();
     skills.draw();
+    schedules.draw();
   }
   const isMoving = isLive && model.run.ended_at === null;
   if (at - drawnAt >= MOVES_EVERY_MS && (isMoving || isResized)) {

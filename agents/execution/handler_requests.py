@@ -1,0 +1,140 @@
+"""The exceptions with which a handler says what becomes of its task: declined, later, given up."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, cast
+
+from ...messages import InvalidInput, TaskResult, WrongCall
+from ...messages.times import LONGEST_WAIT_S
+from ...messages.wording import show
+from .attempt_outcome import parts_of
+
+MAX_REASON_CHARACTERS = 1_000
+
+
+class HandlerRequest(BaseException):
+    """The base class of the exceptions with which a handler says what becomes of its task.
+
+    It is no `Exception`, so that an `except Exception` on the way does not catch it.
+
+    Args:
+        reason: why, as text for people; 1,000 characters at most are kept.
+    """
+
+    name: ClassVar[str]
+    """The name by which a request is known in another process, whatever its subclass."""
+
+    after_s: float = 0.0
+    """How long the task waits, in seconds."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = str(reason)[:MAX_REASON_CHARACTERS].strip() or "no reason given"
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of the attempt's result that tell what was asked for."""
+        return {"success": False, "error_message": f"{self.name}: {self.reason}"}
+
+    def outcome(self) -> TaskResult:
+        """The outcome of the attempt, without its task and worker."""
+        return TaskResult(1, "", **self.fields())
+
+
+class TaskDeclined(HandlerRequest):
+    """Raised by a handler to decline its task: another worker gets it, and no attempt is used.
+
+    `TaskContext.decline` raises it. A handler without a context, as in a process, may raise it
+    itself.
+
+    Args:
+        reason: why this worker should not have the task, such as "needs a vision model".
+    """
+
+    name = "TaskDeclined"
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of the attempt's result that tell that it was declined."""
+        return {"success": False, "error_message": self.reason, "declined": True}
+
+
+class RetryLater(HandlerRequest):
+    """Raised by a handler to have its task tried again later, as a server's Retry-After asks.
+
+    The attempt counts among those of the task, but not as a failure of its worker: it says nothing
+    about skill, starts no quarantine, and any worker may have the next attempt. What the handler
+    asks for comes before the waits of the task's `Retry`. If no attempt is left, the task fails.
+
+    Args:
+        after_s: how long the task waits, in seconds, 0 to ten years.
+        reason: why, such as "429 Too Many Requests".
+
+    Raises:
+        InvalidInput: `after_s` is not a number in this range.
+    """
+
+    name = "RetryLater"
+
+    def __init__(self, after_s: float, reason: str = "") -> None:
+        given = cast("object", after_s)
+        is_number = isinstance(given, int | float) and not isinstance(given, bool)
+        if not is_number or not 0 <= after_s <= LONGEST_WAIT_S:
+            raise InvalidInput(
+                f"after_s is {show(given)}; it must be a number of seconds from 0 to "
+                f"{LONGEST_WAIT_S:,} (ten years)"
+            )
+        super().__init__(reason or f"after {after_s:g} s")
+        self.after_s = float(after_s)
+        # So that it can be pickled.
+        self.args = (after_s, reason)
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of the attempt's result that tell when to try again."""
+        return {**super().fields(), "retry_after_s": self.after_s}
+
+
+class GiveUp(HandlerRequest):
+    """Raised by a handler to fail its task for good, even if attempts are left.
+
+    Args:
+        reason: why no attempt can succeed, such as "there is no customer 7".
+    """
+
+    name = "GiveUp"
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of the attempt's result that tell that no other shall follow."""
+        return {**super().fields(), "gives_up": True}
+
+
+class WrongArguments(GiveUp):
+    """Raised where a typed function can't be called with a task's data, which no worker can.
+
+    Args:
+        reason: what is wrong.
+    """
+
+    name = WrongCall.__name__
+
+
+def request_in(fault: BaseException) -> HandlerRequest | None:
+    """What a handler asked for; None if an exception, or a part of its group, is something else."""
+    if isinstance(fault, HandlerRequest):
+        return fault
+    requests = [request_in(each) for each in parts_of(fault)]
+    if not requests or None in requests:
+        return None
+    return requests[0]
+
+
+def make_request(name: str, reason: str, after_s: float) -> HandlerRequest:
+    """Make the request of a handler in another process.
+
+    Args:
+        name: the `name` of its class.
+        reason: its reason.
+        after_s: for `RetryLater`, how long the task waits, in seconds.
+    """
+    if name == RetryLater.name:
+        return RetryLater(after_s, reason)
+    kinds = {each.name: each for each in (TaskDeclined, GiveUp, WrongArguments)}
+    return kinds[name](reason)
