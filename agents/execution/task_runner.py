@@ -37,7 +37,7 @@ from .handler_calls import HandlerCalls
 from .handler_requests import request_in
 from .handlers import TaskContext, current_context
 from .held_slots import OverdueAttempt
-from .outcome import failure, in_ticks
+from .outcome import completed, failure, in_ticks
 from .suspension import AttemptKey, SlotKeeper
 from .task_data import with_outputs_as_data
 
@@ -353,10 +353,10 @@ class TaskRunner:
                 return
             outcome = request.outcome() if request else self._failed(attempt, reason, fault)
         try:
-            self._report(key, _completed(outcome, context), started_at + context.suspended_s)
+            self._report(key, completed(outcome, context), started_at + context.suspended_s)
         except Exception as fault:  # noqa: BLE001 - what a handler returned may be of any kind
             error = f"{describe_fault(fault)}; its result was {show(outcome)}"
-            outcome = _completed(failure(error), context)
+            outcome = completed(failure(error), context)
             self._report(key, outcome, started_at + context.suspended_s)
         attempt.is_reported = True
 
@@ -433,17 +433,6 @@ class TaskRunner:
                 gives_up=not success and outcome.gives_up,
             )
         )
-
-
-def _completed(outcome: object, context: TaskContext) -> object:
-    """A result with the cost and the grade that its handler has reported."""
-    if context.has_report and isinstance(outcome, TaskResult):
-        outcome = context.complete(outcome)
-    suspended_s = context.suspended_s
-    if suspended_s and isinstance(outcome, TaskResult) and outcome.execution_time:
-        worked_s = in_ticks(max(outcome.execution_time - suspended_s, 0.0))
-        outcome = outcome.model_copy(update={"execution_time": worked_s})
-    return outcome
 
 
 def _suspended(key: AttemptKey, reason: str) -> AttemptSuspended:

@@ -38,7 +38,7 @@ Method: TypeAlias = Callable[[Mapping[str, Payload]], Payload]
 Request: TypeAlias = SubmitTasks | AwaitTasks | ManagerRequest
 
 
-class Caller(Protocol):
+class RequestCaller(Protocol):
     """One that asks: a client or a worker.
 
     Args:
@@ -76,7 +76,9 @@ class RequestAnswers:
             "workers": self._workers,
         }
 
-    def answer(self, caller: Caller, request: Request, worker_address: str = "") -> ManagerReply:
+    def answer(
+        self, caller: RequestCaller, request: Request, worker_address: str = ""
+    ) -> ManagerReply:
         """Answer a request; one that is repeated gets the reply that it had before.
 
         Args:
@@ -91,7 +93,7 @@ class RequestAnswers:
                 caller.replies.popitem(last=False)
         return reply
 
-    def _answer(self, caller: Caller, request: Request, worker_address: str) -> ManagerReply:
+    def _answer(self, caller: RequestCaller, request: Request, worker_address: str) -> ManagerReply:
         try:
             match request:
                 case SubmitTasks():
@@ -106,7 +108,7 @@ class RequestAnswers:
             )
         return ManagerReply(number=request.number, value=value)
 
-    def _submit(self, caller: Caller, request: SubmitTasks, worker_address: str) -> None:
+    def _submit(self, caller: RequestCaller, request: SubmitTasks, worker_address: str) -> None:
         board = self._driver.board
         if board.has_ended and not board.is_suspended:
             raise RunEnded("the run has ended; no further tasks can be submitted")
@@ -123,7 +125,7 @@ class RequestAnswers:
             self._driver.add_tasks(tasks)
         self._await(caller, [task.id for task in tasks])
 
-    def _await(self, caller: Caller, task_ids: Iterable[TaskId]) -> list[TaskId]:
+    def _await(self, caller: RequestCaller, task_ids: Iterable[TaskId]) -> list[TaskId]:
         caller.awaiting.update(task_ids)
         unknown = self._awaited.wait_for(task_ids, caller.settle)
         caller.awaiting.difference_update(unknown)

@@ -90,6 +90,20 @@ def test_a_task_cleans_up_after_another_one_that_failed() -> None:
     }
 
 
+def test_a_task_that_was_not_needed_is_no_failure_of_the_run() -> None:
+    worker = WorkerAgent("Ada", 5)
+
+    @worker.task("add one")
+    async def add_one(task: Task) -> int:
+        return int(task.data) + 1
+
+    tasks = [one(1, 5), one(2, 1, depends_on=(1,), run_if="failed")]
+    manager = TaskManager(tasks, 1, quiet=True)
+    run_in_virtual_time(rehearse(manager, [worker]))
+    assert manager.board.find(2).status is TaskStatus.CANCELLED
+    assert manager.report().exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("make", "error", "told"),
     [
