@@ -54,6 +54,7 @@ class RunChecker:
         self._hash = hashlib.blake2b(digest_size=16)
         # Bounded by the tasks and attempts of the run.
         self._settled: dict[TaskId, OccurrenceKind] = {}
+        self._ever_settled: set[TaskId] = set()
         self._performed: dict[tuple[TaskId, int], str] = {}
         self._added: set[TaskId] = set()
         self._answered: dict[TaskId, set[int]] = {}
@@ -103,6 +104,7 @@ class RunChecker:
                 task_id,
             )
         self._settled[task_id] = what
+        self._ever_settled.add(task_id)
 
     def _note_answer(self, task_id: TaskId, facts: object) -> None:
         answered = self._answered.setdefault(task_id, set())
@@ -133,6 +135,7 @@ class RunChecker:
                 )
             if kept is not None:
                 self._settled[task_id] = kept
+                self._ever_settled.add(task_id)
 
     def attempt_began(self, address: str, assignment: TaskAssignment) -> None:
         """Note that a worker began to perform an attempt."""
@@ -152,10 +155,13 @@ class RunChecker:
                 task.id,
             )
         needed = set(task.depends_on)
-        unmet = [
-            each for each in needed if self._settled.get(each) is not OccurrenceKind.TASK_COMPLETED
-        ]
-        if unmet or set(assignment.inputs) != needed:
+        ends = {each: self._settled.get(each) for each in needed}
+        if task.run_if == "completed":
+            unmet = [each for each in needed if ends[each] is not OccurrenceKind.TASK_COMPLETED]
+        else:
+            # It may have begun anew since the task was assigned.
+            unmet = [each for each in needed if each not in self._ever_settled]
+        if unmet or {*assignment.inputs, *assignment.upstream_errors} != needed:
             self.report(
                 "a task starts only when all its dependencies are completed",
                 f"{attempt} began at {address} with the inputs of "

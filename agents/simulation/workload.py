@@ -46,6 +46,10 @@ _IN_THREADS = 0.5
 _REVIEWED = 0.2
 _VOTED_ON = 0.1
 """The shares of tasks that are reviewed, if they have a type, and on which workers vote."""
+_FAMILIES = 0.2
+"""The share of tasks that have subtasks."""
+_GENERATIONS = 2
+_SETTLED = 0.1
 _SCHEDULED = 0.4
 """The share of runs in which a schedule makes tasks for a while."""
 
@@ -79,9 +83,9 @@ class StressStory:
     """30 tasks with dependencies, priorities, timeouts, retries and cancellations, on 4 workers.
 
     Some tasks have deadlines, ladders and strict skills, some are reviewed, on some the workers
-    vote, and some workers cost something. In some runs a schedule makes more tasks for a while. A
-    quarter of the attempts ends in a random one of all the ways in which a handler can end; some
-    workers decline tasks.
+    vote, some have subtasks, some run however others ended, and some workers cost something. In
+    some runs a schedule makes more tasks for a while. A quarter of the attempts ends in a random
+    one of all the ways in which a handler can end; some workers decline tasks.
 
     Args:
         seed: the seed of the workload.
@@ -267,6 +271,7 @@ class _RandomEndingWorker(WorkerAgent):
         chance = random.Random(key)  # noqa: S311 - reproducible, no secret
         result = await super().handle_task(data, time, agent)
         await self._involve_people(data)
+        await self._submit_subtasks(data.task)
         if chance.random() < _DECLINED and self._may_decline:
             raise TaskDeclined("not me")
         if chance.random() < _POSTPONED:
@@ -298,6 +303,35 @@ class _RandomEndingWorker(WorkerAgent):
         if chance.random() < _ASKED:
             await context.ask(_QUESTION, ["yes", "no"], expires_s=10.0, default="no")
 
+    async def _submit_subtasks(self, task: Task) -> None:
+        """Submit a few subtasks, the same in each attempt, and mostly wait for them."""
+        chance = random.Random(f"{self._seed}/family/{task.id}")  # noqa: S311 - as above
+        if chance.random() >= _FAMILIES or sum(map(str(task.id).count, "/:")) >= _GENERATIONS:
+            return
+        context = current_context.get()
+        subtasks = [
+            context.submit(
+                Task(
+                    description="a part",
+                    type=chance.choice(_TYPES),
+                    difficulty=chance.randint(1, 4),
+                    max_attempts=chance.randint(1, 2),
+                ),
+                key=chance.choice((None, f"part {number}")),
+                on_parent_cancel=chance.choice(("cancel", "keep")),
+                unwrap=False,
+            )
+            for number in range(chance.randint(1, 3))
+        ]
+        match chance.randint(1, 4):
+            case 1:
+                # Nobody waits for them.
+                return
+            case 2:
+                await asyncio.gather(*subtasks)
+            case _:
+                await context.gather(*subtasks)
+
 
 async def _make_scheduled(due: datetime) -> list[Task]:
     """Make one to three tasks, of which each depends on the one before."""
@@ -321,6 +355,7 @@ def _make_task(chance: random.Random, number: int, most_needed: int | None = Non
         type=chance.choice(_TYPES),
         priority=chance.randint(-2, 2),
         depends_on=tuple(needed),
+        run_if=chance.choice(("settled", "failed")) if chance.random() < _SETTLED else "completed",
         timeout=chance.choice((None, None, 1.5, 6.0)),
         max_attempts=chance.randint(1, 3) if retry is None else 1,
         retry=retry,

@@ -93,7 +93,15 @@ class Board(BoardState):
         self.lifecycle = TaskLifecycle(
             context, tasks, queue, self._leases, timers, spending=spending
         )
-        self._suspensions = Suspensions(context, tasks, self.prefetch, self._leases, timers)
+        suspensions = Suspensions(
+            context,
+            tasks,
+            self.membership,
+            self.prefetch,
+            leases=self._leases,
+            timers=timers,
+            spending=spending,
+        )
         self._retries = TaskRetries(context, tasks, self.lifecycle)
         self._results = AttemptResults(
             context,
@@ -125,8 +133,8 @@ class Board(BoardState):
         self._on(TasksHandedOut, self._hand_out)
         self._on(RestConfirmed, self._leave_rest)
         self._on(ProgressReported, self._note_progress)
-        self._on(SuspensionReported, self._suspend)
-        self._on(ResumptionReported, self._continue)
+        self._on(SuspensionReported, suspensions.suspend)
+        self._on(ResumptionReported, suspensions.resume)
         self._on(ResultReceived, self._take_result)
         self._on(ResultsReceived, self._take_results)
         self._on(TasksGivenBack, self._take_back)
@@ -244,16 +252,6 @@ class Board(BoardState):
 
     def _note_progress(self, event: ProgressReported) -> None:
         self._results.note_progress(event.progress, self.membership.hear(event.worker_id))
-
-    def _suspend(self, event: SuspensionReported) -> None:
-        worker = self.membership.hear(event.worker_id)
-        if worker is not None:
-            self._suspensions.suspend(worker, event.suspended)
-
-    def _continue(self, event: ResumptionReported) -> None:
-        worker = self.membership.hear(event.worker_id)
-        if worker is not None:
-            self._suspensions.resume(worker, event.resumed)
 
     def _take_back(self, event: TasksGivenBack) -> None:
         worker = self.membership.hear(event.worker_id)
