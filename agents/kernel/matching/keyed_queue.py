@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from .gate import Gate
 from .ready_queue import QueueEntry, ReadyQueue, TaskGroup
 from .turns import Share
+
+LaneGate: TypeAlias = "Gate[KeyedQueue, Lane]"
+"""A gate of keyed queues and their lanes."""
+
+LaneShare: TypeAlias = "Share[Lane]"
+"""A key's place in the turns, with its lanes."""
 
 
 class Lane:
@@ -25,7 +31,7 @@ class Lane:
 
     __slots__ = ("gates", "head", "parked_at", "plain", "queue", "share", "tasks", "turn")
 
-    def __init__(self, queue: KeyedQueue, share: Share, gates: Sequence[Gate]) -> None:
+    def __init__(self, queue: KeyedQueue, share: LaneShare, gates: Sequence[LaneGate]) -> None:
         self.queue = queue
         self.share = share
         self.gates = gates
@@ -36,7 +42,7 @@ class Lane:
         """The same with the turn of its key as part of its urgency: the task's entry now."""
         self.turn = 0
         """The turn that is part of `head`."""
-        self.parked_at: Gate | None = None
+        self.parked_at: LaneGate | None = None
         """The gate that keeps it out of the queue until it opens."""
 
     def entries(self) -> Iterator[QueueEntry]:
@@ -47,7 +53,7 @@ class Lane:
             else:
                 yield entry
 
-    def shut_gate(self) -> Gate | None:
+    def shut_gate(self) -> LaneGate | None:
         """A limit of its key that allows no more tasks now; None if there is none."""
         return next((gate for gate in self.gates if gate.is_shut), None)
 
@@ -86,7 +92,7 @@ class KeyedQueue:
 
     __slots__ = ("_heads", "_keeper", "_lanes", "first", "first_lane", "gates", "group")
 
-    def __init__(self, group: TaskGroup, keeper: LaneKeeper, gates: Sequence[Gate]) -> None:
+    def __init__(self, group: TaskGroup, keeper: LaneKeeper, gates: Sequence[LaneGate]) -> None:
         self.group = group
         self._keeper = keeper
         self.gates = gates

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
-if TYPE_CHECKING:
-    from .keyed_queue import Lane
+LaneT = TypeVar("LaneT")
 
 _ROUNDING = 1e-9
 
 
-class Share:
+class Share(Generic[LaneT]):
     """The place of one key in the turns of one level of priority.
 
     Args:
@@ -33,21 +32,21 @@ class Share:
         self.turn = 0
         """Its place in the round; no two shares have the same."""
         # Bounded by the waiting tasks.
-        self.lanes: dict[Lane, None] = {}
+        self.lanes: dict[LaneT, None] = {}
         """Its waiting tasks, by group."""
 
 
-class _Level:
+class _Level(Generic[LaneT]):
     """The turns of one level of priority."""
 
     __slots__ = ("round", "shares")
 
     def __init__(self) -> None:
         self.round = 0
-        self.shares: dict[str, Share] = {}
+        self.shares: dict[str, Share[LaneT]] = {}
 
 
-class Turns:
+class Turns(Generic[LaneT]):
     """The order in which the keys of waiting tasks have their turns.
 
     In each round each key may begin as many tasks as its weight, and then goes to the end of the
@@ -62,10 +61,10 @@ class Turns:
     def __init__(self, weights: Mapping[str, float]) -> None:
         self.weights = weights
         # Bounded by the waiting tasks.
-        self._levels: dict[float, _Level] = {}
+        self._levels: dict[float, _Level[LaneT]] = {}
         self._given = 0
 
-    def join(self, key: str, level: float) -> Share:
+    def join(self, key: str, level: float) -> Share[LaneT]:
         """The share of a key; it gets a place at the end of the line if it has none."""
         found = self._levels.get(level)
         if found is None:
@@ -76,14 +75,14 @@ class Turns:
             self._go_to_end(share, found.round)
         return share
 
-    def leave(self, share: Share) -> None:
+    def leave(self, share: Share[LaneT]) -> None:
         """Take the place of a key of which no task waits any more."""
         level = self._levels[share.level]
         del level.shares[share.key]
         if not level.shares:
             del self._levels[share.level]
 
-    def serve(self, share: Share) -> bool:
+    def serve(self, share: Share[LaneT]) -> bool:
         """Count a task that begins. Returns whether its key has gone to the end of the line."""
         level = self._levels[share.level]
         if len(level.shares) == 1:
@@ -100,7 +99,7 @@ class Turns:
         keys = {each for level in self._levels.values() for each in level.shares}
         return len(keys - {key})
 
-    def _go_to_end(self, share: Share, after: int) -> None:
+    def _go_to_end(self, share: Share[LaneT], after: int) -> None:
         rounds = max(math.ceil((1.0 - _ROUNDING - share.credit) / share.weight), 1)
         share.credit += rounds * share.weight
         share.round = after + rounds
