@@ -30,7 +30,7 @@ from muster.agents.command.web_page import WebPage, WebPageOptions
 from muster.agents.kernel.model.events import WorkerHeard, WorkerJoined, WorkerLeft
 from muster.agents.metrics import METRICS_CONTENT_TYPE, render_metrics, serve_metrics
 from muster.agents.metrics.collector import MAX_WORKERS_NAMED, OTHERS
-from muster.messages import InvalidInput, Task, WorkerProfile
+from muster.messages import InvalidInput, Limit, Task, WorkerProfile
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -355,7 +355,8 @@ def test_the_page_tells_of_every_metric_and_of_no_other() -> None:
     )
     for name, kind, labels in table:
         documented[name] = (kind, re.findall(r"`(\w+)`", labels))
-    manager = TaskManager(quiet=True, store=MemoryStore(), budget=1.0)
+    limits = [Limit(concurrent=9)]
+    manager = TaskManager(quiet=True, store=MemoryStore(), budget=1.0, limits=limits)
     board = manager._shell.driver.board
     board.handle(WorkerJoined("at Ada", WorkerProfile("Ada", 5), session="1"), 1_000.0)
     board.task_registry.ignored["came twice"] = 1

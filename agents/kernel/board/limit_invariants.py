@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ....messages import Limit
-from ..matching.keyed_queue import KeyedQueue, LaneGate
+from ..matching.keyed_queue import KeyedQueue, LimitGate
 from ..matching.limiter import Limiter
 from ..matching.ready_queue import TaskGroup
 from ..model.occurrences import OccurrenceKind
@@ -36,7 +36,7 @@ def check_limiter(board: BoardState) -> None:
 
 
 def _check_counts(board: BoardState, limiter: Limiter) -> None:
-    running: Counter[LaneGate] = Counter()
+    running: Counter[LimitGate] = Counter()
     awaited = limiter.awaited()
     for record in board.tasks.values():
         gates = limiter.gates_of(record.task)

@@ -8,11 +8,11 @@ from typing import Generic, TypeVar
 
 from ....messages.limit import Limit
 
-QueueT = TypeVar("QueueT")
-LaneT = TypeVar("LaneT")
+_QueueT = TypeVar("_QueueT")
+_LaneT = TypeVar("_LaneT")
 
 
-class Gate(Generic[QueueT, LaneT]):
+class Gate(Generic[_QueueT, _LaneT]):
     """One limit, for all its tasks or for those of one key.
 
     Args:
@@ -47,11 +47,11 @@ class Gate(Generic[QueueT, LaneT]):
         self.opens_at = math.inf
         """When it opens again, in seconds; infinite if it waits for an attempt to end."""
         # Bounded by the waiting tasks.
-        self.queues: dict[QueueT, None] = {}
+        self.queues: dict[_QueueT, None] = {}
         """The groups of tasks that it limits as a whole."""
-        self.lanes: dict[LaneT, None] = {}
+        self.lanes: dict[_LaneT, None] = {}
         """The tasks of one key that it limits, by group."""
-        self.parked: dict[LaneT, None] = {}
+        self.parked: dict[_LaneT, None] = {}
         """Those of the lanes that wait for it to open."""
         self._interval_s = self._slack_s = 0.0
         if limit.burst is not None and limit.rate is not None and limit.per_s is not None:

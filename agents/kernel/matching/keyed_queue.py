@@ -13,11 +13,8 @@ from .gate import Gate
 from .ready_queue import QueueEntry, ReadyQueue, TaskGroup
 from .turns import Share
 
-LaneGate: TypeAlias = "Gate[KeyedQueue, Lane]"
-"""A gate of keyed queues and their lanes."""
-
-LaneShare: TypeAlias = "Share[Lane]"
-"""A key's place in the turns, with its lanes."""
+LimitGate: TypeAlias = "Gate[KeyedQueue, Lane]"
+"""A limit of waiting tasks."""
 
 
 class Lane:
@@ -31,7 +28,7 @@ class Lane:
 
     __slots__ = ("gates", "head", "parked_at", "plain", "queue", "share", "tasks", "turn")
 
-    def __init__(self, queue: KeyedQueue, share: LaneShare, gates: Sequence[LaneGate]) -> None:
+    def __init__(self, queue: KeyedQueue, share: Share[Lane], gates: Sequence[LimitGate]) -> None:
         self.queue = queue
         self.share = share
         self.gates = gates
@@ -42,7 +39,7 @@ class Lane:
         """The same with the turn of its key as part of its urgency: the task's entry now."""
         self.turn = 0
         """The turn that is part of `head`."""
-        self.parked_at: LaneGate | None = None
+        self.parked_at: LimitGate | None = None
         """The gate that keeps it out of the queue until it opens."""
 
     def entries(self) -> Iterator[QueueEntry]:
@@ -53,7 +50,7 @@ class Lane:
             else:
                 yield entry
 
-    def shut_gate(self) -> LaneGate | None:
+    def shut_gate(self) -> LimitGate | None:
         """A limit of its key that allows no more tasks now; None if there is none."""
         return next((gate for gate in self.gates if gate.is_shut), None)
 
@@ -92,7 +89,7 @@ class KeyedQueue:
 
     __slots__ = ("_heads", "_keeper", "_lanes", "first", "first_lane", "gates", "group")
 
-    def __init__(self, group: TaskGroup, keeper: LaneKeeper, gates: Sequence[LaneGate]) -> None:
+    def __init__(self, group: TaskGroup, keeper: LaneKeeper, gates: Sequence[LimitGate]) -> None:
         self.group = group
         self._keeper = keeper
         self.gates = gates

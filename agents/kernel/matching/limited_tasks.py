@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from .keyed_queue import KeyedQueue, LaneGate
+from .keyed_queue import KeyedQueue, LimitGate
 from .task_queue import TaskQueue
 
 
@@ -12,7 +12,7 @@ def count_startable(queue: TaskQueue, now: float) -> int:
     """How many waiting tasks could begin now if there were workers, as far as limits go."""
     if queue.limiter is None or not queue.limiter.has_limits:
         return queue.count
-    room: dict[LaneGate, int] = {}
+    room: dict[LimitGate, int] = {}
     startable = 0
     for waiting, gates in _waiting_with_gates(queue):
         wanted = waiting
@@ -31,7 +31,7 @@ def count_held_back(queue: TaskQueue, now: float) -> list[tuple[int, str]]:
     """
     if queue.limiter is None or not queue.limiter.has_limits:
         return []
-    counts: dict[LaneGate, int] = {}
+    counts: dict[LimitGate, int] = {}
     for waiting, gates in _waiting_with_gates(queue):
         shut = next((gate for gate in gates if gate.is_shut), None)
         if shut is not None and waiting:
@@ -51,9 +51,9 @@ def describe_held_back(queue: TaskQueue, now: float) -> str:
     return f"{count:,} wait{'s' if count == 1 else ''} for a limit: {told}{more}"
 
 
-def _waiting_with_gates(queue: TaskQueue) -> Iterator[tuple[int, tuple[LaneGate, ...]]]:
+def _waiting_with_gates(queue: TaskQueue) -> Iterator[tuple[int, tuple[LimitGate, ...]]]:
     limiter = queue.limiter
-    overall: Iterable[LaneGate] = (
+    overall: Iterable[LimitGate] = (
         () if limiter is None or not limiter.overall else (limiter.overall,)
     )
     for group in queue.groups.values():

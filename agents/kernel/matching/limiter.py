@@ -11,7 +11,7 @@ from ....messages import Task, TaskId
 from ....messages.limit import Limit
 from ..model.records import TaskRecord
 from .gate import Gate
-from .keyed_queue import KeyedQueue, Lane, LaneGate
+from .keyed_queue import KeyedQueue, Lane, LimitGate
 from .ready_queue import QueueEntry, TaskGroup
 from .turns import Turns
 
@@ -55,20 +55,20 @@ class Limiter:
         show_head: Callable[[TaskGroup], None],
     ) -> None:
         self._limits = {limit.scope: limit for limit in limits}
-        self._turns: Turns[Lane] = Turns(weights)
+        self._turns = Turns[Lane](weights)
         self._has_levels = has_levels
         self._show_head = show_head
         # Bounded by the limits, and by the keys that have work or had some lately.
-        self._gates: dict[tuple[Limit, str | None], LaneGate] = {}
-        self._key_gates: dict[tuple[str, str], tuple[LaneGate, ...]] = {}
-        self._type_gates: dict[str, tuple[LaneGate, ...]] = {}
+        self._gates: dict[tuple[Limit, str | None], LimitGate] = {}
+        self._key_gates: dict[tuple[str, str], tuple[LimitGate, ...]] = {}
+        self._type_gates: dict[str, tuple[LimitGate, ...]] = {}
         self._max_keys = _IDLE_KEYS_KEPT
         self.overall = self._gate_of((None, None, False))
         """The limit of all tasks; None if there is none."""
         # The gates that attempts hold; bounded by the slots.
-        self._held: dict[tuple[TaskId, int], tuple[LaneGate, ...]] = {}
+        self._held: dict[tuple[TaskId, int], tuple[LimitGate, ...]] = {}
         self._absent: dict[str, set[tuple[TaskId, int]]] = {}
-        self._due: list[tuple[float, int, LaneGate]] = []
+        self._due: list[tuple[float, int, LimitGate]] = []
         self._planned = 0
         self._now = 0.0
 
@@ -196,7 +196,7 @@ class Limiter:
 
     def restore(self, begins: Iterable[Begin], now: float) -> None:
         """Count attempts that had begun before."""
-        touched: dict[LaneGate, None] = {}
+        touched: dict[LimitGate, None] = {}
         for begin in sorted(begins, key=lambda each: each.at):
             gates = self._gates_for(begin.task_type, begin.limit_key)
             if begin.held is not None and gates:
@@ -258,11 +258,11 @@ class Limiter:
         """Whether there is a limit for a task."""
         return bool(self.gates_of(task))
 
-    def gates_of(self, task: Task) -> tuple[LaneGate, ...]:
+    def gates_of(self, task: Task) -> tuple[LimitGate, ...]:
         """The limits of a task, as they count now."""
         return self._gates_for(task.type, task.limit_key)
 
-    def held(self) -> Mapping[tuple[TaskId, int], tuple[LaneGate, ...]]:
+    def held(self) -> Mapping[tuple[TaskId, int], tuple[LimitGate, ...]]:
         """The limits that attempts hold, by task and number."""
         return self._held
 
@@ -291,7 +291,7 @@ class Limiter:
 
     # ------------------------------------------------------------------ gates
 
-    def _gates_for(self, task_type: str, key: str | None) -> tuple[LaneGate, ...]:
+    def _gates_for(self, task_type: str, key: str | None) -> tuple[LimitGate, ...]:
         if not self._limits:
             return ()
         gates = self._gates_of_type(task_type)
@@ -299,7 +299,7 @@ class Limiter:
             gates += self._gates_of_key(task_type, key)
         return gates if self.overall is None else (self.overall, *gates)
 
-    def _gates_of_type(self, task_type: str) -> tuple[LaneGate, ...]:
+    def _gates_of_type(self, task_type: str) -> tuple[LimitGate, ...]:
         gates = self._type_gates.get(task_type)
         if gates is None:
             gate = self._gate_of((task_type, None, False))
@@ -308,7 +308,7 @@ class Limiter:
                 self._type_gates[task_type] = gates
         return gates
 
-    def _gates_of_key(self, task_type: str, key: str) -> tuple[LaneGate, ...]:
+    def _gates_of_key(self, task_type: str, key: str) -> tuple[LimitGate, ...]:
         if not key or not self._limits:
             return ()
         gates = self._key_gates.get((task_type, key))
@@ -320,20 +320,20 @@ class Limiter:
             self._key_gates[task_type, key] = gates
         return gates
 
-    def _gate_of_key(self, task_type: str | None, key: str) -> LaneGate | None:
+    def _gate_of_key(self, task_type: str | None, key: str) -> LimitGate | None:
         """The limit of this key, or else that of each key."""
         gate = self._gate_of((task_type, key, False))
         return gate or self._gate_of((task_type, None, True), key)
 
     def _gate_of(
         self, scope: tuple[str | None, str | None, bool], key: str | None = None
-    ) -> LaneGate | None:
+    ) -> LimitGate | None:
         limit = self._limits.get(scope)
         if limit is None:
             return None
         gate = self._gates.get((limit, key))
         if gate is None:
-            gate = self._gates[limit, key] = Gate(limit, key)
+            gate = self._gates[limit, key] = Gate[KeyedQueue, Lane](limit, key)
         return gate
 
     def _drop_idle_keys(self) -> None:
@@ -348,7 +348,7 @@ class Limiter:
         }
         self._max_keys = 2 * len(used) + _IDLE_KEYS_KEPT
 
-    def _shut_full(self, gates: Iterable[LaneGate], now: float) -> None:
+    def _shut_full(self, gates: Iterable[LimitGate], now: float) -> None:
         for gate in gates:
             if gate.is_shut or gate.look(now):
                 continue
@@ -360,7 +360,7 @@ class Limiter:
                 if lane.queue.first_lane is lane:
                     self._settle(lane.queue)
 
-    def _look_again(self, gate: LaneGate, now: float) -> None:
+    def _look_again(self, gate: LimitGate, now: float) -> None:
         """Open a gate that was shut, if it may open."""
         if not gate.look(now):
             self._plan(gate)
@@ -373,7 +373,7 @@ class Limiter:
         for queue in gate.queues:
             self._settle(queue)
 
-    def _plan(self, gate: LaneGate) -> None:
+    def _plan(self, gate: LimitGate) -> None:
         if gate.opens_at < math.inf:
             self._planned += 1
             heapq.heappush(self._due, (gate.opens_at, self._planned, gate))
@@ -385,5 +385,5 @@ class Limiter:
             self._show_head(queue.group)
 
 
-def _are_idle(gates: Iterable[LaneGate]) -> bool:
+def _are_idle(gates: Iterable[LimitGate]) -> bool:
     return all(gate.is_idle for gate in gates)

@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
-LaneT = TypeVar("LaneT")
+_LaneT = TypeVar("_LaneT")
 
 _ROUNDING = 1e-9
 
 
-class Share(Generic[LaneT]):
+class Share(Generic[_LaneT]):
     """The place of one key in the turns of one level of priority.
 
     Args:
@@ -32,21 +32,21 @@ class Share(Generic[LaneT]):
         self.turn = 0
         """Its place in the round; no two shares have the same."""
         # Bounded by the waiting tasks.
-        self.lanes: dict[LaneT, None] = {}
+        self.lanes: dict[_LaneT, None] = {}
         """Its waiting tasks, by group."""
 
 
-class _Level(Generic[LaneT]):
+class _Level(Generic[_LaneT]):
     """The turns of one level of priority."""
 
     __slots__ = ("round", "shares")
 
     def __init__(self) -> None:
         self.round = 0
-        self.shares: dict[str, Share[LaneT]] = {}
+        self.shares: dict[str, Share[_LaneT]] = {}
 
 
-class Turns(Generic[LaneT]):
+class Turns(Generic[_LaneT]):
     """The order in which the keys of waiting tasks have their turns.
 
     In each round each key may begin as many tasks as its weight, and then goes to the end of the
@@ -61,28 +61,28 @@ class Turns(Generic[LaneT]):
     def __init__(self, weights: Mapping[str, float]) -> None:
         self.weights = weights
         # Bounded by the waiting tasks.
-        self._levels: dict[float, _Level[LaneT]] = {}
+        self._levels: dict[float, _Level[_LaneT]] = {}
         self._given = 0
 
-    def join(self, key: str, level: float) -> Share[LaneT]:
+    def join(self, key: str, level: float) -> Share[_LaneT]:
         """The share of a key; it gets a place at the end of the line if it has none."""
         found = self._levels.get(level)
         if found is None:
-            found = self._levels[level] = _Level()
+            found = self._levels[level] = _Level[_LaneT]()
         share = found.shares.get(key)
         if share is None:
-            share = found.shares[key] = Share(key, level, self.weights.get(key, 1.0))
+            share = found.shares[key] = Share[_LaneT](key, level, self.weights.get(key, 1.0))
             self._go_to_end(share, found.round)
         return share
 
-    def leave(self, share: Share[LaneT]) -> None:
+    def leave(self, share: Share[_LaneT]) -> None:
         """Take the place of a key of which no task waits any more."""
         level = self._levels[share.level]
         del level.shares[share.key]
         if not level.shares:
             del self._levels[share.level]
 
-    def serve(self, share: Share[LaneT]) -> bool:
+    def serve(self, share: Share[_LaneT]) -> bool:
         """Count a task that begins. Returns whether its key has gone to the end of the line."""
         level = self._levels[share.level]
         if len(level.shares) == 1:
@@ -99,7 +99,7 @@ class Turns(Generic[LaneT]):
         keys = {each for level in self._levels.values() for each in level.shares}
         return len(keys - {key})
 
-    def _go_to_end(self, share: Share[LaneT], after: int) -> None:
+    def _go_to_end(self, share: Share[_LaneT], after: int) -> None:
         rounds = max(math.ceil((1.0 - _ROUNDING - share.credit) / share.weight), 1)
         share.credit += rounds * share.weight
         share.round = after + rounds
