@@ -35,7 +35,7 @@ class HandlerRequest(BaseException):
         """The fields of the attempt's result that tell what was asked for."""
         return {"success": False, "error_message": f"{self.name}: {self.reason}"}
 
-    def outcome(self) -> TaskResult:
+    def as_result(self) -> TaskResult:
         """The outcome of the attempt, without its task and worker."""
         return TaskResult(1, "", **self.fields())
 

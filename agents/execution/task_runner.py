@@ -334,7 +334,7 @@ class TaskRunner:
             if reason is None or self._is_stopped:
                 attempt.is_reported = True
                 return
-            outcome = request.outcome() if request else self._failed(attempt, reason, fault)
+            outcome = request.as_result() if request else self._failed(attempt, reason, fault)
         try:
             self._report(key, _completed(outcome, context), started_at + context.suspended_s)
         except Exception as fault:  # noqa: BLE001 - what a handler returned may be of any kind

@@ -25,13 +25,16 @@ PLUMBING: Mapping[str, str] = {
     "TaskManager": """
         serve serve_over joining_failed report_fault wants_results recorded run_settled receive
         address_changed send_model has_met_admin count_received recorded_deadlines recorded_stats
-        watch_writes stamp_assignments try_store
+        watch_writes stamp_assignments try_store lose_worker
     """,
     "WorkerAgent": """
         serve serve_over joining_failed report_fault receive address_changed send_model perform
         surround hand_to_handlers member_appeared can_dial_again is_done is_ticket_outdated
     """,
     "Handlers": "has_plain refuse_contexts start run start_review",
+    "TaskDeclined": "fields as_result",
+    "RetryLater": "fields as_result",
+    "GiveUp": "fields as_result",
     "TaskContext": "mark_cancelled complete has_report suspended_s wait_in_thread cancel_waits",
 }
 """What is public for other modules of Muster alone, by class. A user needs none of it."""
