@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .execution.handlers import Handlers, TaskContext
     from .execution.process_pool import ProcessPool
     from .execution.reviews import Rejected, Review
+    from .execution.typed_function import TypedFunction
     from .kernel.board.rows import Rows
     from .kernel.matching.explanation import Explanation
     from .kernel.matching.learning_policy import (
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from .store.memory import MemoryStore
     from .store.protocol import Store
     from .store.sqlite import SqliteStore, read_store
+    from .submission.parts import StreamedPart
+    from .submission.questions import OpenQuestion
     from .trace.follow import follow
     from .transport.ceylon_api import (
         DEFAULT_WORKSPACE_ID,
@@ -100,6 +103,7 @@ __all__ = [
     "MemoryNetwork",
     "MemoryStore",
     "Muster",
+    "OpenQuestion",
     "OverridableHooks",
     "PeerMode",
     "ProcessPool",
@@ -116,6 +120,7 @@ __all__ = [
     "StateFileBridge",
     "StateFileTaskManager",
     "Store",
+    "StreamedPart",
     "StressStory",
     "TaskContext",
     "TaskDeclined",
@@ -125,6 +130,7 @@ __all__ = [
     "TaskStatus",
     "Ticket",
     "TraceLog",
+    "TypedFunction",
     "WaitedTasks",
     "WaitingHead",
     "WaitingTasks",
@@ -177,6 +183,7 @@ _MODULES = {
     "MemoryNetwork": ".simulation.memory_network",
     "MemoryStore": ".store.memory",
     "Muster": ".one_machine.muster",
+    "OpenQuestion": ".submission.questions",
     "OverridableHooks": ".manager.overridable_hooks",
     "PeerMode": ".transport.ceylon_api",
     "ProcessPool": ".execution.process_pool",
@@ -191,6 +198,7 @@ _MODULES = {
     "StateFileBridge": ".state_file.bridge",
     "StateFileTaskManager": ".state_file.manager",
     "Store": ".store.protocol",
+    "StreamedPart": ".submission.parts",
     "StressStory": ".simulation.workload",
     "TaskContext": ".execution.handlers",
     "TaskDeclined": ".execution.handler_requests",
@@ -202,6 +210,7 @@ _MODULES = {
     "TaskStatus": "..messages",
     "Ticket": ".security.ticket",
     "TraceLog": ".kernel.trace",
+    "TypedFunction": ".execution.typed_function",
     "WorkerAgent": ".worker.worker_agent",
     "WorkerDetail": ".manager.own_matching",
     "ForkServer": ".worker_pool.fork_server",

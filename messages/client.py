@@ -1,4 +1,4 @@
-"""The messages between a client, which submits tasks from another process, and a manager."""
+"""The requests to a manager of clients, and of the handlers that workers run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ MAX_TASKS_AT_ONCE = 10_000
 """How many tasks or task ids one message of a client may contain."""
 
 ManagerMethod: TypeAlias = Literal[
-    "cancel", "retry", "schedules", "set_priority", "status", "why", "workers"
+    "answer",
+    "ask_person",
+    "cancel",
+    "questions",
+    "read_parts",
+    "retry",
+    "schedules",
+    "set_priority",
+    "status",
+    "why",
+    "workers",
 ]
 """What a client may ask of a manager."""
 
@@ -36,19 +46,21 @@ class ClientHello(Message):
 
 
 class SubmitTasks(Message):
-    """A client adds tasks, and wants their results; all are added, or none.
+    """A client or a handler adds tasks, and wants their results; all are added, or none.
 
     Args:
         number: the number of the request; a repeated request has the same one.
         tasks: the encoded tasks.
+        asked_by: the attempt whose handler adds them, as task id and number; None for a client.
     """
 
     number: _Number
     tasks: tuple[bytes, ...] = Field(max_length=MAX_TASKS_AT_ONCE)
+    asked_by: tuple[TaskId, int] | None = None
 
 
 class AwaitTasks(Message):
-    """A client wants the results of tasks that were added before.
+    """A client or a worker wants the results of tasks that were added before.
 
     The reply has the ids of those that the manager does not know.
 
@@ -62,21 +74,23 @@ class AwaitTasks(Message):
 
 
 class ManagerRequest(Message):
-    """A client asks a manager to do or to tell something.
+    """A client or a handler asks a manager to do or to tell something.
 
     Args:
         number: the number of the request.
         method: what it asks for.
         arguments: the arguments of the method by name.
+        asked_by: the attempt whose handler asks, as task id and number; None for a client.
     """
 
     number: _Number
     method: ManagerMethod
     arguments: dict[str, Payload] = Field(default_factory=dict)
+    asked_by: tuple[TaskId, int] | None = None
 
 
 class ManagerReply(Message):
-    """The manager's reply to a request of a client.
+    """The manager's reply to a request of a client or a worker.
 
     Args:
         number: the number of the request.

@@ -35,6 +35,7 @@ __all__ = [
     "encode_assignment",
     "encode_message",
     "encode_task",
+    "encode_whole_task",
     "has_large_bytes",
     "open_assignment",
     "pack",
@@ -180,6 +181,17 @@ def pack_task(task: Task) -> bytes | None:
     return packed if len(packed) <= KEPT_PACKED_BYTES else None
 
 
+def encode_whole_task(task: Task) -> bytes:
+    """Encode a task of any size, and check that it can be sent.
+
+    Raises:
+        InvalidTask: `task` is not a `Task`.
+        EncodeError: the task can't be sent; names the task and the field.
+    """
+    # `pack_task` names the field that can't be sent.
+    return pack_task(task) or encode_task(task)
+
+
 def has_large_bytes(task: Task) -> bool:
     """Whether a task's data is a `bytes` object over `KEPT_PACKED_BYTES`."""
     data: object = task.__dict__.get("data")
@@ -233,7 +245,7 @@ def open_assignment(assigned_at: int, timeout: float | None, attempt: int, worke
 
 
 _IN_OPENING = ("assigned_at", "timeout", "attempt", "worker")
-_NOT_IN_OPENING = ("task", "inputs", "traceparent", "reviewed")
+_NOT_IN_OPENING = ("task", "inputs", "traceparent", "reviewed", "upstream_errors")
 """The task, which follows the opening, and the fields that such an assignment must not have."""
 
 check_fields(TaskAssignment, (*_IN_OPENING, *_NOT_IN_OPENING), "open_assignment in the codec")

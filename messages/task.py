@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from .errors import InvalidTask
+from .limit import LimitKey
 from .record import Record
 from .retry import MAX_ATTEMPTS, Retry
 from .rule import Rule
@@ -160,8 +161,17 @@ class Task(Record):
         data: the input of the handler; any value that has a plain form, see `to_plain`. Where a
             subclass declares its type, the handler gets that type.
         priority: tasks with higher numbers are assigned first; 0 by default.
-        depends_on: ids of tasks that must complete first; the handler receives their outputs.
-        parent_id: the id of the task that this one belongs to; it does not affect scheduling.
+        depends_on: ids of tasks that must end first, see `run_if`; the handler receives their
+            outputs.
+        run_if: how the tasks in `depends_on` must end: "completed"; "settled", to run however they
+            end; or "failed", to run if one of them fails or is cancelled. If it is not "completed",
+            the task waits until all of them are settled, and the handler finds the errors in
+            `TaskContext.upstream_errors`.
+        parent_id: the id of the task that this one belongs to. It does not affect scheduling,
+            except as `on_parent_cancel` says.
+        on_parent_cancel: whether the task is cancelled when its parent is cancelled or fails
+            ("cancel"), or goes on ("keep"). Either way it has its parent's place in the queue, so
+            that what was begun is finished first. The subtasks of a handler have this field set.
         timeout: the timeout of one attempt in seconds; see `TaskManager` for the default.
         max_attempts: the maximum number of attempts, 1 to 100. An attempt that ended because its
             worker was lost does not count.
@@ -187,6 +197,8 @@ class Task(Record):
         review: whether a second worker reviews a successful attempt before it counts.
         votes: how many workers run the task, 1 to 9, an odd number; the answer of the majority
             counts.
+        limit_key: whose task it is, such as "customer-7": limits may count the tasks of each key
+            for itself, and the keys take turns. At most 200 characters.
 
     Raises:
         pydantic.ValidationError: a field is invalid; names the field, the value and the rule.
@@ -203,7 +215,14 @@ class Task(Record):
     data: Payload = None
     priority: int = Field(default=0, ge=-(2**31), le=2**31 - 1)
     depends_on: tuple[TaskId, ...] = ()
+    run_if: Annotated[
+        Literal["completed", "failed", "settled"],
+        Rule("must be 'completed', 'failed' or 'settled'"),
+    ] = "completed"
     parent_id: TaskId | None = None
+    on_parent_cancel: Annotated[
+        Literal["cancel", "keep"] | None, Rule("must be 'cancel', 'keep' or None")
+    ] = None
     timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     max_attempts: int = Field(default=1, ge=1, le=MAX_ATTEMPTS)
     retry: Retry | None = None
@@ -226,6 +245,7 @@ class Task(Record):
     votes: Annotated[
         Literal[1, 3, 5, 7, 9], Rule("must be 1, 3, 5, 7 or 9, so that votes have a majority")
     ] = 1
+    limit_key: LimitKey | None = None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: object) -> None:

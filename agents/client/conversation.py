@@ -6,65 +6,48 @@ import asyncio
 import itertools
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from pydantic import BaseModel
 
-from ... import messages
 from ...messages import (
-    MAX_TASKS_AT_ONCE,
-    AwaitTasks,
-    BacklogFull,
     ClientHello,
-    EncodeError,
     Goodbye,
     Heartbeat,
     JoinRefused,
-    LocalError,
     ManagerReply,
-    ManagerRequest,
     MusterError,
     Payload,
     Refusal,
     RunEnded,
     Shutdown,
-    SubmitTasks,
     Task,
     TaskId,
     TaskResult,
-    UnknownTask,
     Welcome,
     WrongSecret,
-    encode_message,
 )
 from ...messages.client import ManagerMethod
-from ...messages.codec import encode_task, pack_task
+from ...messages.codec import encode_whole_task
 from ...messages.frame import EVERYONE
 from ..execution.held_slots import OverdueAttempt
 from ..kernel.security.seal import Seal
 from ..runtime.loop_watch import LoopWatch
-from ..submission.result_source import Outcome, Settle, call_in
+from ..submission.result_source import Settle, call_in
 from ..transport.endpoint import Endpoint
 from ..transport.link import Link
+from ..worker.manager_requests import ManagerRequests, Replied
 from ..worker.manager_session import Connect, ManagerSession
 from ..worker.session_holder import SessionHolder
 
 SETTLE_TIMEOUT_S = 2.0
 """How long a client that leaves waits until its last messages are acknowledged."""
 
-RESEND_AFTER_S = 0.05
-"""How long a client waits before it sends more to a manager that has not read the last yet."""
-
-Request: TypeAlias = SubmitTasks | AwaitTasks | ManagerRequest
-Replied: TypeAlias = Callable[[Payload | MusterError], None]
-
 
 class ClientConversation(SessionHolder):
     """Drives one client, over one connection after the other.
 
-    Each request is repeated until a reply arrives, also after the connection or the manager was
-    lost, and has one effect. The results of tasks that were added are asked for again.
+    Its requests, and the results that it waits for, outlive the connections; see `ManagerRequests`.
 
     Args:
         name: the client's name.
@@ -89,15 +72,8 @@ class ClientConversation(SessionHolder):
         self._ended = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._calls = itertools.count(1)
-        self._numbers = itertools.count(1)
-        # Requests without a reply, in the order of their numbers.
-        self._requests: dict[int, tuple[bytes, Replied]] = {}
-        self._unsent: dict[int, None] = {}
-        self._waiting: dict[TaskId, tuple[Settle, ...]] = {}
-        # The tasks that the manager is known to have.
-        self._added: set[TaskId] = set()
+        self._requests = ManagerRequests()
         self._end_listeners: set[Callable[[MusterError], None]] = set()
-        self._fault: MusterError | None = None
 
     # ------------------------------------------------------------------ tasks and results
 
@@ -113,16 +89,17 @@ class ClientConversation(SessionHolder):
             settle: called with the outcome of each.
             added: called when the manager has added them.
         """
-        packed = tuple(map(_encode, tasks))
-        self._call(lambda: self._add([task.id for task in tasks], packed, settle, added))
+        packed = tuple(map(encode_whole_task, tasks))
+        task_ids = [task.id for task in tasks]
+        self._call(lambda: self._requests.add(task_ids, packed, settle, added))
 
     def wait_for(self, task_ids: Sequence[TaskId], settle: Settle) -> None:
         """Call a function with the outcome of tasks that were submitted before, from any thread."""
-        self._call(lambda: self._wait_for(task_ids, settle))
+        self._call(lambda: self._requests.wait_for(task_ids, settle))
 
     def stop_waiting(self, task_ids: Sequence[TaskId], settle: Settle) -> None:
         """Do not call a function any more with the outcome of tasks, from any thread."""
-        self._call(lambda: [self._stop_waiting(task_id, settle) for task_id in task_ids])
+        self._call(lambda: self._requests.stop_waiting(task_ids, settle))
 
     def listen(self, listener: Callable[[MusterError], None]) -> None:
         """Call a function when no more results will come; at once if that is so already."""
@@ -134,12 +111,7 @@ class ClientConversation(SessionHolder):
 
     def ask(self, method: ManagerMethod, arguments: dict[str, Payload], replied: Replied) -> None:
         """Ask the manager for something, from any thread; `replied` is called in this loop."""
-        self._call(
-            lambda: self._request(
-                ManagerRequest(number=next(self._numbers), method=method, arguments=arguments),
-                replied,
-            )
-        )
+        self._call(lambda: self._requests.ask(method, arguments, replied))
 
     def _call(self, function: Callable[[], object]) -> None:
         loop = self._loop
@@ -147,124 +119,11 @@ class ClientConversation(SessionHolder):
             raise RunEnded("the client is not connected; use it inside `async with`")
         call_in(loop, function)
 
-    def _add(
-        self,
-        task_ids: Sequence[TaskId],
-        packed: tuple[bytes, ...],
-        settle: Settle,
-        added: Callable[[], None],
-    ) -> None:
-        if self._fault is not None:
-            self._settle_all(task_ids, self._fault, settle)
-            return
-        for task_id in task_ids:
-            self._wait(task_id, settle)
-        request = SubmitTasks(number=next(self._numbers), tasks=packed)
-        self._request(request, partial(self._submitted, task_ids, settle, added))
-
-    def _submitted(
-        self,
-        task_ids: Sequence[TaskId],
-        settle: Settle,
-        added: Callable[[], None],
-        reply: Payload | MusterError,
-    ) -> None:
-        if isinstance(reply, MusterError):
-            for task_id in task_ids:
-                self._stop_waiting(task_id, settle)
-            self._settle_all(task_ids, reply, settle)
-        else:
-            # Some may be settled already.
-            self._added.update(task_id for task_id in task_ids if task_id in self._waiting)
-            added()
-
-    def _wait_for(self, task_ids: Sequence[TaskId], settle: Settle) -> None:
-        if self._fault is not None:
-            self._settle_all(task_ids, self._fault, settle)
-            return
-        for task_id in task_ids:
-            self._wait(task_id, settle)
-        self._await(task_ids)
-
-    def _await(self, task_ids: Sequence[TaskId]) -> None:
-        for start in range(0, len(task_ids), MAX_TASKS_AT_ONCE):
-            part = tuple(task_ids[start : start + MAX_TASKS_AT_ONCE])
-            request = AwaitTasks(number=next(self._numbers), task_ids=part)
-            self._request(request, partial(self._awaited, part))
-
-    def _awaited(self, task_ids: Sequence[TaskId], reply: Payload | MusterError) -> None:
-        if isinstance(reply, MusterError):
-            for task_id in task_ids:
-                self._take(task_id, reply)
-            return
-        unknown = set(reply)
-        for task_id in task_ids:
-            if task_id in unknown:
-                self._take(task_id, UnknownTask(f"the manager has no task {task_id!r}"))
-            elif task_id in self._waiting:
-                self._added.add(task_id)
-
-    def _wait(self, task_id: TaskId, settle: Settle) -> None:
-        self._waiting[task_id] = (*self._waiting.get(task_id, ()), settle)
-
-    def _stop_waiting(self, task_id: TaskId, settle: Settle) -> None:
-        left = list(self._waiting.pop(task_id, ()))
-        if settle in left:
-            left.remove(settle)
-        if left:
-            self._waiting[task_id] = tuple(left)
-        else:
-            self._added.discard(task_id)
-
-    def _take(self, task_id: TaskId, outcome: Outcome) -> None:
-        self._added.discard(task_id)
-        for settle in self._waiting.pop(task_id, ()):
-            settle(task_id, outcome)
-
-    @staticmethod
-    def _settle_all(task_ids: Iterable[TaskId], outcome: Outcome, settle: Settle) -> None:
-        for task_id in task_ids:
-            settle(task_id, outcome)
-
     def _listen(self, listener: Callable[[MusterError], None]) -> None:
-        if self._fault is None:
+        if self._requests.fault is None:
             self._end_listeners.add(listener)
         else:
-            listener(self._fault)
-
-    # ------------------------------------------------------------------ requests
-
-    def _request(self, request: Request, replied: Replied) -> None:
-        if self._fault is not None:
-            replied(self._fault)
-            return
-        try:
-            message = encode_message(request)
-        except EncodeError as fault:
-            replied(fault)
-            return
-        self._requests[request.number] = message, replied
-        self._unsent[request.number] = None
-        self._send()
-
-    def _send(self) -> None:
-        session = self._manager_session
-        if session is None or not session.is_member or session.manager is None:
-            return
-        while self._unsent:
-            number = next(iter(self._unsent))
-            try:
-                session.endpoint.post_encoded(session.manager, self._requests[number][0])
-            except BacklogFull:
-                asyncio.get_running_loop().call_later(RESEND_AFTER_S, self._send)
-                return
-            del self._unsent[number]
-
-    def _replied(self, reply: ManagerReply) -> None:
-        _, replied = self._requests.pop(reply.number, (b"", None))
-        self._unsent.pop(reply.number, None)
-        if replied is not None:
-            replied(_error_of(reply) if reply.error_kind else reply.value)
+            listener(self._requests.fault)
 
     # ------------------------------------------------------------------ life cycle
 
@@ -272,6 +131,17 @@ class ClientConversation(SessionHolder):
     def is_over(self) -> bool:
         """Whether the client is to end."""
         return self._ended.is_set()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a manager has accepted the client, and answers."""
+        session = self._manager_session
+        return session is not None and session.is_member and not self.is_over
+
+    @property
+    def waiting_count(self) -> int:
+        """How many tasks it waits for."""
+        return self._requests.waiting_count
 
     def open(self) -> None:
         """Take requests from now on, in the running loop."""
@@ -328,14 +198,9 @@ class ClientConversation(SessionHolder):
     def end(self, fault: MusterError) -> None:
         """Tell all who wait that no more results will come."""
         self._ended.set()
-        if self._fault is not None:
+        if self._requests.fault is not None:
             return
-        self._fault = fault
-        for task_id in tuple(self._waiting):
-            self._take(task_id, fault)
-        requests, self._requests = self._requests, {}
-        for _, replied in requests.values():
-            replied(fault)
+        self._requests.end(fault)
         listeners, self._end_listeners = self._end_listeners, set()
         for listener in listeners:
             listener(fault)
@@ -357,7 +222,7 @@ class ClientConversation(SessionHolder):
 
     def send_results(self) -> None:
         """Send what waits."""
-        self._send()
+        self._requests.send()
 
     # ------------------------------------------------------------------ receiving
 
@@ -374,9 +239,9 @@ class ClientConversation(SessionHolder):
             case _ if sender != session.manager:
                 pass
             case TaskResult():
-                self._take(message.task_id, message)
+                self._requests.take(message.task_id, message)
             case ManagerReply():
-                self._replied(message)
+                self._requests.replied(message)
             case Shutdown():
                 self.end(RunEnded(f"the run ended before the task was settled: {message.reason}"))
             case _:
@@ -388,35 +253,12 @@ class ClientConversation(SessionHolder):
         if session.is_from_another_manager(sender, welcome):
             session.end()
         session.begin(sender, welcome)
-        # All that has no reply is sent again, and results that were lost are asked for.
-        self._unsent = dict.fromkeys(self._requests)
-        if self._added:
-            self._await(tuple(self._added))
-        self._send()
+        self._requests.resume(session)
         self.joined.set()
 
     def _fail(self, fault: MusterError) -> None:
         self.failure = fault
         self.end(fault)
-
-
-def _encode(task: Task) -> bytes:
-    # `pack_task` names the field that can't be sent.
-    return pack_task(task) or encode_task(task)
-
-
-def _error_of(reply: ManagerReply) -> MusterError:
-    """The error that a reply tells of, of the manager's own class if it can be made of a text."""
-    kind: object = getattr(messages, reply.error_kind, None)
-    if isinstance(kind, type) and issubclass(kind, MusterError):
-        try:
-            fault = kind(reply.error)
-        except TypeError:
-            pass
-        else:
-            if str(fault) == reply.error:
-                return fault
-    return LocalError(f"{reply.error_kind}: {reply.error}")
 
 
 def _name_no_task(_: asyncio.Task[object]) -> None:

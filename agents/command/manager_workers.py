@@ -130,7 +130,7 @@ def check_tasks(tasks: Iterable[Task], options: StartedWorkerOptions) -> None:
         if len(problems) == MAX_PROBLEMS:
             break
     if problems:
-        raise InvalidInput("tasks can't be done:", *problems)
+        raise InvalidInput("the data of tasks are not the arguments of their functions:", *problems)
 
 
 def make_pool(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import Parameter
-from typing import Any, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 from pydantic import ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation
@@ -77,20 +77,41 @@ class Arguments:
                 self._others = each
             else:
                 self._named[each.name] = each
+        self._known = frozenset(name for name, _ in self._by_name())
+        self._required = tuple(
+            name for name, each in self._named.items() if each.default is Parameter.empty
+        )
+        self._is_called_by_name = len(self._known) == len(self._named) and not any(
+            each.kind is each.POSITIONAL_ONLY for each in self._all
+        )
         self._returned = self._return_annotation()
         self._checks_output = not any(self._returned is each for each in _UNCHECKED)
         self._readers: dict[str, Reader] = {}
         self._is_ready = False
         self._make_readers(now=False)
 
-    def __reduce__(self) -> tuple[type[Arguments], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., Arguments], tuple[Any, ...]]:
         annotations = self._annotations
         if getattr(self.function, "__module__", None) == "__main__":
             # Where a function of a program's main module is pickled by value, its annotations lack
             # the names of that module.
             annotations = {each.name: each.annotation for each in self._all}
             annotations["return"] = self._returned
-        return type(self), (self.function, self._context_class, annotations)
+        return _unpickle, (self.function, self._context_class, annotations)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            unread = self.__dict__.pop("unread", None)
+            if unread is None:
+                raise AttributeError(name)
+            self.__init__(*unread)
+            return getattr(self, name)
+
+    def _by_name(self) -> Iterator[tuple[str, Parameter]]:
+        """The parameters without that of the context."""
+        yield from self._named.items()
+        yield from ((each.name, each) for each in (self._rest, self._others) if each is not None)
 
     def _parameters(self) -> tuple[Parameter, ...]:
         found = parameters_of(self.function) or ()
@@ -170,11 +191,7 @@ class Arguments:
         if not self._is_ready:
             self._make_readers(now=True)
         given = self._by_parameter(data)
-        missing = [
-            name
-            for name, each in self._named.items()
-            if name not in given and each.default is Parameter.empty
-        ]
+        missing = [name for name in self._required if name not in given]
         if missing:
             self._refuse(f"needs {', '.join(map(repr, missing))}")
         faults: list[str] = []
@@ -191,16 +208,17 @@ class Arguments:
     def _by_parameter(self, data: Payload) -> dict[str, Any]:
         if data is None:
             return {}
-        given = _by_name(data)
+        given = _as_named(data)
         if given is None:
             self._refuse(f"gets its arguments by name, as an object, not {show(data)}")
-        known = {*self._named, *(each.name for each in (self._rest, self._others) if each)}
-        others = {name: given.pop(name) for name in [*given] if name not in known}
+        if self._others is None and given.keys() <= self._known:
+            return given
+        others = {name: given.pop(name) for name in [*given] if name not in self._known}
         if self._others is None:
             self._refuse_others(others)
         else:
             # A wrong value of the parameter itself is told with those of the others.
-            beside = _by_name(given.get(self._others.name))
+            beside = _as_named(given.get(self._others.name))
             self._refuse_others({**others, **(beside or {})})
             if others:
                 given[self._others.name] = {**others, **(beside or {})}
@@ -216,6 +234,8 @@ class Arguments:
         values = dict(values)
         if self.context is not None and context is not None:
             values[self.context.name] = context
+        if self._is_called_by_name:
+            return (), values
         rest: list[Any] = values.pop(self._rest.name, []) if self._rest else []
         by_name: dict[str, Any] = values.pop(self._others.name, {}) if self._others else {}
         places = [each for each in self._all if each.kind in BY_POSITION]
@@ -323,6 +343,13 @@ class Arguments:
         raise WrongCall(f"{self.name} {problem}; it takes {self.signature}")
 
 
+def _unpickle(*made_of: Any) -> Arguments:
+    """Make one whose function is read when it is first used: it may not be complete before."""
+    arguments = Arguments.__new__(Arguments)
+    arguments.__dict__["unread"] = made_of
+    return arguments
+
+
 def _context_in(parameters: Iterable[Parameter], context_class: type) -> Parameter | None:
     """The parameter for the context; one that is only called so may be an argument."""
     found = find_context(parameters, context_class)
@@ -331,7 +358,7 @@ def _context_in(parameters: Iterable[Parameter], context_class: type) -> Paramet
     return found if found.annotation is Parameter.empty and found.name == CONTEXT else None
 
 
-def _by_name(value: Any) -> dict[str, Any] | None:
+def _as_named(value: Any) -> dict[str, Any] | None:
     """An object as a dict; None for anything else."""
     if not isinstance(value, Mapping):
         return None

@@ -11,7 +11,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from types import CodeType
-from typing import cast
+from typing import Any, cast
 
 from ..runtime.error_text import HandlerFailed, describe_fault, parts_of
 from ..runtime.error_traceback import format_traceback
@@ -77,6 +77,22 @@ def is_from_signal(fault: BaseException) -> bool:
         or (leaves_no_frame and isinstance(each, KeyboardInterrupt) and _was_raised_by_none(each))
         for each in ends
     )
+
+
+def is_garbage_collected(own_task: asyncio.Task[Any] | None) -> bool:
+    """Whether the garbage collector closes this unfinished coroutine, since its loop is gone."""
+    try:
+        return asyncio.current_task() is not own_task
+    except RuntimeError:
+        return True
+
+
+def describe_end(fault: BaseException | None) -> str:
+    """Why an attempt ended without a result."""
+    if fault is None:
+        return "failed: no result"
+    is_stray = is_cancellation(fault)
+    return describe_stray_cancellation(fault) if is_stray else describe_fault(fault)
 
 
 def _was_raised_by_none(interrupt: KeyboardInterrupt) -> bool:

@@ -41,8 +41,11 @@ def parameters_of(function: Callable[..., Any]) -> Sequence[Parameter] | None:
 def return_annotation_of(function: Callable[..., Any]) -> Any:
     """What a function declares to return; `Parameter.empty` if nothing.
 
-    Of a plain function that returns an awaitable, it is what that gives.
+    Of a plain function that returns an awaitable, it is what that gives. A generator declares what
+    it yields, and not its output.
     """
+    if is_generator(function):
+        return Parameter.empty
     try:
         declared = inspect.signature(function).return_annotation
     except (ValueError, TypeError):
@@ -59,10 +62,11 @@ def resolve(annotation: Any, function: Callable[..., Any]) -> Any:
     if annotation is Parameter.empty or not _has_text(annotation):
         return annotation
     carrier = types.SimpleNamespace(__annotations__={"it": annotation})
+    type_parameters = getattr(_defined(function), "__type_params__", ())
+    local = {**_caller_locals(), **{each.__name__: each for each in type_parameters}}
     with contextlib.suppress(Exception):
-        return typing.get_type_hints(
-            carrier, globals_of(function), _caller_locals(), include_extras=True
-        )["it"]
+        hints = typing.get_type_hints(carrier, globals_of(function), local, include_extras=True)
+        return hints["it"]
     return annotation
 
 
@@ -74,12 +78,17 @@ def _has_text(annotation: Any) -> bool:
 
 def globals_of(function: object) -> dict[str, Any]:
     """The global names of the module that defines a function."""
+    return getattr(_defined(function), "__globals__", {})
+
+
+def _defined(function: object) -> object:
+    """The function that was defined with `def`, without partials, decorators and objects."""
     inner = inspect.unwrap(cast("Callable[..., Any]", without_partials(function)))
-    inner = getattr(inner, "__func__", inner)
-    if not hasattr(inner, "__globals__"):
-        inner = getattr(call_method(inner), "__func__", call_method(inner))
-        inner = inspect.unwrap(cast("Callable[..., Any]", inner)) if callable(inner) else inner
-    return getattr(inner, "__globals__", {})
+    for each in (inner, call_method(inner)):
+        found = getattr(each, "__func__", each)
+        if hasattr(found, "__globals__"):
+            return inspect.unwrap(cast("Callable[..., Any]", found))
+    return inner
 
 
 def _caller_locals() -> Mapping[str, Any]:
@@ -117,8 +126,20 @@ def returns_coroutine(function: Callable[..., Any]) -> bool:
 
     A plain function around an async one may block, so it counts as plain.
     """
+    return is_kind(function, inspect.iscoroutinefunction)
+
+
+def is_generator(function: object) -> bool:
+    """Whether calling something gives a generator, async or plain."""
+    return is_kind(function, inspect.isgeneratorfunction) or is_kind(
+        function, inspect.isasyncgenfunction
+    )
+
+
+def is_kind(function: object, check: Callable[[object], bool]) -> bool:
+    """Whether a function, or the method that runs when an object is called, is of a kind."""
     inner = without_partials(function)
-    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(call_method(inner))
+    return check(inner) or check(call_method(inner))
 
 
 # ------------------------------------------------------------------ the context and the task

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol, TypeAlias
 
 from ...messages import TaskId
@@ -12,6 +13,10 @@ from ..runtime.clock import now
 
 AttemptKey: TypeAlias = tuple[TaskId, int]
 """An attempt, as task and number."""
+
+
+_went_on: ContextVar[tuple[asyncio.Task[Any], ...]] = ContextVar("muster_went_on", default=())
+"""The asyncio tasks that have waited and gone on: the current one, and those that it stems from."""
 
 
 class SlotKeeper(Protocol):
@@ -43,8 +48,9 @@ class Suspension:
     """Follows what the handler of one attempt waits for, and holds a slot unless it only waits.
 
     A handler may wait for several things at once, each in an asyncio task of its own. The attempt
-    is suspended when each of the asyncio tasks that has waited waits again or has ended. It is not
-    seen whether yet another asyncio task of the handler does something meanwhile.
+    is suspended when each of the asyncio tasks that has waited waits again, has ended, or has
+    started another one that waits: it most likely waits for that one. It is not seen whether an
+    asyncio task of the handler does something else meanwhile.
 
     Args:
         slots: has the slots.
@@ -85,6 +91,7 @@ class Suspension:
         waiting = object()
         self._reasons[waiting] = reason
         self._active.discard(_current())
+        self._active.difference_update(_went_on.get())
         self._check_soon()
         try:
             yield
@@ -95,6 +102,9 @@ class Suspension:
     async def _begin_to_work(self) -> None:
         current = _current()
         self._active.add(current)
+        before = _went_on.get()
+        if current not in before:
+            _went_on.set((*before, current))
         if current not in self._watched:
             self._watched.add(current)
             current.add_done_callback(self._ended)

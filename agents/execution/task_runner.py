@@ -23,14 +23,22 @@ from ...messages.wording import show
 from ..runtime.clock import now
 from ..runtime.error_text import describe_fault
 from ..runtime.error_traceback import format_traceback
-from .attempt_outcome import describe_stray_cancellation, is_cancellation, is_from_signal
+from .attempt_outcome import (
+    describe_end,
+    describe_stray_cancellation,
+    is_cancellation,
+    is_from_signal,
+    is_garbage_collected,
+)
 from .attempt_progress import PROGRESS_EVERY_S, AttemptProgress
 from .contained_tasks import ContainingTaskFactory, contain_attempts, is_in_attempt
 from .failure_log import FailureLog
-from .handler_requests import request_in
+from .handler_calls import HandlerCalls
+from .handler_requests import outcome_of, request_in
 from .handlers import TaskContext, current_context
 from .held_slots import OverdueAttempt
 from .outcome import failure, in_ticks
+from .part_sender import PartSenders
 from .suspension import AttemptKey, SlotKeeper
 
 __all__ = ["PROGRESS_EVERY_S", "TaskRunner"]
@@ -80,7 +88,9 @@ class TaskRunner:
         report_result: takes each result.
         report_progress: takes progress, at most once every `PROGRESS_EVERY_S` for each attempt.
         sends_tracebacks: whether results have the tracebacks of what handlers raised.
+        senders: send the parts of handlers that are generators; None sends none.
         report_state: takes what is to be told of attempts that are suspended and resumed.
+        calls: asks the manager what handlers ask; None without a manager.
         keeper: has the slots that the attempts hold; None for this object itself.
     """
 
@@ -93,10 +103,13 @@ class TaskRunner:
         report_progress: Callable[[TaskProgress], None],
         *,
         sends_tracebacks: bool = True,
+        senders: PartSenders | None = None,
         report_state: Callable[[AttemptSuspended | AttemptResumed], None] | None = None,
+        calls: HandlerCalls | None = None,
         keeper: SlotKeeper | None = None,
     ) -> None:
         self._worker = worker
+        self._senders = senders
         self._sends_tracebacks = sends_tracebacks
         self._failure_log = FailureLog(worker)
         self._slots = slots
@@ -104,6 +117,7 @@ class TaskRunner:
         self._report_result = report_result
         self.report_progress = report_progress
         self._report_state = report_state
+        self._calls = calls
         self._keeper: SlotKeeper = self if keeper is None else keeper
         # All are bounded by what the manager assigns: the slots, and what it prefetches.
         self._attempts: dict[AttemptKey, _RunningAttempt] = {}
@@ -215,14 +229,15 @@ class TaskRunner:
 
     # ------------------------------------------------------------------ slots
 
-    @property
-    def states(self) -> Iterator[AttemptSuspended | AttemptResumed]:
-        """What is to be told of the attempts that are or were suspended, to a manager that asks."""
+    def tell_states(self) -> None:
+        """Tell a new manager, or the same one again, which attempts are and were suspended."""
+        if self._report_state is None:
+            return
         for key, attempt in self._attempts.items():
             if key in self._suspended:
-                yield _suspended(key, self._suspended[key])
+                self._report_state(_suspended(key, self._suspended[key]))
             elif attempt.context.suspended_s:
-                yield AttemptResumed(task_id=key[0], attempt=key[1])
+                self._report_state(AttemptResumed(task_id=key[0], attempt=key[1]))
 
     @property
     def suspended_count(self) -> int:
@@ -270,8 +285,8 @@ class TaskRunner:
         loop = asyncio.get_running_loop()
         if type(loop.get_task_factory()) is not ContainingTaskFactory:
             contain_attempts(loop)
-        context = TaskContext(assignment, partial(self._take_progress, key), loop)
-        context.slots = self._keeper
+        context = TaskContext(assignment, partial(self._take_progress, key), loop, self._senders)
+        context.slots, context.calls = self._keeper, self._calls
         attempt = self._attempts[key] = _RunningAttempt(assignment, context)
         attempt.work = loop.create_task(self._work(key, attempt))
         # This is called however the asyncio task ends.
@@ -284,16 +299,19 @@ class TaskRunner:
             slot = self._resuming.pop(key, None)
             if slot is not None:
                 slot.cancel()
+        attempt.context.stop_waiting()
         # An exception's traceback may keep the task's frame, and with it this attempt, alive.
         attempt.work = None
         if self._progress:
             self._progress.pop(key, None)
+        if self._senders:
+            self._senders.end(key)
         # Retrieved here, or asyncio logs that it never was.
         fault = asyncio.CancelledError() if work.cancelled() else work.exception()
         try:
             if not (attempt.is_reported or self._is_stopped):
                 # It was cancelled before its first step, or reporting its result failed.
-                self._report(key, failure(_describe_end(fault)))
+                self._report(key, failure(describe_end(fault)))
         finally:
             if self._waiting or self._resuming:
                 self._fill_slots()
@@ -325,7 +343,7 @@ class TaskRunner:
         try:
             outcome: object = await self._perform(assignment)
         except BaseException as fault:
-            if is_from_signal(fault) or _is_garbage_collected(own_task):
+            if is_from_signal(fault) or is_garbage_collected(own_task):
                 attempt.is_reported = True
                 raise
             # Handlers may also call `sys.exit`, or raise an exception that asyncio gives a meaning.
@@ -334,7 +352,7 @@ class TaskRunner:
             if reason is None or self._is_stopped:
                 attempt.is_reported = True
                 return
-            outcome = request.as_result() if request else self._failed(attempt, reason, fault)
+            outcome = outcome_of(request) if request else self._failed(attempt, reason, fault)
         try:
             self._report(key, _completed(outcome, context), started_at + context.suspended_s)
         except Exception as fault:  # noqa: BLE001 - what a handler returned may be of any kind
@@ -418,14 +436,6 @@ class TaskRunner:
         )
 
 
-def _is_garbage_collected(own_task: asyncio.Task[Any] | None) -> bool:
-    """Whether the garbage collector closes this unfinished coroutine, since its loop is gone."""
-    try:
-        return asyncio.current_task() is not own_task
-    except RuntimeError:
-        return True
-
-
 def _completed(outcome: object, context: TaskContext) -> object:
     """A result with the cost and the grade that its handler has reported."""
     if context.has_report and isinstance(outcome, TaskResult):
@@ -440,10 +450,3 @@ def _completed(outcome: object, context: TaskContext) -> object:
 def _suspended(key: AttemptKey, reason: str) -> AttemptSuspended:
     task_id, number = key
     return AttemptSuspended(task_id=task_id, attempt=number, reason=reason[:1_000])
-
-
-def _describe_end(fault: BaseException | None) -> str:
-    if fault is None:
-        return "failed: no result"
-    is_stray = is_cancellation(fault)
-    return describe_stray_cancellation(fault) if is_stray else describe_fault(fault)

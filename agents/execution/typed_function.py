@@ -70,6 +70,11 @@ class TypedFunction(Generic[ParametersT, ReturnedT]):
         return f"<TypedFunction {self.type!r}: {self._arguments.name}>"
 
     @property
+    def options(self) -> Mapping[str, Any]:
+        """The fields of its tasks that `with_options` has set."""
+        return self._options
+
+    @property
     def __muster_function__(self) -> Callable[..., Any]:
         """The function, for messages."""
         return self._arguments.function
@@ -119,9 +124,12 @@ class TypedFunction(Generic[ParametersT, ReturnedT]):
     def submit(self, /, *args: ParametersT.args, **kwargs: ParametersT.kwargs) -> Any:
         """Submit a task to the client or manager whose `with` statement this is called in.
 
+        In a handler it is a subtask, as with `context.submit`.
+
         Returns:
             What its `submit` returns: an awaitable of the result, or a future of it for a client
-            without asyncio. The result's output is of the type that the function declares.
+            without asyncio. The result's output is of the type that the function declares. In a
+            handler it is a `Subtask`, which gives the output itself.
 
         Raises:
             WrongCall: these are not the arguments of the function; names each fault.
@@ -176,22 +184,28 @@ def attach(typed: TypedFunction[Any, Any]) -> Any:
     return function
 
 
+def find_typed_function(function: object) -> TypedFunction[Any, Any] | None:
+    """The `TypedFunction` of a function, or None."""
+    found: object = function
+    if not isinstance(function, TypedFunction):
+        found = getattr(function, _MARK, None)
+    return cast("TypedFunction[Any, Any]", found) if isinstance(found, TypedFunction) else None
+
+
 def typed_function_of(function: object) -> TypedFunction[Any, Any]:
     """The `TypedFunction` of a function.
 
     Raises:
         InvalidInput: it is none that is registered and takes its own arguments.
     """
-    found: object = function
-    if not isinstance(function, TypedFunction):
-        found = getattr(function, _MARK, None)
-    if isinstance(found, TypedFunction):
-        return cast("TypedFunction[Any, Any]", found)
-    raise InvalidInput(
-        f"{name_of(cast('object', function))} is not registered as a typed function, so the type "
-        "of its tasks is not known; decorate it with `@handlers.task` and annotate its parameters, "
-        "or submit `Task(type=..., data=...)`"
-    )
+    found = find_typed_function(function)
+    if found is None:
+        raise InvalidInput(
+            f"{name_of(function)} is not registered as a typed function, so the type of its tasks "
+            "is not known; decorate it with `@handlers.task` and annotate its parameters, or "
+            "submit `Task(type=..., data=...)`"
+        )
+    return found
 
 
 ReadResult: TypeAlias = Callable[[TaskResult], TaskResult]

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from ...messages import InvalidInput, TaskStatus
 from .board.state import BoardState
+from .matching.limited_tasks import count_startable
 from .matching.policies import describe_unavailability
 
 SHRINK_BELOW = 0.5
@@ -82,7 +83,9 @@ def measure_workload(board: BoardState) -> ScalingLoad:
     # Workers in quarantine and retiring workers get no tasks.
     at_work = (each for each in board.queue.workers if describe_unavailability(each) is None)
     slots = sum(worker.slots for worker in at_work)
-    return ScalingLoad(board.counts[TaskStatus.IN_PROGRESS] + board.queue.count, slots)
+    # More workers would not help tasks that limits hold back.
+    ready = count_startable(board.queue, board.context.now)
+    return ScalingLoad(board.counts[TaskStatus.IN_PROGRESS] + ready, slots)
 
 
 def measure_load(board: BoardState) -> float:

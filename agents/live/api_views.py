@@ -163,6 +163,7 @@ def _fields(record: TaskRecord) -> dict[str, Any]:
         "escalate": list(task.escalate),
         "review": task.review,
         "votes": task.votes,
+        "limit_key": task.limit_key,
         "cost": cost_of(record),
         "quality": None if result is None else result.quality,
     }

@@ -26,6 +26,8 @@ from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..kernel.model.records import TaskRecord, WorkerRecord
 from ..report.sums import cost_of
 from .history import History, Sample
+from .question_view import page_questions
+from .schedule_view import ScheduleView
 from .skill_view import SkillView
 from .states import run_state, worker_state
 from .task_addresses import write_task_id
@@ -86,8 +88,10 @@ class PageState:
         self._sent_counts: View = {}
         self._sent_workers: dict[str, JsonValue] = {}
         self._skills = SkillView()
+        self._schedules = ScheduleView()
         self._waiting = WaitingView()
         self._sent_waiting: View = {}
+        self._sent_questions: JsonValue = None
 
     # ------------------------------------------------------------------ taking events
 
@@ -141,8 +145,9 @@ class PageState:
         self._unsent_samples.clear()
         self._named.clear()
         self._sent_run, self._sent_counts, self._sent_workers = {}, {}, {}
-        self._sent_waiting = {}
+        self._sent_waiting, self._sent_questions = {}, None
         self._skills.forget()
+        self._schedules.forget()
 
     # ------------------------------------------------------------------ what to send
 
@@ -157,6 +162,7 @@ class PageState:
             "run": self._run(board),
             "counts": _counts(board),
             "waiting": self._waiting.change(board, now),
+            "questions": page_questions(board),
             "workers": list(self._workers(board, now).values()),
             "hidden_workers": self._hidden_workers(board),
             "names": {str(worker.order): worker.name for worker in board.workers.values()},
@@ -164,6 +170,7 @@ class PageState:
             "history": self._history_view(self._history.samples),
             "news": [self._news_view(each) for each in self._news],
             "skills": self._skills.whole(board),
+            "schedules": self._schedules.whole(board, now),
         }
 
     def listed(self, board: BoardState) -> list[TaskId]:
@@ -189,6 +196,9 @@ class PageState:
         waiting = self._waiting.change(board, now)
         if waiting != self._sent_waiting:
             change["waiting"] = self._sent_waiting = waiting
+        questions = page_questions(board)
+        if questions != self._sent_questions:
+            change["questions"] = self._sent_questions = questions
         workers = self._workers(board, now)
         changed = [row for name, row in workers.items() if self._sent_workers.get(name) != row]
         if changed or len(workers) != len(self._sent_workers):
@@ -208,6 +218,9 @@ class PageState:
         skills = self._skills.change(board, now)
         if skills is not None:
             change["skills"] = skills
+        schedules = self._schedules.change(board, now)
+        if schedules is not None:
+            change["schedules"] = schedules
         if self._changed:
             self._add_rows(board, change)
         return change

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from ...messages import TaskStatus
 from ..kernel.board.state import BoardState
 from ..kernel.board.stuck_tasks import find_stuck_tasks
+from ..kernel.matching.limited_tasks import count_held_back, describe_held_back
 
 EVERY_S = 1.0
 """How often the reasons are found anew at most, in seconds."""
@@ -38,12 +39,16 @@ class WaitingView:
 def view_waiting(board: BoardState) -> dict[str, JsonValue]:
     """How many tasks wait for what.
 
-    `ready` wait for a free slot, `blocked` for other tasks; `nobody` can be done by no connected
-    worker. `stuck` is why nothing goes on, or "".
+    `ready` wait for a free slot, `blocked` for other tasks, `limited` for a limit; `nobody` can be
+    done by no connected worker. `stuck` is why nothing goes on, or ""; `limits` is which limit
+    holds back the most, or "".
     """
     pending = board.counts[TaskStatus.PENDING]
     if not pending or board.began_at is None or board.has_ended:
-        return {"ready": 0, "blocked": 0, "nobody": 0, "reasons": [], "numbers": [], "stuck": ""}
+        return {
+            **{"ready": 0, "blocked": 0, "limited": 0, "nobody": 0},
+            **{"reasons": [], "numbers": [], "stuck": "", "limits": ""},
+        }
     queue = board.queue
     unmatched = [
         group
@@ -57,11 +62,15 @@ def view_waiting(board: BoardState) -> dict[str, JsonValue]:
     is_idle = not board.counts[TaskStatus.IN_PROGRESS]
     stuck = "; ".join(each.text for each in reasons[:MAX_REASONS]) if is_idle else ""
     numbers = [entry.record.sequence for group in unmatched for entry in group.current_entries()]
+    held_back = count_held_back(queue, board.context.now)
+    limited = sum(count for count, _ in held_back)
     return {
-        "ready": max(pending - blocked - nobody, 0),
+        "ready": max(pending - blocked - nobody - limited, 0),
         "blocked": blocked,
+        "limited": limited,
         "nobody": nobody,
         "reasons": [[each.tasks, each.text] for each in reasons[:MAX_REASONS]],
         "numbers": cast("list[JsonValue]", sorted(numbers)[:MAX_NUMBERED]),
         "stuck": stuck,
+        "limits": describe_held_back(queue, board.context.now),
     }

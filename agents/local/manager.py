@@ -26,14 +26,14 @@ from ...messages import (
     TaskProgress,
     TaskResult,
     TaskStatus,
-    UnknownName,
     UnknownTask,
     WorkerProfile,
 )
-from ...messages.wording import show, summarize
+from ...messages.wording import summarize
 from ..execution.attempt_outcome import as_ordinary, is_from_signal
 from ..execution.contained_tasks import contain_attempts, is_in_attempt
-from ..execution.handler_requests import request_in
+from ..execution.current_submitter import enter_submitter, exit_submitter
+from ..execution.handler_requests import fields_of, request_in
 from ..kernel.board.board import Board
 from ..kernel.model.config import Rules
 from ..kernel.model.events import (
@@ -56,6 +56,8 @@ from ..runtime.error_traceback import format_traceback
 from ..runtime.log import log
 from ..runtime.loop_watch import LoopWatch
 from .callbacks import EventCallback, EventCallbacks
+from .checks import check_count, check_progress, check_state
+from .function_calls import FunctionCalls
 from .run import LocalRun
 from .task import LocalTask, TaskFunction, call_task_function, check_task_function
 
@@ -74,7 +76,7 @@ _EVENT_TYPES: Mapping[OccurrenceKind, str] = {
 }
 
 
-class LocalTaskManager:
+class LocalTaskManager(FunctionCalls):
     """Runs async functions as tasks in this process, concurrently and by priority.
 
     All methods may be called from any thread, before, during and after a run. The tasks run in the
@@ -90,8 +92,8 @@ class LocalTaskManager:
     """
 
     def __init__(self, max_concurrent_tasks: int = 5, *, max_finished_tasks: int = 100_000) -> None:
-        _check_count("max_concurrent_tasks", max_concurrent_tasks, at_least=1)
-        _check_count("max_finished_tasks", max_finished_tasks, at_least=0)
+        check_count("max_concurrent_tasks", max_concurrent_tasks, at_least=1)
+        check_count("max_finished_tasks", max_finished_tasks, at_least=0)
         self._max_concurrent_tasks = max_concurrent_tasks
         self._max_finished_tasks = max_finished_tasks
         self._callbacks = EventCallbacks()
@@ -156,7 +158,7 @@ class LocalTaskManager:
         Raises:
             UnknownName: `state` is not a state.
         """
-        _check_state(state)
+        check_state(state)
         with self._lock:
             return [task for task in self._tasks.values() if state is None or task.state is state]
 
@@ -203,7 +205,7 @@ class LocalTaskManager:
             InvalidInput: the progress is not a number from 0 to 100.
             UnknownTask: no task has this id.
         """
-        _check_progress(progress)
+        check_progress(progress)
         message = TaskProgress(task_id=task_id, worker=_WORKER, percent=progress)
         with self._lock:
             if task_id not in self._tasks:
@@ -263,10 +265,12 @@ class LocalTaskManager:
     async def __aenter__(self) -> Self:
         """Run tasks in the background until the block ends; see `run_tasks`."""
         self._background = asyncio.ensure_future(self.run_tasks())
+        enter_submitter(self)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop, and wait for the end; see `stop`."""
+        exit_submitter(self)
         self.stop()
         background, self._background = self._background, None
         if background is not None:
@@ -420,29 +424,6 @@ def _describe_end(ended: asyncio.Task[object]) -> dict[str, Any]:
         return {"success": not ended.cancelled(), "output": output}
     request = request_in(fault)
     if request is not None:
-        return request.fields()
+        return fields_of(request)
     error, traceback = describe_fault(fault), format_traceback(fault)
     return {"success": False, "error_message": error, "error_traceback": traceback}
-
-
-def _check_count(name: str, count: object, *, at_least: int) -> None:
-    if isinstance(count, bool) or not isinstance(count, int) or count < at_least:
-        raise InvalidInput(f"{name} is {show(count)}; it must be an integer of {at_least} or more")
-
-
-def _check_state(state: object) -> None:
-    # Text is not a state: no task would ever be in it.
-    if state is not None and not isinstance(state, TaskStatus):
-        raise UnknownName("task state", state, TaskStatus.__members__)
-
-
-def _check_progress(progress: object) -> None:
-    match progress:
-        case bool():
-            is_fine = False
-        case int() | float():
-            is_fine = 0 <= progress <= 100  # noqa: PLR2004 - percent
-        case _:
-            is_fine = False
-    if not is_fine:
-        raise InvalidInput(f"progress is {show(progress)}; it must be a number from 0 to 100")

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
 from ...messages import (
     DecodeError,
     InvalidInput,
+    Limit,
     StoreUnusable,
     Task,
     TaskId,
@@ -21,6 +22,7 @@ from ...messages import (
     TaskStatus,
 )
 from ...messages.codec import pack_task
+from ...messages.limit import check_limits, check_weights
 from ..kernel.board.board import Board
 from ..kernel.board.restoration import restore_into
 from ..kernel.matching.policies import MatchingPolicy
@@ -34,10 +36,12 @@ from ..kernel.model.events import (
     DrainRequested,
     Event,
     HandOut,
+    LimitsChanged,
     ListeningInterrupted,
     PauseEnded,
     PauseRequested,
     PriorityChanged,
+    QuestionAnswered,
     RecoveryRequested,
     ResultsReceived,
     RetirementRequested,
@@ -54,10 +58,15 @@ from ..runtime.clock import Clock
 from ..runtime.loop_watch import LATE_FROM_S, LoopWatch
 from ..runtime.thread_gate import ThreadGate
 from ..store.protocol import Store
+from ..submission.questions import OpenQuestion
 from .group_commit import ConfirmResult, GroupCommit, ManagerInstruction
 
 CarryOut: TypeAlias = Callable[["deque[ManagerInstruction]"], None]
 """Carries out instructions, the first one first, and removes each from the queue."""
+
+
+MAX_BY_CHARACTERS = 200
+"""How much is kept of the name of a person who answers."""
 
 
 class BoardDriver:
@@ -156,6 +165,16 @@ class BoardDriver:
         """Cancel a task that is not settled yet."""
         self.apply(CancelRequested(task_id, reason), at_once=True)
 
+    def answer(self, task_id: TaskId, answer: str, by: str, question: int | None = None) -> None:
+        """Answer the question of a task; see `QuestionAnswered`."""
+        answered = QuestionAnswered(task_id, answer, by[:MAX_BY_CHARACTERS], question)
+        self.apply(answered, at_once=True)
+
+    def open_questions(self) -> list[OpenQuestion]:
+        """The questions that wait for an answer."""
+        found = self.board.questions.open()
+        return [OpenQuestion.of(record.task_id, question) for record, question in found]
+
     def set_priority(self, task_id: TaskId, priority: int) -> None:
         """Change the priority of a waiting task."""
         self.apply(PriorityChanged(task_id, priority), at_once=True)
@@ -163,6 +182,11 @@ class BoardDriver:
     def change_budget(self, budget: float | None) -> None:
         """Change what the run may cost."""
         self.apply(BudgetChanged(budget), at_once=True)
+
+    def change_limits(self, limits: Iterable[Limit], weights: Mapping[str, float] | None) -> None:
+        """Change the limits, and the weights of keys unless they are None."""
+        checked = None if weights is None else check_weights(weights)
+        self.apply(LimitsChanged(check_limits(limits), checked), at_once=True)
 
     def recover(self, task_id: TaskId) -> TaskId:
         """Add a task that replaces a failed one.

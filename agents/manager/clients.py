@@ -4,45 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias, cast
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel
 
 from ...messages import (
     AwaitTasks,
     BacklogFull,
     ClientHello,
-    DecodeError,
     EncodeError,
     Goodbye,
-    InvalidInput,
-    InvalidTask,
     ManagerReply,
     ManagerRequest,
     MusterError,
-    Payload,
     Refusal,
-    RunEnded,
     Shutdown,
     SubmitTasks,
     TaskId,
     TaskResult,
-    TaskStatus,
     Welcome,
     encode_message,
 )
-from ...messages.codec import decode_task
-from ...messages.wording import show
-from ..runtime.clock import now, wall_now
+from ..runtime.clock import now
 from ..runtime.log import log
-from ..schedules.listing import list_schedules
 from ..submission.result_source import Outcome, Settle
 from ..transport.lane_router import LaneRouter
 from .awaited_results import AwaitedResults
 from .board_driver import BoardDriver
+from .part_replies import PartReplies
+from .request_answers import RequestAnswers, refusal, task_id_in
+from .task_parts import TaskParts
 
 MAX_CLIENTS = 1_000
 """How many clients may be connected at the same time."""
@@ -50,11 +42,6 @@ MAX_CLIENTS = 1_000
 REPLY_WITHIN_S = 0.002
 """How long the reply to a submission may wait for a result, to share its frame: a frame more would
 cost the client and the manager as much as the task."""
-
-KEPT_REPLIES = 1_000
-"""How many replies are kept for a client that repeats requests after its connection was lost."""
-
-Method: TypeAlias = Callable[[Mapping[str, Payload]], Payload]
 
 
 @dataclass(slots=True)
@@ -92,12 +79,21 @@ class Clients:
 
     Args:
         driver: drives the board.
-        awaited: adds tasks, and tells their results.
+        awaited: tells the results of tasks.
+        answers: answers the requests.
+        parts: tells the parts of tasks.
     """
 
-    def __init__(self, driver: BoardDriver, awaited: AwaitedResults) -> None:
+    def __init__(
+        self,
+        driver: BoardDriver,
+        awaited: AwaitedResults,
+        answers: RequestAnswers,
+        parts: TaskParts,
+    ) -> None:
         self._driver = driver
         self._awaited = awaited
+        self._part_replies = PartReplies(parts, self._post)
         self._router: LaneRouter | None = None
         self._manager_session = ""
         self._last_admission = 0
@@ -105,15 +101,7 @@ class Clients:
         self._clients: dict[str, _Client] = {}
         # Those to whom replies are withheld.
         self._withholding: set[str] = set()
-        self._methods: Mapping[str, Method] = {
-            "cancel": self._cancel,
-            "retry": self._retry,
-            "schedules": self._schedules,
-            "set_priority": self._set_priority,
-            "status": self._status,
-            "why": self._why,
-            "workers": self._workers,
-        }
+        self._answers = answers
 
     def start(self, router: LaneRouter, session: str) -> None:
         """Serve clients from now on.
@@ -204,6 +192,7 @@ class Clients:
             self._post(address, Shutdown(reason=reason))
 
     def _drop(self, address: str) -> None:
+        self._part_replies.drop(address)
         client = self._clients.pop(address, None)
         if client is not None:
             self._awaited.stop_waiting(client.awaiting, client.settle)
@@ -216,13 +205,10 @@ class Clients:
         """Take a message of a client."""
         client = self._clients[sender]
         match message:
+            case ManagerRequest(method="read_parts"):
+                self._read_parts(sender, message)
             case SubmitTasks() | AwaitTasks() | ManagerRequest():
-                reply = client.replies.get(message.number)
-                if reply is None:
-                    reply = self._answer(client, message)
-                    client.replies[message.number] = reply
-                    if len(client.replies) > KEPT_REPLIES:
-                        client.replies.popitem(last=False)
+                reply = self._answers.answer(client, message)
                 if isinstance(message, SubmitTasks) and client.awaiting and not reply.error_kind:
                     self._withhold(sender, client, reply)
                 else:
@@ -233,42 +219,11 @@ class Clients:
                 # A heartbeat has done what it is for by its arrival.
                 pass
 
-    def _answer(
-        self, client: _Client, request: SubmitTasks | AwaitTasks | ManagerRequest
-    ) -> ManagerReply:
+    def _read_parts(self, sender: str, request: ManagerRequest) -> None:
         try:
-            match request:
-                case SubmitTasks():
-                    value: Payload = self._submit(client, request)
-                case AwaitTasks():
-                    value = self._await(client, request.task_ids)
-                case ManagerRequest():
-                    value = self._methods[request.method](request.arguments)
+            self._part_replies.take(sender, request, task_id_in(request.arguments))
         except MusterError as fault:
-            return ManagerReply(
-                number=request.number, error_kind=type(fault).__name__, error=str(fault)
-            )
-        return ManagerReply(number=request.number, value=value)
-
-    def _submit(self, client: _Client, request: SubmitTasks) -> None:
-        board = self._driver.board
-        if board.has_ended and not board.is_suspended:
-            raise RunEnded("the run has ended; no further tasks can be submitted")
-        try:
-            tasks = [decode_task(packed) for packed in request.tasks]
-        except DecodeError as fault:
-            raise InvalidTask(
-                f"the manager can't read a task: {fault.detail}; a class of tasks must be imported "
-                "by the manager too"
-            ) from None
-        self._driver.add_tasks(tasks)
-        self._await(client, [task.id for task in tasks])
-
-    def _await(self, client: _Client, task_ids: Iterable[TaskId]) -> list[TaskId]:
-        client.awaiting.update(task_ids)
-        unknown = self._awaited.wait_for(task_ids, client.settle)
-        client.awaiting.difference_update(unknown)
-        return unknown
+            self._post(sender, refusal(request.number, fault))
 
     def _settled(self, address: str, task_id: TaskId, outcome: Outcome) -> None:
         client = self._clients.get(address)
@@ -312,63 +267,3 @@ class Clients:
                 error = f"EncodeError: {fault}"
                 update = {"success": False, "output": None, "error_message": error}
                 self._post(address, message.model_copy(update=update))
-
-    # ------------------------------------------------------------------ methods
-
-    def _cancel(self, arguments: Mapping[str, Payload]) -> None:
-        self._driver.cancel(_task_id(arguments), str(arguments.get("reason", "by a client")))
-
-    def _retry(self, arguments: Mapping[str, Payload]) -> list[Payload]:
-        task_ids: object = arguments.get("task_ids")
-        reason = str(arguments.get("reason", "by a client"))
-        if task_ids is None:
-            return [*self._driver.retry(None, reason)]
-        if not isinstance(task_ids, list | tuple):
-            raise InvalidInput(f"task_ids is {show(task_ids)}; it must be a list of ids, or None")
-        given = cast("Sequence[Payload]", task_ids)
-        return [*self._driver.retry(tuple(_task_id({"task_id": each}) for each in given), reason)]
-
-    def _set_priority(self, arguments: Mapping[str, Payload]) -> None:
-        priority: object = arguments.get("priority")
-        if type(priority) is not int:
-            raise InvalidInput(f"priority is {show(priority)}; it must be an integer")
-        self._driver.set_priority(_task_id(arguments), priority)
-
-    def _why(self, arguments: Mapping[str, Payload]) -> list[str]:
-        return list(self._driver.board.explain(_task_id(arguments)).lines())
-
-    def _status(self, arguments: Mapping[str, Payload]) -> dict[str, int] | str:
-        board = self._driver.board
-        if "task_id" in arguments:
-            return board.find(_task_id(arguments)).status.value
-        return {status.value: board.counts[status] for status in TaskStatus}
-
-    def _schedules(self, _: Mapping[str, Payload]) -> list[dict[str, Payload]]:
-        return [dict(each) for each in list_schedules(self._driver.board, wall_now())]
-
-    def _workers(self, _: Mapping[str, Payload]) -> list[dict[str, Payload]]:
-        return [
-            {
-                "name": worker.name,
-                "connected": worker.alive,
-                "skill_level": worker.skill_level,
-                "slots": worker.slots,
-                "running": len(worker.running),
-                "completed": worker.stats.completed_tasks,
-                "succeeded": worker.stats.successful_tasks,
-            }
-            for worker in self._driver.board.workers.values()
-        ]
-
-
-def _task_id(arguments: Mapping[str, Payload]) -> TaskId:
-    try:
-        return _TASK_ID.validate_python(arguments.get("task_id"))
-    except ValidationError:
-        raise InvalidInput(
-            f"task_id is {show(arguments.get('task_id'))}; it must be an integer above 0, or text "
-            "of 1 to 200 characters that is not blank"
-        ) from None
-
-
-_TASK_ID: TypeAdapter[TaskId] = TypeAdapter(TaskId)

@@ -11,6 +11,7 @@ from ...messages import (
     Answer,
     AttemptResumed,
     AttemptSuspended,
+    AwaitTasks,
     BlobsReached,
     BlobsWanted,
     ClientHello,
@@ -18,10 +19,13 @@ from ...messages import (
     Heartbeat,
     Hello,
     Inquiry,
+    ManagerRequest,
     Parcel,
     ReturnTasks,
     SkillsInquiry,
+    SubmitTasks,
     TaskId,
+    TaskPart,
     TaskProgress,
     UnknownTask,
     WorkerProfile,
@@ -41,6 +45,8 @@ from ..transport.lane_manager import LaneManager
 from .board_driver import BoardDriver
 from .clients import Clients
 from .outgoing import OutgoingMessages
+from .task_parts import TaskParts
+from .worker_calls import WorkerCalls
 
 
 class MessageHandlers(Protocol):
@@ -59,6 +65,8 @@ class Incoming:
         outgoing: answers, and knows who is admitted.
         handlers: take all other messages.
         clients: takes what clients send.
+        parts: takes the parts of tasks.
+        worker_calls: answers what the handlers of workers ask.
     """
 
     def __init__(
@@ -67,12 +75,17 @@ class Incoming:
         outgoing: OutgoingMessages,
         handlers: MessageHandlers,
         clients: Clients,
+        *,
+        parts: TaskParts,
+        worker_calls: WorkerCalls,
     ) -> None:
         self._driver = driver
         self._outgoing = outgoing
         self._offload = outgoing.offload
         self._handlers = handlers
         self._clients = clients
+        self._parts = parts
+        self._worker_calls = worker_calls
         self._lanes: LaneManager | None = None
 
     def start(self, lanes: LaneManager | None) -> None:
@@ -95,6 +108,8 @@ class Incoming:
                 self._driver.apply(WorkerHeard(sender, message.is_draining))
             case TaskProgress():
                 self._driver.apply(ProgressReported(sender, message))
+            case TaskPart():
+                self._parts.arrived(sender, message)
             case AttemptSuspended():
                 self._driver.apply(SuspensionReported(sender, message))
             case AttemptResumed():
@@ -103,6 +118,8 @@ class Incoming:
                 if self._lanes is not None:
                     self._lanes.note_seen(message.name, sender)
                 self._driver.apply(_joined(sender, message))
+            case SubmitTasks() | AwaitTasks() | ManagerRequest():
+                self._worker_calls.arrived(sender, message)
             case ReturnTasks():
                 self._driver.apply(TasksGivenBack(sender, message.attempts))
             case Goodbye():

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from ...messages import MusterError, RunEnded, WorkersMissing
+from ..execution.current_submitter import enter_submitter, exit_submitter
 from ..kernel.model.config import check_grace
 from ..kernel.security.seal import Seal
 from ..runtime.background import BackgroundRun
@@ -71,10 +72,12 @@ class ManagerLifeCycle(TaskControl, Submission, HookDispatch, WorkspaceAgent):
     async def __aenter__(self) -> Self:
         """Start the manager as a service; see `start`."""
         await self.start()
+        enter_submitter(self)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop it; see `stop`."""
+        exit_submitter(self)
         await self.stop()
 
     async def stop(self, *, grace_s: float = 0.0) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, TypedDict
 
 from ...messages import InvalidInput, Payload, Retry
+from ...messages.limit import Limit, check_limits, check_weights
 from ..blobs.places import check_place
 from ..blobs.store import BlobStore
 from ..kernel.lanes import Lanes
@@ -73,6 +74,8 @@ class ManagerOptions:
     retry: Retry | None
     retries: Mapping[str, Retry] | None
     max_losses: int
+    limits: Sequence[Limit]
+    weights: Mapping[str, float] | None
     skills: str | Path | Mapping[str, Payload] | None
     time_scale: float
     quiet: bool
@@ -161,6 +164,8 @@ class ManagerOptions:
             retry=self.retry,
             retries={} if self.retries is None else self.retries,
             max_losses=self.max_losses,
+            limits=check_limits(self.limits),
+            weights=check_weights({} if self.weights is None else self.weights),
         )
 
     def matching_policy(self) -> MatchingPolicy:

@@ -214,11 +214,17 @@ class OutgoingMessages:
         if self._endpoint is not None:
             self._endpoint.post_datagram(to, message)
 
+    def post(self, worker_id: str, message: BaseModel) -> None:
+        """Send a message to a worker, if it is connected."""
+        if self.is_admitted(worker_id):
+            self._post(worker_id, message)
+
     # ------------------------------------------------------------------ assignments and results
 
     def _assign(self, order: SendAssignment) -> None:
         worker_id, packed, assignment = order.worker_id, order.packed, None
-        is_plain = not order.inputs and order.reviewed is None and self._stamp is None
+        has_more = order.reviewed is not None or order.upstream_errors is not None
+        is_plain = not order.inputs and not has_more and self._stamp is None
         if packed is not None and is_plain:
             opening = open_assignment(order.assigned_at, order.timeout, order.attempt, order.worker)
             message = opening + packed

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar, overload
 
-from ...messages import Payload, Task
+from ...messages import InvalidInput, Payload, Task
+from ..execution.typed_function import typed_function_of
 from ..kernel.model.schedules import Missed, Overlap
 from ..runtime.clock import wall_now
 from ..schedules.listing import ScheduleState, list_schedules
@@ -80,9 +81,10 @@ class ScheduleControl(RunView):
             every_s: instead of `cron`, the interval in seconds, 0.1 or more. It is counted from
                 when the schedule was first declared.
             tz: the time zone, such as "Europe/Berlin".
-            make: a task, a task's type, or a function, also a coroutine function, that takes the
-                due time and returns a task or a list of tasks. If left out, `schedule` is used as a
-                decorator of this function.
+            make: a task, a task's type, a typed function without arguments, or a function, also a
+                coroutine function, that takes the due time and returns a task or a list of tasks.
+                If left out, `schedule` is used as a decorator of this function. With arguments
+                there is `make=add.task(1, 2)` for the typed function `add`.
             data: the data of the task, if `make` is its type.
             missed: what becomes of due times that were missed, because no manager ran or the wall
                 clock was set forward: "all" are made, the latest 1,000 at most, "latest" makes only
@@ -99,15 +101,16 @@ class ScheduleControl(RunView):
         check_name(name)
         terms = check_terms(name, cron, every_s, tz, missed, overlap)
 
-        def declare(maker: TaskMaker) -> None:
+        def declare(make: Task | str | TaskMaker) -> None:
+            maker = make_maker(name, _task_of_function(make), data)
             self.ask(lambda: self._shell.schedules.declare(name, terms, maker))
 
         if make is not None:
-            declare(make_maker(name, make, data))
+            declare(make)
             return None
 
         def decorate(maker: _MakerT) -> _MakerT:
-            declare(make_maker(name, maker, data))
+            declare(maker)
             return maker
 
         return decorate
@@ -123,3 +126,14 @@ class ScheduleControl(RunView):
     def schedules(self) -> list[ScheduleState]:
         """The schedules, in the order of their names, with those that only the store knows."""
         return self.ask(lambda: list_schedules(self.board, wall_now()))
+
+
+def _task_of_function(make: Task | str | TaskMaker) -> Task | str | TaskMaker:
+    """The task of a registered typed function; anything else as it is."""
+    if not callable(make):
+        return make
+    try:
+        typed = typed_function_of(make)
+    except InvalidInput:
+        return make
+    return typed.task()

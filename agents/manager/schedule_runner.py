@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from math import floor, inf
+from math import inf
 
 from ...messages import (
     EncodeError,
@@ -135,8 +135,7 @@ class ScheduleRunner:
 
     def _activate(self, name: str) -> None:
         terms, make = self._declared[name]
-        # Whole seconds make better ids.
-        self._driver.apply(ScheduleDeclared(name, terms, float(floor(wall_now()))), at_once=True)
+        self._driver.apply(ScheduleDeclared(name, terms, wall_now()), at_once=True)
         record = self._driver.board.schedules.by_name[name]
         zone = zone_of(terms.tz)
         active = _Active(name, terms, make, record, due_times_of(record), zone, record.through)

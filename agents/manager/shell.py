@@ -33,8 +33,11 @@ from .clients import Clients
 from .hook_calls import HookCalls
 from .incoming import Incoming, MessageHandlers
 from .outgoing import OutgoingHooks, OutgoingMessages, SettlementListener, Stamp
+from .request_answers import RequestAnswers
 from .schedule_runner import ScheduleRunner
 from .stuck_log import log_stuck_tasks
+from .task_parts import TaskParts
+from .worker_calls import WorkerCalls
 
 CLOSING_CHECK_EVERY_S = 0.02
 """How often a manager that is about to stop looks whether all its workers are idle."""
@@ -89,10 +92,21 @@ class ManagerShell:
         )
         self.awaited = AwaitedResults(self.driver, self._outgoing.notify)
         """Tells the results of tasks to those who wait for them."""
+        self.parts = TaskParts(self.driver, self.awaited, self._outgoing.post)
+        """Tells the parts of tasks to those who read them."""
+        answers = RequestAnswers(self.driver, self.awaited)
+        self._clients = Clients(self.driver, self.awaited, answers, self.parts)
+        self._worker_calls = WorkerCalls(self.driver, self.awaited, answers, self._outgoing.watch)
+        self._incoming = Incoming(
+            self.driver,
+            self._outgoing,
+            hooks,
+            self._clients,
+            parts=self.parts,
+            worker_calls=self._worker_calls,
+        )
         self.schedules = ScheduleRunner(self.driver, self.awaited)
         """Makes the tasks of schedules."""
-        self._clients = Clients(self.driver, self.awaited)
-        self._incoming = Incoming(self.driver, self._outgoing, hooks, self._clients)
         self.driver.connect(self._outgoing.carry_out)
         self._router: LaneRouter | None = None
         self._session = secrets.token_hex(8)
@@ -243,6 +257,7 @@ class ManagerShell:
         router = self._router = self._open_router(link, models, seal, lanes)
         self._outgoing.start(router, session, None if seal is None else seal.blob_key, models)
         self._clients.start(router, session)
+        self._worker_calls.start(router)
         self._incoming.start(lanes)
         self.receive = router.receive
         driver.start(router.wake)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from ...messages import InvalidInput, Task, TaskId, TaskResult
+from ...messages import InvalidInput, Limit, Task, TaskId, TaskResult
 from ..runtime.log import log
 from .options import expected_worker_rules
+from .question_control import QuestionControl
 from .schedule_control import ScheduleControl
+from .task_parts import TaskParts
 
 
-class TaskControl(ScheduleControl):
+class TaskControl(ScheduleControl, QuestionControl):
     """Adds, changes, recovers and cancels tasks, and retires workers, from any thread."""
 
     @property
@@ -27,6 +29,11 @@ class TaskControl(ScheduleControl):
         self.ask(
             lambda: driver.change_rules(replace(driver.rules, **expected_worker_rules(expected)))
         )
+
+    @property
+    def _parts(self) -> TaskParts:
+        """Tells the parts of tasks; see `stream`."""
+        return self._shell.parts
 
     def add_task(self, task: Task) -> None:
         """Add a task, before or during the run, from any thread.
@@ -184,6 +191,24 @@ class TaskControl(ScheduleControl):
             InvalidInput: it is below 0 or not finite.
         """
         self.ask(lambda: self._shell.driver.change_budget(budget))
+
+    def set_limits(
+        self, limits: Iterable[Limit], weights: Mapping[str, float] | None = None
+    ) -> None:
+        """Change the limits, before or during the run; they take the place of those there are.
+
+        What has begun within a period, and what is in progress, counts for the new limits, too. A
+        manager that is started again has the limits that it is started with.
+
+        Args:
+            limits: all limits from now on; none ends all of them.
+            weights: how many tasks each key may begin in its turn, 0.01 to 100; 1 for those that
+                are not named. None keeps the weights there are.
+
+        Raises:
+            InvalidInput: two limits are for the same tasks, or a weight is out of range.
+        """
+        self.ask(lambda: self._shell.driver.change_limits(tuple(limits), weights))
 
     def wait_longer(self, more_s: float) -> None:
         """Extend the time for which the manager waits for the expected workers, if it is limited.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ...messages import InvalidInput, Payload, Retry, Task
+from ...messages import InvalidInput, Limit, Payload, Retry, Task
 from ..blobs.offload import DEFAULT_THRESHOLD_BYTES
 from ..blobs.places import OwnDirectory, open_place
 from ..blobs.store import BlobStore
@@ -88,6 +88,10 @@ class TaskManager(ManagerLifeCycle):
         retries: the same for tasks of one type each, by type; they come before `retry`.
         max_losses: how often an attempt at a task may be lost with its worker before the task
             fails, 0 to 1,000, for tasks that do not say it.
+        limits: how many tasks may begin in a period, or be in progress at once: by type, by
+            `limit_key`, or all; see `Limit`.
+        weights: how many tasks each `limit_key` may begin in its turn, 0.01 to 100; 1 for those
+            that are not named.
         skills: what workers have shown in earlier runs: a skills file, which is read now and saved
             during the run and at its end, or the content of one. A store that has learned more of
             this run comes first.
@@ -155,6 +159,8 @@ class TaskManager(ManagerLifeCycle):
         retry: Retry | None = None,
         retries: Mapping[str, Retry] | None = None,
         max_losses: int = DEFAULT_MAX_LOSSES,
+        limits: Sequence[Limit] = (),
+        weights: Mapping[str, float] | None = None,
         skills: str | Path | Mapping[str, Payload] | None = None,
         time_scale: float = 1.0,
         quiet: bool = False,
@@ -202,6 +208,8 @@ class TaskManager(ManagerLifeCycle):
             retry=retry,
             retries=retries,
             max_losses=max_losses,
+            limits=limits,
+            weights=weights,
             skills=skills,
             time_scale=time_scale,
             quiet=quiet,

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from ...messages import TaskStatus
 from ..kernel.board.state import BoardState
+from ..kernel.matching.limited_tasks import count_held_back
 from ..kernel.model.health import Health, health_of, silence_of
 from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..kernel.model.records import AttemptOutcome, WorkerRecord
@@ -78,6 +79,7 @@ class ManagerCollector(Collector):
         yield from self._read_tasks(board)
         yield from self._read_workers(board)
         yield from _read_costs(board)
+        yield from _read_limited(board)
         yield from _read_traffic(manager)
         yield _histogram(
             "muster_store_write_seconds",
@@ -223,6 +225,14 @@ def _read_costs(board: BoardState) -> Iterator[Metric]:
             ("unit",),
             {(unit,): budget.unspent},
         )
+
+
+def _read_limited(board: BoardState) -> Iterator[Metric]:
+    limiter = board.queue.limiter
+    if limiter is not None and limiter.has_limits:
+        held_back = sum(count for count, _ in count_held_back(board.queue, board.last_event_at))
+        documentation = "Waiting tasks that a limit holds back."
+        yield _counted_gauge("muster_tasks_limited", documentation, (), {(): held_back})
 
 
 def _read_traffic(manager: TaskManager) -> Iterator[Metric]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing_extensions import TypedDict
 
 from ..kernel.board.state import BoardState
 from ..kernel.model.schedules import ScheduleRecord

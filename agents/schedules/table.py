@@ -20,7 +20,7 @@ def schedule_lines(schedules: Sequence[ScheduleState]) -> Iterator[str]:
     if not schedules:
         yield "there are no schedules"
         return
-    cells = [_HEADINGS, *map(_cells, schedules)]
+    cells = [_HEADINGS, *map(cells_of, schedules)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADINGS))]
     for number, row in enumerate(cells):
         padded = [
@@ -29,24 +29,25 @@ def schedule_lines(schedules: Sequence[ScheduleState]) -> Iterator[str]:
         ]
         yield "  ".join(padded).rstrip()
         if number:
-            for remark in _remarks(schedules[number - 1]):
+            for remark in remarks_on(schedules[number - 1]):
                 yield f"  {remark}"
 
 
-def describe_cadence(schedule: ScheduleState) -> str:
+def _describe_cadence(schedule: ScheduleState) -> str:
     """When a schedule is due, in a few words."""
     every_s = schedule["every_s"]
     return schedule["cron"] if every_s is None else f"every {every_s:g} s"
 
 
-def _cells(schedule: ScheduleState) -> tuple[str, ...]:
+def cells_of(schedule: ScheduleState) -> tuple[str, ...]:
+    """The cells of a schedule's line, in the order of the headings."""
     name = one_line(schedule["name"])
     if len(name) > _LONGEST_NAME:
         name = f"{name[: _LONGEST_NAME - 1]}…"
     is_active, tz = schedule["active"], schedule["tz"]
     return (
         name,
-        describe_cadence(schedule),
+        _describe_cadence(schedule),
         tz,
         _describe_time(schedule["next_due"], tz) if is_active else "not active",
         _describe_time(schedule["last_due"], tz),
@@ -56,13 +57,18 @@ def _cells(schedule: ScheduleState) -> tuple[str, ...]:
     )
 
 
-def _remarks(schedule: ScheduleState) -> Iterator[str]:
-    if schedule["waiting"]:
-        yield f"{schedule['waiting']:,} due times wait until earlier tasks are settled"
-    if schedule["skipped"]:
-        yield f"{schedule['skipped']:,} due times skipped, since earlier tasks were not settled"
-    if schedule["failed"]:
-        yield f"{schedule['failed']:,} due times without tasks: {one_line(schedule['failure'])}"
+def remarks_on(schedule: ScheduleState) -> Iterator[str]:
+    """What is to be told of a schedule besides."""
+    if waiting := schedule["waiting"]:
+        yield f"{_count(waiting)} waiting until earlier tasks are settled"
+    if skipped := schedule["skipped"]:
+        yield f"{_count(skipped)} skipped, since earlier tasks were not settled"
+    if failed := schedule["failed"]:
+        yield f"{_count(failed)} without tasks: {one_line(schedule['failure'])}"
+
+
+def _count(due_times: int) -> str:
+    return f"{due_times:,} due time{'' if due_times == 1 else 's'}"
 
 
 def _describe_time(at: float | None, tz: str) -> str:

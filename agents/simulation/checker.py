@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ...messages import TaskAssignment, TaskId, TaskResult, TaskStatus
 from ..kernel.board.invariants import check_invariants
+from ..kernel.board.limit_invariants import find_passed_rates
 from ..kernel.board.state import BoardState
 from ..kernel.matching.eligibility import FAILED_OUTCOMES, is_on_step
 from ..kernel.model.occurrence_text import describe_facts
@@ -19,6 +20,7 @@ from ..kernel.model.occurrences import (
     RequeueFacts,
 )
 from ..kernel.model.records import AttemptOutcome, TaskRecord
+from ..kernel.model.schedules import parse_scheduled_id
 from .faults import worker_at
 from .memory_network import FaultPlan
 from .retry_checks import find_wrong_retries
@@ -52,6 +54,7 @@ class RunChecker:
         # Bounded by the tasks and attempts of the run.
         self._settled: dict[TaskId, OccurrenceKind] = {}
         self._performed: dict[tuple[TaskId, int], str] = {}
+        self._added: set[TaskId] = set()
         self._succeeded: set[tuple[TaskId, int, str]] = set()
 
     @property
@@ -79,6 +82,10 @@ class RunChecker:
                 f"attempt {attempt} at task {task_id!r} was taken away from {worker}: {detail}",
                 task_id,
             )
+        if what is OccurrenceKind.TASK_ADDED and task_id is not None:
+            if parse_scheduled_id(task_id) is not None and task_id in self._added:
+                self.report("a schedule makes each due time once", f"{task_id!r} twice", task_id)
+            self._added.add(task_id)
         if what is OccurrenceKind.TASK_RETRIED and task_id is not None:
             self._settled.pop(task_id, None)
         if what not in SETTLING or task_id is None:
@@ -175,6 +182,11 @@ class RunChecker:
             self._check_terms(record)
             for invariant, detail in find_wrong_retries(record, board.rules):
                 self.report(invariant, detail, task_id)
+        for limit, key, most in find_passed_rates(board):
+            self.report(
+                "no limit is ever passed",
+                f"{most} attempts began within {limit.per_s} s of {limit!r}, with the key {key!r}",
+            )
 
     def _check_terms(self, record: TaskRecord) -> None:
         """Check that no worker got a task that it may not have; profiles never change here."""

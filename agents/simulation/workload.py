@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Sequence
-from typing import cast
+from datetime import datetime
+from typing import cast, get_args
 
 from typing_extensions import Unpack
 
 from ...messages import (
     IllegalTransition,
     InvalidTask,
+    Limit,
     Payload,
     Retry,
     Task,
@@ -22,6 +24,7 @@ from ...messages import (
 from ..execution.handler_requests import GiveUp, RetryLater, TaskDeclined
 from ..execution.handlers import TaskContext
 from ..kernel.matching.policy_names import POLICIES
+from ..kernel.model.schedules import Missed, Overlap
 from ..manager.task_manager import TaskManager
 from ..transport.ceylon_api import AgentDetail
 from ..worker.options import WorkerOptions
@@ -42,6 +45,10 @@ _IN_THREADS = 0.5
 _REVIEWED = 0.2
 _VOTED_ON = 0.1
 """The shares of tasks that are reviewed, if they have a type, and on which workers vote."""
+_SCHEDULED = 0.4
+"""The share of runs in which a schedule makes tasks for a while."""
+
+_SCHEDULE = "pulse"
 _DECLINED = 0.05
 _POSTPONED = 0.05
 _GIVEN_UP = 0.02
@@ -49,6 +56,16 @@ _COSTLY = 0.2
 _STRICT = 0.2
 _RETRIED = 0.4
 _AT_SAME_WORKER = 0.3
+_LIMITED = 0.5
+"""The share of runs with limits, and of runs whose tasks have keys."""
+_LIMITS = (
+    Limit(concurrent=3),
+    Limit(rate=5, per_s=2.0),
+    Limit("paint", concurrent=1),
+    Limit("sing", rate=2, per_s=1.5, burst=1),
+    Limit(each_key=True, concurrent=1),
+    Limit(key="a", rate=3, per_s=2.0),
+)
 _STEPS = ("w1", "w2", "vision")
 """The steps of ladders; the last worker stands on each."""
 
@@ -57,8 +74,9 @@ class StressStory:
     """30 tasks with dependencies, priorities, timeouts, retries and cancellations, on 4 workers.
 
     Some tasks have deadlines, ladders and strict skills, some are reviewed, on some the workers
-    vote, and some workers cost something. A quarter of the attempts ends in a random one of all the
-    ways in which a handler can end; some workers decline tasks.
+    vote, and some workers cost something. In some runs a schedule makes more tasks for a while. A
+    quarter of the attempts ends in a random one of all the ways in which a handler can end; some
+    workers decline tasks.
 
     Args:
         seed: the seed of the workload.
@@ -70,8 +88,8 @@ class StressStory:
     def manager(self) -> TaskManager:
         """A new manager with its tasks."""
         chance = self._chance("manager")
-        return TaskManager(
-            [_make_task(chance, number) for number in range(1, TASKS + 1)],
+        manager = TaskManager(
+            [self._with_key(_make_task(chance, number)) for number in range(1, TASKS + 1)],
             expected_workers=chance.randint(0, WORKERS),
             port=0,
             policy=chance.choice(sorted(POLICIES)),
@@ -90,6 +108,30 @@ class StressStory:
             retries=chance.choice(({}, {"paint": Retry(max_attempts=3, wait_s=2.0)})),
             max_losses=chance.choice((1, 10)),
         )
+        chance = self._chance("limits")
+        if chance.random() < _LIMITED:
+            for scope in chance.sample(_LIMITS, chance.randint(1, 2)):
+                manager.set_limits([*manager.board.rules.limits, scope], {"b": 2.0})
+        chance = self._chance("schedules")
+        if self._has_schedule:
+            manager.schedule(
+                _SCHEDULE,
+                every_s=chance.choice((0.5, 1.3, 4.0)),
+                make=chance.choice((_make_scheduled, "paint")),
+                missed=chance.choice(get_args(Missed)),
+                overlap=chance.choice(get_args(Overlap)),
+            )
+        return manager
+
+    def _with_key(self, task: Task) -> Task:
+        """In half of the runs some tasks have a key, by which limits and turns go."""
+        if self._chance("keys").random() < _LIMITED:
+            task.limit_key = self._chance(f"key of {task.id}").choice((None, "a", "a", "b"))
+        return task
+
+    @property
+    def _has_schedule(self) -> bool:
+        return self._chance("has a schedule").random() < _SCHEDULED
 
     def workers(self) -> list[WorkerAgent]:
         """New workers; the last one can do every task for nothing, so that no run hangs."""
@@ -110,7 +152,16 @@ class StressStory:
 
     async def direct(self, manager: TaskManager) -> None:
         """Cancel, reprioritize, add and retry tasks while the manager runs."""
-        await asyncio.gather(self._change(manager), self._try_again(manager))
+        await asyncio.gather(
+            self._change(manager), self._try_again(manager), self._end_schedule(manager)
+        )
+
+    async def _end_schedule(self, manager: TaskManager) -> None:
+        """Remove the schedule after a while, or the run would not end."""
+        if self._has_schedule:
+            loop = asyncio.get_running_loop()
+            await asyncio.sleep(_LONGEST_S - loop.time())
+            manager.unschedule(_SCHEDULE)
 
     async def _change(self, manager: TaskManager) -> None:
         """Cancel, reprioritize and add tasks at random moments."""
@@ -198,6 +249,17 @@ class _RandomEndingWorker(WorkerAgent):
         else:
             output = ending(data.task)
         return result.model_copy(update={"output": output})
+
+
+async def _make_scheduled(due: datetime) -> list[Task]:
+    """Make one to three tasks, of which each depends on the one before."""
+    await asyncio.sleep(due.microsecond / 1e6)
+    tasks = [Task(id=number, description="a pulse") for number in range(1, 2 + due.second % 3)]
+    return [
+        task.model_copy(update={"depends_on": (task.id - 1,)} if task.id != 1 else {})
+        for task in tasks
+        if isinstance(task.id, int)
+    ]
 
 
 def _make_task(chance: random.Random, number: int, most_needed: int | None = None) -> Task:

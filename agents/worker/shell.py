@@ -25,7 +25,9 @@ from ...messages import (
     Heartbeat,
     Hello,
     JoinRefused,
+    ManagerReply,
     Parcel,
+    PartsTaken,
     RecallTasks,
     Refusal,
     ResultRecorded,
@@ -42,6 +44,7 @@ from ...messages import (
 from ...messages.frame import EVERYONE
 from ..blobs.worker_offload import WorkerOffload
 from ..execution.held_slots import OverdueAttempt
+from ..execution.part_sender import PartSenders
 from ..execution.task_runner import TaskRunner
 from ..kernel.security.seal import Seal
 from ..runtime.error_text import MAX_ERROR_CHARACTERS
@@ -51,6 +54,7 @@ from ..transport.link import Link
 from .departure import Departure
 from .history import TaskHistory
 from .hooks import Around, WorkerHooks
+from .manager_requests import ManagerRequests
 from .manager_session import Connect, ManagerSession
 from .outbox import ResultOutbox
 from .session_holder import SessionHolder
@@ -72,6 +76,7 @@ class WorkerShell(SessionHolder):
         self._runner: TaskRunner | None = None
         self._around: Around | None = None
         self._outbox = ResultOutbox()
+        self._requests = ManagerRequests()
         self._offload = WorkerOffload(
             post=self._post,
             take=self._take,
@@ -79,6 +84,7 @@ class WorkerShell(SessionHolder):
             queue=self._queue_result,
             unqueue=self._outbox.discard,
         )
+        self._parts = PartSenders(self._post_part)
         self._ended = asyncio.Event()
         self._failure: JoinRefused | WrongSecret | None = None
         self._worker = ""
@@ -115,23 +121,6 @@ class WorkerShell(SessionHolder):
     def is_over(self) -> bool:
         """Whether the worker is to stop; otherwise, after `run`, it needs another connection."""
         return self._ended.is_set()
-
-    @property
-    def manager_address(self) -> str:
-        """The manager's address, or "" while none has accepted this worker."""
-        session = self._manager_session
-        return "" if session is None or session.manager is None else session.manager
-
-    @property
-    def manager_name(self) -> str:
-        """The name of the manager that accepted this worker last, or ""."""
-        return "" if self._manager_session is None else self._manager_session.manager_name
-
-    @property
-    def dropped(self) -> dict[str, int]:
-        """How many frames and messages could not be read, by what was wrong with them."""
-        session = self._manager_session
-        return {} if session is None else dict(session.endpoint.dropped)
 
     # ------------------------------------------------------------------ life cycle
 
@@ -257,7 +246,9 @@ class WorkerShell(SessionHolder):
             self._report_result,
             self._post,
             sends_tracebacks=self._hooks.send_tracebacks,
+            senders=self._parts,
             report_state=self._report_state,
+            calls=self._requests,
         )
 
     def _greeting(self, profile: WorkerProfile, call: int) -> Hello:
@@ -310,8 +301,10 @@ class WorkerShell(SessionHolder):
             self._ended.set()
 
     def send_results(self) -> None:
-        """Send the results that wait."""
+        """Send the parts, results and requests that wait."""
+        self._parts.send()
         self._outbox.send()
+        self._requests.send()
 
     # ------------------------------------------------------------------ receiving
 
@@ -347,10 +340,13 @@ class WorkerShell(SessionHolder):
         self._was_member = True
         self.joined.set()
         self._offload.welcomed(welcome.blob_threshold_bytes)
+        # Before the results, since a result ends the stream of its attempt.
+        self._parts.send_again()
         self._outbox.send()
-        # What was told to another manager, or by a connection that broke, may have been lost.
-        for state in () if self._runner is None else self._runner.states:
-            self._post(state)
+        if self._runner is not None:
+            # What was told by a connection that broke may have been lost.
+            self._runner.tell_states()
+        self._requests.resume(session)
 
     def _from_manager(self, message: BaseModel) -> None:
         assert self._runner is not None
@@ -363,6 +359,8 @@ class WorkerShell(SessionHolder):
                     self._offload.receive(message)
             case BlobPlace():
                 self._offload.set_place(message)
+            case PartsTaken():
+                self._parts.taken(message)
             case ResultRecorded():
                 self._offload.recorded(message)
             case CancelTask():
@@ -383,6 +381,10 @@ class WorkerShell(SessionHolder):
                 self._ended.set()
             case Heartbeat():
                 pass
+            case TaskResult():
+                self._requests.take(message.task_id, message)
+            case ManagerReply():
+                self._requests.replied(message)
             case _:
                 self._hooks.hand_to_handlers(message, self.manager_address)
 

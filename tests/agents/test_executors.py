@@ -336,8 +336,3 @@ def test_two_handlers_for_one_type_are_refused() -> None:
     handlers.task("pid")(process_id)
     with pytest.raises(InvalidInput, match="a handler for tasks of type 'pid' already"):
         handlers.task("pid")(process_id)
-
-
-def test_a_handler_that_takes_no_task_is_refused() -> None:
-    with pytest.raises(InvalidInput, match=r"takes no task; write `def handler\(task\)`"):
-        Handlers().task("nothing")(lambda: None)

@@ -192,7 +192,10 @@ class Muster(RuleBasedStateMachine):
                     self.check_terms(self.board.tasks[assignment.task.id], worker)
                     self.check_time(self.board.tasks[assignment.task.id])
                     self.leased.add(lease)
-                    assert set(assignment.inputs) == set(assignment.task.depends_on)
+                    named = set(assignment.task.depends_on)
+                    failed = set(assignment.upstream_errors)
+                    assert set(assignment.inputs) | failed == named
+                    assert not failed or assignment.task.run_if != "completed"
                     self.held.setdefault(worker_id, []).append((*lease, assignment.worker))
                 case SendCancel(worker_id, task_id, attempt, _):
                     assert (task_id, attempt) in self.leased
@@ -266,6 +269,9 @@ class Muster(RuleBasedStateMachine):
         deadline=st.sampled_from([None, None, 2.0, 25.0]),
         escalate=st.sampled_from([(), (), ("w0", "w1"), ("vision", "paint", "w2"), ("nobody",)]),
         vision=st.sampled_from([None, None, 4.0]),
+        run_if=st.sampled_from(["completed", "completed", "failed", "settled"]),
+        parent=st.none() | task_ids,
+        on_parent_cancel=st.sampled_from(["cancel", "cancel", "keep", None]),
         not_before=st.sampled_from([None, None, 3.0]),
     )
     def add(
@@ -281,6 +287,9 @@ class Muster(RuleBasedStateMachine):
         deadline: float | None = None,
         escalate: tuple[str, ...] = (),
         vision: float | None = None,
+        run_if: Literal["completed", "failed", "settled"] = "completed",
+        parent: int | None = None,
+        on_parent_cancel: Literal["cancel", "keep"] | None = None,
         not_before: float | None = None,
     ) -> int:
         task_id = next(self.ids)
@@ -301,6 +310,9 @@ class Muster(RuleBasedStateMachine):
             escalate=escalate,
             required_skills={} if vision is None else {"vision": vision},
             strict=vision is not None,
+            run_if=run_if,
+            parent_id=parent if parent in self.board.tasks else None,
+            on_parent_cancel=on_parent_cancel,
             not_before=not_before,
         )
         self.tell(TasksAdded((task,)))

@@ -384,7 +384,7 @@ def test_waiting_for_several_tasks(
         await client.add_tasks([lasting(1, 1.0), lasting(2, 6.0), lasting(3, 9.0)])
         failing = Task(id=4, description="fail", type="fail", data=2.0, max_attempts=1)
         waited = await client.wait([1, 2, 3, failing], **options)
-        left = len(client._conversation._waiting)
+        left = len(client._conversation._requests._waiting)
         await client.stop()
         await place.close()
         return [result.task_id for result in waited.done], waited.not_done, left

@@ -56,6 +56,29 @@ def test_a_number_of_workers_that_makes_no_sense_is_refused(
     assert ended.err.count("\n") == 1
 
 
+def test_tasks_whose_data_are_no_arguments_of_their_functions_are_refused_before_the_run(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    Path("adding.py").write_text(
+        "from muster.agents import Handlers\n"
+        "handlers = Handlers()\n"
+        "@handlers.task\n"
+        "def add(x: int, y: int = 3) -> int:\n"
+        "    return x + y\n"
+    )
+    rows = [{"id": 1, "data": {"x": 1}}, {"id": 2, "data": {"z": 1}}, {"id": 3, "data": {"x": "a"}}]
+    lines = (json.dumps({"description": "add", "type": "add", **row}) for row in rows)
+    Path("tasks.jsonl").write_text("\n".join(lines))
+    ended = invoke(*manager("--workers", "1:2", "--handlers", "adding"))
+    assert (ended.code, ended.out) == (2, "")
+    first, second, third = ended.err.splitlines()
+    assert first == "muster: the data of tasks are not the arguments of their functions:"
+    assert second == "  task 2: add() has no parameter 'z'; it takes x: int, y: int = 3"
+    assert third.startswith("  task 3: add(): x: 'a': Input should be a valid integer, ")
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

@@ -14,10 +14,13 @@ import pytest
 from muster.agents import (
     Handlers,
     MemoryNetwork,
+    Muster,
     ProcessPool,
     TaskContext,
     TaskManager,
     WorkerAgent,
+    rehearse,
+    run_in_virtual_time,
 )
 from muster.messages import EncodeError, InvalidInput, PriorityTask, Task, WrongCall
 
@@ -95,21 +98,22 @@ def test_values_of_all_types_come_back_as_what_they_are() -> None:
 def test_functions_of_all_kinds_are_called_with_their_arguments(options: Any) -> None:
     served = Handlers()
     served.update(handlers)
-    if options:
-        # It takes a context, but does not run in the processes, since it is async.
-        assert not inspect.iscoroutinefunction(add)
 
     async def story(manager: TaskManager) -> Any:
         results = [await manager.submit(function, *given) for function, given, _ in OF_ALL_KINDS]
         receipt = await manager.submit(sell, ORDER)
         wrong = await manager.submit(lie, [{"grams": "x"}])
-        return results, receipt.unwrap(), wrong, (await manager.submit(attempt_of)).unwrap()
+        refused = await manager.submit(Task(type="add", data={"x": "one"}))
+        attempt = await manager.submit(attempt_of)
+        return results, receipt.unwrap(), wrong, refused, attempt.unwrap()
 
-    results, receipt, wrong, attempt = play(story, served, **options)
+    results, receipt, wrong, refused, attempt = play(story, served, **options)
     assert [each.unwrap() for each in results] == [expected for _, _, expected in OF_ALL_KINDS]
     assert isinstance(receipt, Receipt)
     assert (receipt.total, receipt.orders) == (Decimal("3.00"), [ORDER])
     assert attempt == (None if options else 1)
+    assert refused.gives_up
+    assert refused.error_message.startswith("WrongCall: add(): x: 'one': Input should be a valid")
     assert not wrong.success
     assert wrong.error_message.startswith(
         "WrongOutput: lie() declares to return list[Order]: "
@@ -127,6 +131,39 @@ def test_a_registered_function_is_still_the_function() -> None:
     assert bound(Decimal(1)) == 3
     again = Handlers().task("again")(bound)
     assert again.task(Decimal(1)).type == "again"
+
+
+MAIN_PROGRAM = """
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import Enum
+
+from muster.agents import Handlers
+
+handlers = Handlers()
+
+
+class Leaf(Enum):
+    FINE = "fine"
+
+
+@handlers.task
+def sell(grams: Decimal, leaf: Leaf = Leaf.FINE) -> Decimal:
+    return grams * 2
+"""
+
+
+def test_a_function_of_the_main_program_is_called_where_it_was_pickled_by_value() -> None:
+    """As in the workers of a Dask cluster, which do not have that program."""
+    cloudpickle = pytest.importorskip("cloudpickle")
+    program: dict[str, Any] = {"__name__": "__main__"}
+    exec(MAIN_PROGRAM, program)
+    task = program["sell"].task("1.5")
+    planned = program["handlers"]._by_type["sell"].function
+    function, called = pickle.loads(cloudpickle.dumps((program["sell"], planned)))
+    assert called(task) == "3.0"
+    assert function.task("1.5", leaf="fine").data["leaf"] == "fine"
 
 
 def test_the_data_of_a_task_are_the_arguments_by_name() -> None:
@@ -163,6 +200,23 @@ def test_a_task_that_was_made_elsewhere_is_checked_by_its_worker(data: Any, outp
 
     outcome = play(story)
     assert outcome == output or str(outcome).startswith(str(output)), outcome
+
+
+def test_wrong_data_are_tried_once_and_are_not_held_against_the_worker() -> None:
+    async def story() -> None:
+        tasks = [
+            *(Task(type="add", data={"x": n}, max_attempts=5) for n in ("one", "two", "three")),
+            Task(type="add", data={"x": 1}),
+        ]
+        manager = TaskManager(
+            tasks, 1, quiet=True, reassign_failed=True, quarantine_after=1, quarantine_s=1000
+        )
+        await rehearse(manager, [WorkerAgent(name, 5, handlers=handlers) for name in ("Ada", "Bo")])
+        records = [manager.board.tasks[task.id] for task in tasks]
+        assert [len(record.attempts) for record in records] == [1, 1, 1, 1]
+        assert [record.status.value for record in records] == ["failed"] * 3 + ["completed"]
+
+    run_in_virtual_time(story())
 
 
 # ------------------------------------------------------------------------------ what is refused
@@ -220,6 +274,24 @@ def test_wrong_arguments_are_refused_where_they_are_submitted(
 
     if given == ("abc",):
         play(story)
+
+
+async def test_a_function_is_submitted_to_the_innermost_client_or_manager() -> None:
+    class Desk(TaskManager):
+        async def start(self, *_: Any) -> None: ...
+
+        async def stop(self, **_: Any) -> None: ...
+
+        async def submit(self, /, *task: Any, **named: Any) -> Any:
+            return self.name, task[1:], named
+
+    async with Desk(name="outer"):
+        async with Desk(name="inner"):
+            assert await add.submit(1, y=2) == ("inner", (1,), {"y": 2})
+            assert await asyncio.create_task(add.submit(1)) == ("inner", (1,), {})
+        assert (await add.with_options(priority=5).submit(1))[0] == "outer"
+    with pytest.raises(InvalidInput, match="no client to submit"):
+        add.submit(1)
 
 
 def test_an_argument_without_a_plain_form_is_refused_by_name() -> None:
@@ -368,3 +440,12 @@ def test_a_function_of_anything_else_takes_arguments(function: Any) -> None:
 def test_a_parameter_called_context_of_another_type_is_an_argument() -> None:
     registered: Any = Handlers().task(text_context)
     assert registered.task("a", context="b").data == {"prompt": "a", "context": "b"}
+
+
+def test_a_muster_calls_a_typed_function_as_it_is() -> None:
+    with Muster(threads=1) as muster:
+        assert add.submit(1, 2).result() == 3
+        assert muster.submit(add.with_options(priority=5), 1).result() == 4
+        assert list(muster.map(add, [1, 2], [3, 4])) == [4, 6]
+        tasks = muster.manager.board.tasks.values()
+        assert [record.task.priority for record in tasks] == [0, 5, 0, 0]

@@ -421,6 +421,7 @@ async def test_the_openapi_document_tells_each_call(house: Make, client: Make) -
             ("get", "/api/stats"),
             ("get", "/api/workers"),
             ("get", "/api/skills"),
+            ("get", "/api/schedules"),
             ("get", "/api/ticket"),
             ("get", "/healthz"),
             ("get", "/readyz"),

@@ -341,3 +341,33 @@ def test_costs_and_what_workers_have_shown_are_seen_and_readable(
     expect(facts).to_contain_text("rolling 5")
     expect(facts).to_contain_text("10 min 0 s after it was added")
     expect(facts).to_contain_text("EUR")
+
+
+@pytest.mark.slow
+def test_schedules_are_seen_with_their_outcomes_and_readable(
+    page: Page, run: Run, keep: Callable[[Page, str], None]
+) -> None:
+    weighing = {"lot": 1, "takes_s": 0.0, "waits": False}
+    schedules = [
+        {"name": "pulse", "every_s": 0.5, "type": "weigh", "data": weighing},
+        {"name": "rolling", "every_s": 0.5, "type": "roll", "tz": "Asia/Kolkata"},
+        {"name": "nightly", "cron": "30 3 * * *", "tz": "Europe/Berlin", "type": "weigh"},
+    ]
+    (run.folder / "schedules.json").write_text(json.dumps(schedules))
+    page.goto(run.manage(weighings(1, 0.01), "--schedules", "schedules.json", workers=1))
+    run.employ("Ada", 8, 2)
+    rows = page.locator("#schedules tbody tr")
+    expect(rows).to_have_count(3)
+    nightly, pulse, rolling = rows.all()
+    expect(pulse).to_contain_text("done")
+    expect(rolling).to_contain_text("failed")
+    expect(nightly.locator("td").nth(0)).to_have_text("30 3 * * *")
+    expect(nightly.locator("td").nth(2)).to_contain_text("03:30:00 CE")
+    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 860})
+        page.locator("#schedules").scroll_into_view_if_needed()
+        shown = page.locator("#schedules th, #schedules tbody tr:first-child td")
+        assert min(contrasts_of(shown)) >= READABLE
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        keep(page, f"live-schedules-{scheme}-{width}")

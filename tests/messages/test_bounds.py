@@ -99,12 +99,21 @@ BOUNDS = {
     "ClientHello.call": ">= 1",
     "SubmitTasks.number": ">= 1",
     "SubmitTasks.tasks": "items <= 10000",
+    "SubmitTasks.asked_by": KEYS,
     "AwaitTasks.number": ">= 1",
     "AwaitTasks.task_ids": "items <= 10000",
     "AwaitTasks.task_ids[]": ID,
     "ManagerRequest.number": ">= 1",
+    "ManagerRequest.asked_by": KEYS,
     "ManagerReply.number": ">= 1",
     "ManagerReply.error_kind": "characters <= 100",
+    "TaskPart.task_id": ID,
+    "TaskPart.attempt": ">= 1",
+    "TaskPart.number": ">= 1",
+    "TaskPart.part": "characters <= 262144",
+    "PartsTaken.task_id": ID,
+    "PartsTaken.attempt": ">= 1",
+    "PartsTaken.number": ">= 1",
 }
 
 

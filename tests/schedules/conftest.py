@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from muster.agents import BestFit, run_in_virtual_time
+from muster.agents.kernel.board.invariants import check_invariants
 from muster.agents.kernel.board.rows import Rows
 from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import ListeningStarted
@@ -62,16 +63,22 @@ class Scheduler:
         self.schedules = schedules
         self.driver: BoardDriver
         self.runner: ScheduleRunner
-        self.store: CrashingStore
+        self.store: Any
         self.running: asyncio.Future[None] | None = None
 
-    def start(self) -> None:
-        self.store = CrashingStore(self.memory, self.memory.release)
+    def make_store(self) -> Any:
+        return CrashingStore(self.memory, self.memory.release)
+
+    def prepare(self) -> None:
+        self.store = self.make_store()
         self.driver = BoardDriver("boss", Rules(ends_when_done=False), BestFit())
         self.driver.keep_in(self.store)
         self.runner = ScheduleRunner(self.driver, AwaitedResults(self.driver, lambda _: None))
         for name, options in self.schedules.items():
             self.declare(name, **options)
+
+    def start(self) -> None:
+        self.prepare()
         try:
             self.runner.begin()
             self.driver.apply(ListeningStarted(), at_once=True)
@@ -92,10 +99,13 @@ class Scheduler:
 
     @property
     def is_dead(self) -> bool:
-        return self.running is None or self.running.done()
+        # One that dies may have more to do before its loop ends.
+        is_over = self.running is None or self.running.done()
+        return is_over or not self.memory.is_held_by(self.store)
 
     async def kill(self) -> None:
         """End it as `kill -9` would, and let its store be opened again."""
+        check_invariants(self.driver.board)
         running, self.running = self.running, None
         if running is not None:
             running.cancel()

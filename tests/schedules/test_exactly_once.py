@@ -12,6 +12,7 @@ from muster.agents.kernel.model.schedules import scheduled_id
 from muster.agents.runtime.clock import wall_now
 from muster.agents.schedules.cron import Cron, find_zone
 from muster.agents.schedules.terms import due_times_of
+from muster.agents.simulation.crashing_store import ManagerKilled
 from muster.agents.simulation.faults import Crash
 
 from .conftest import Scheduler, play, set_wall_clock, until_wall
@@ -76,11 +77,13 @@ def test_each_due_time_is_made_once_or_passed_over_once(
                     set_wall_clock(wall_now() + seconds)
                     await asyncio.sleep(6.0)
                 case _:
-                    scheduler.settle_and_forget()
+                    try:
+                        scheduler.settle_and_forget()
+                    except ManagerKilled:
+                        await scheduler.kill()
             latest = max(latest, wall_now())
-        if not scheduler.is_dead:
-            # One that would have died at its next write dies now.
-            await scheduler.kill()
+        # One that would have died at its next write dies now.
+        await scheduler.kill()
         await until_wall(latest)
         scheduler.start()
         await asyncio.sleep(6.0)
@@ -177,6 +180,23 @@ def test_an_interval_keeps_its_phase_when_the_manager_is_restarted() -> None:
         await scheduler.kill()
 
     play(story, at=OCTOBER)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.45, 0.99])
+def test_no_due_time_before_the_declaration_is_made(fraction: float) -> None:
+    async def story() -> None:
+        scheduler = Scheduler(job={"every_s": 0.1}, other={"every_s": 1.0})
+        scheduler.start()
+        await asyncio.sleep(0.005)
+        made = len(scheduler.memory.added)
+        await asyncio.sleep(2.0)
+        # One of the short interval may have been due at this very moment.
+        assert made <= 1
+        assert scheduler.record("job").made in {20, 21}
+        assert scheduler.record("other").made == 2
+        await scheduler.kill()
+
+    play(story, at=OCTOBER + fraction)
 
 
 def test_due_times_of_another_cadence_count_from_its_declaration() -> None:

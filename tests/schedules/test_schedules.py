@@ -11,7 +11,7 @@ import pytest
 from muster.agents import Handlers, MemoryNetwork, MemoryStore, TaskManager, WorkerAgent
 from muster.agents.kernel.model.schedules import scheduled_id
 from muster.agents.schedules.cron import Cron, find_zone
-from muster.messages import Task, TaskStatus
+from muster.messages import MusterError, Task, TaskStatus
 
 from .conftest import Scheduler, play
 
@@ -41,7 +41,10 @@ async def break_down(task: Task) -> None:
 class Service:
     """A manager and a worker over a memory network."""
 
-    def __init__(self, *, stays: bool = True, **options: Any) -> None:
+    def __init__(
+        self, *, stays: bool = True, handlers: Handlers = handlers, **options: Any
+    ) -> None:
+        self.handlers = handlers
         self.network = MemoryNetwork()
         self.manager = TaskManager(port=0, quiet=True, **options)
         if stays:
@@ -49,7 +52,7 @@ class Service:
         self.running: list[asyncio.Future[None]] = []
 
     def start(self, slots: int = 4) -> asyncio.Future[None]:
-        worker = WorkerAgent("Ada", 5, handlers=handlers, slots=slots)
+        worker = WorkerAgent("Ada", 5, handlers=self.handlers, slots=slots)
         for agent in (self.manager, worker):
             link = self.network.join(agent.name, agent.receive)
             self.running.append(asyncio.ensure_future(agent.serve_over(link)))
@@ -101,6 +104,29 @@ def test_a_type_with_data_a_task_and_functions_are_made() -> None:
     play(story, at=NOON)
 
 
+def test_a_typed_function_is_made_with_its_arguments() -> None:
+    typed = Handlers()
+
+    @typed.task
+    def clean_up(days: int = 30) -> int:
+        return days
+
+    async def story() -> None:
+        service = Service(handlers=typed)
+        service.manager.schedule("plain", every_s=10, make=clean_up)
+        service.manager.schedule("given", every_s=10, make=clean_up.task(7))
+        with pytest.raises(MusterError, match="hours"):
+            service.manager.schedule("wrong", every_s=10, make=clean_up.task(hours=7))
+        service.start()
+        await asyncio.sleep(15.0)
+        results = service.manager.board.tasks
+        assert results[due(10, name="plain")[0]].result.output == 30
+        assert results[due(10, name="given")[0]].result.output == 7
+        await service.close()
+
+    play(story, at=NOON)
+
+
 @pytest.mark.parametrize(
     ("overlap", "made", "at_the_end", "skipped"),
     [
@@ -124,6 +150,28 @@ def test_what_happens_while_earlier_tasks_are_not_settled(
         state = service.state()
         assert (state["skipped"], state["last_outcome"]) == (skipped, "open")
         assert state["waiting"] == (3 if overlap == "queue" else 0)
+        await service.close()
+
+    play(story, at=NOON)
+
+
+def test_tasks_that_depend_on_one_another_are_cancelled_together() -> None:
+    def make(_: datetime) -> list[Task]:
+        first = Task(id=1, type="work", data=25.0)
+        return [first, Task(id=2, type="work", depends_on=(1,))]
+
+    async def story() -> None:
+        service = Service()
+        service.manager.schedule("job", every_s=10, make=make, overlap="cancel")
+        service.start()
+        await asyncio.sleep(25.0)
+        first, second = due(10, 20)
+        assert service.statuses() == {
+            first: "cancelled",
+            f"{first}#2": "cancelled",
+            second: "in_progress",
+            f"{second}#2": "pending",
+        }
         await service.close()
 
     play(story, at=NOON)

@@ -70,7 +70,7 @@ def render(tally: RunTally, at: float) -> Group:
 
 def _waiting(tally: RunTally) -> Text:
     if tally.assigning_since is not None:
-        return Text()
+        return Text(one_line(tally.limits, MAX_DETAIL_CHARACTERS), style="dim")
     connected = sum(worker.is_connected for worker in tally.workers.values())
     return Text(f"waiting for workers; {connected} connected", style="dim")
 

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from rich.console import Console
 
+from ...kernel.matching.limited_tasks import describe_held_back
+from ...kernel.matching.task_queue import TaskQueue
 from ...manager.task_manager import TaskManager
 from ...runtime.clock import now
 from .live_display import LiveDisplay
@@ -53,6 +55,7 @@ class Progress:
         self._display = display
         self._tally: RunTally | None = None
         self._drawing: asyncio.Task[None] | None = None
+        self._queue: TaskQueue | None = None
 
     def follow(self, manager: TaskManager) -> None:
         """Show the run of this manager, which must not have started yet."""
@@ -60,6 +63,7 @@ class Progress:
             # The counts of a run that is resumed from a store.
             before = manager.report().counts if manager.tasks_assigned else None
             self._tally = RunTally(len(manager.tasks), now(), before)
+            self._queue = manager.board.queue
             manager.watch(self._tally.note)
 
     async def __aenter__(self) -> Progress:
@@ -89,6 +93,8 @@ class Progress:
         while True:
             began = time.perf_counter()
             if self._tally is not None:
+                if self._queue is not None:
+                    self._tally.limits = describe_held_back(self._queue, now())
                 try:
                     display.draw(self._tally, now())
                 except OSError:

@@ -72,6 +72,8 @@ class RunTally:
         self.tasks = tasks
         self.began_at = began_at
         self.assigning_since: float | None = None
+        self.limits = ""
+        """Which limit holds back waiting tasks, as one line; "" if none does."""
         self._is_resumed = before is not None
         before = before or {}
         self.succeeded = before.get(TaskStatus.COMPLETED, 0)

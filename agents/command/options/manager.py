@@ -160,6 +160,22 @@ def manager(
             min=0, help="How often a task may lose its worker before it fails, if it does not say."
         ),
     ] = DEFAULT_MAX_LOSSES,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELDS",
+            help="A limit, such as type=send_mail,rate=100,per_s=60 or each_key,concurrent=2; "
+            "repeatable.",
+        ),
+    ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=WEIGHT",
+            help="How many tasks with this limit_key may begin in its turn; repeatable "
+            "[default: 1].",
+        ),
+    ] = None,
     workspace: Annotated[str, typer.Option(help="The workspace to open.")] = DEFAULT_WORKSPACE,
     join_timeout: Annotated[
         float | None,
@@ -258,6 +274,7 @@ def manager(
     """
     from ...manager.task_manager import TaskManager
     from ...report.file import check_report_file
+    from ..limit_options import read_limits, read_weights
     from ..manager import manage
     from ..manager_workers import (
         StartedWorkerOptions,
@@ -305,6 +322,8 @@ def manager(
         retry=retry_of_all,
         retries=retries,
         max_losses=max_losses,
+        limits=read_limits(limit or ()),
+        weights=read_weights(weight or ()),
         join_timeout_s=join_timeout,
         unmatched_after_s=unmatched_after,
         on_missing=on_missing.value,

@@ -111,11 +111,15 @@ class Assigner:
         queue = self._queue
         now = self._context.now
         queue.refresh(now)
+        if queue.limiter is not None and not queue.limiter.open_due(now):
+            return
         if queue.pairs:
             self._assign_in_pairs(queue.pairs)
             return
         while (match := queue.next_match(now)) is not None:
             self._assign(match)
+            if queue.limiter is not None and queue.limiter.is_shut:
+                return
         given: dict[WorkerRecord, None] = {}
         for match in queue.take_prefetched():
             self._assign(match, is_prefetched=True)
@@ -125,8 +129,8 @@ class Assigner:
             queue.update_load(worker)
 
     def _assign_in_pairs(self, pairs: PairedMatches) -> None:
-        has_assigned = True
-        while has_assigned:
+        limiter, has_assigned = self._queue.limiter, True
+        while has_assigned and not (limiter is not None and limiter.is_shut):
             has_assigned = False
             for match in pairs.take(self._context.now):
                 self._assign(match)
@@ -156,6 +160,8 @@ class Assigner:
             if deadline is not None:
                 self._timers.set(attempt)
             self._queue.update_load(worker)
+        if self._queue.limiter is not None:
+            self._queue.limiter.begin(task, (record.task_id, number), now)
         if self._queue.budget.limit is not None:
             self._spending.reserve(attempt, duration)
         name = worker.name
@@ -166,9 +172,12 @@ class Assigner:
         inputs = self._inputs(task) if task.depends_on else {}
         address, packed = worker.worker_id, record.packed
         result = None if reviewed is None else reviewed.result
-        context.instructions.append(
-            SendAssignment(address, task, int(now), timeout_s, number, name, inputs, packed, result)
+        order = SendAssignment(
+            address, task, int(now), timeout_s, number, name, inputs, packed, result
         )
+        if task.depends_on and task.run_if != "completed":
+            order = order._replace(upstream_errors=self._upstream_errors(task))
+        context.instructions.append(order)
         if task.votes > 1:
             self._ask_for_votes(record)
 
@@ -181,7 +190,19 @@ class Assigner:
     def _inputs(self, task: Task) -> dict[TaskId, object]:
         by_id = self._tasks.by_id
         results = ((task_id, by_id[task_id].result) for task_id in task.depends_on)
-        return {task_id: result.output for task_id, result in results if result is not None}
+        return {
+            task_id: result.output
+            for task_id, result in results
+            if result is not None and result.success
+        }
+
+    def _upstream_errors(self, task: Task) -> dict[TaskId, str]:
+        needed = (self._tasks.by_id[task_id] for task_id in task.depends_on)
+        return {
+            each.task_id: each.error_message or each.status.value
+            for each in needed
+            if each.status is not TaskStatus.COMPLETED
+        }
 
 
 def _describe_review(reviewed: Attempt) -> str:

@@ -51,11 +51,15 @@ class AttemptLeases:
         worker = attempt.worker
         if attempt.reserved or worker.cost_per_s or worker.cost_per_task:
             self._spending.end(attempt, outcome)
+        limiter, key = self._queue.limiter, (attempt.task.task_id, attempt.number)
+        # One that was told to stop counts until its worker confirms that.
+        if limiter is not None and key not in worker.stopping and key not in worker.withdrawn:
+            limiter.end(key, context.now)
         if attempt.is_prefetched:
             self._prefetch.release(attempt)
         else:
             leases = worker.running if attempt.suspended_at is None else worker.suspended
-            del leases[attempt.task.task_id, attempt.number]
+            del leases[key]
             worker.stats.busy_time += worked_s(attempt, context.now)
             resume(attempt, context.now)
         self.update_slots(worker)
@@ -91,6 +95,9 @@ class AttemptLeases:
         """
         worker, task_id = attempt.worker, attempt.task.task_id
         if not worker.alive:
+            limiter = self._queue.limiter
+            if limiter is not None:
+                limiter.await_worker(worker.name, (task_id, attempt.number))
             self.end(attempt, outcome)
             return
         if attempt.is_prefetched or attempt.suspended_at is not None:
@@ -104,7 +111,10 @@ class AttemptLeases:
 
     def await_stop(self, attempt: Attempt) -> None:
         """Count an attempt's slot as taken until its worker confirms that it has stopped."""
-        attempt.worker.stopping.add((attempt.task.task_id, attempt.number))
+        key = (attempt.task.task_id, attempt.number)
+        attempt.worker.stopping.add(key)
+        if self._queue.limiter is not None:
+            self._queue.limiter.hold_on(attempt.task.task, key, self._context.now)
         self._timers.set(HeldSlotWarning(attempt, self._context.now + FIRST_WARNING_AFTER_S))
 
     def warn_of_held_slot(self, warning: HeldSlotWarning) -> None:
@@ -133,11 +143,14 @@ class AttemptLeases:
         """Free the slot of an attempt that was told to stop. Returns whether it held one."""
         if not worker.stopping and not worker.withdrawn:
             return False
-        if (task_id, number) in worker.withdrawn:
-            worker.withdrawn.remove((task_id, number))
-            return True
-        if (task_id, number) not in worker.stopping:
+        key = (task_id, number)
+        if key not in worker.withdrawn and key not in worker.stopping:
             return False
-        worker.stopping.remove((task_id, number))
+        if self._queue.limiter is not None:
+            self._queue.limiter.end(key, self._context.now)
+        if key in worker.withdrawn:
+            worker.withdrawn.remove(key)
+            return True
+        worker.stopping.remove(key)
         self.update_slots(worker)
         return True

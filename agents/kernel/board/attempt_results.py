@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ....messages import TaskId, TaskProgress, TaskResult, TaskStatus
+from ....messages import TaskId, TaskProgress, TaskResult, TaskStatus, WrongCall
 from ....messages.task import MAX_ATTEMPTS
 from ..matching.eligibility import describe_declines, max_attempts_of
 from ..matching.task_queue import TaskQueue
+from ..model.error_kind import error_kind
 from ..model.events import WorkerId
 from ..model.failed_attempt import FailedAttempt
 from ..model.leases import failure_of
@@ -196,6 +197,8 @@ class AttemptResults:
         for attempt in attempts:
             record, name = attempt.task, attempt.worker.name
             attempt.ended_at = self._context.now
+            if self._queue.limiter is not None:
+                self._queue.limiter.end((record.task_id, attempt.number), attempt.ended_at)
             self._spending.end(attempt, AttemptOutcome.LOST)
             resume(attempt, self._context.now)
             if attempt.is_prefetched:
@@ -302,7 +305,9 @@ class AttemptResults:
         if not is_postponed:
             worker.stats.completed_tasks += 1
             worker.stats.total_time += result.execution_time
-            self._quarantine.count_failure(worker)
+            if not (result.gives_up and error_kind(error) == WrongCall.__name__):
+                # Any worker would have failed with these arguments.
+                self._quarantine.count_failure(worker)
         if attempt.is_review:
             self._opinions.fail_review(attempt, facts, result)
             return

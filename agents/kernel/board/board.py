@@ -21,12 +21,15 @@ from ..model.events import (
     DrainEnded,
     DrainRequested,
     Event,
+    LimitsChanged,
     ListeningInterrupted,
     ListeningStarted,
     PauseEnded,
     PauseRequested,
     PriorityChanged,
     ProgressReported,
+    QuestionAnswered,
+    QuestionAsked,
     RecoveryRequested,
     RestConfirmed,
     ResultReceived,
@@ -61,6 +64,7 @@ from .expiry import Expiry
 from .held_slots import HeldSlotWarning
 from .lessons import Lessons
 from .prefetch import PrefetchRecall, attempts_of
+from .question_expiry import QuestionExpiry
 from .state import BoardState
 from .suspensions import Suspensions
 from .task_lifecycle import TaskLifecycle
@@ -126,6 +130,8 @@ class Board(BoardState):
         self._on(ResultsReceived, self._take_results)
         self._on(TasksGivenBack, self._take_back)
         self._on(CancelRequested, self.lifecycle.cancel)
+        self._on(QuestionAsked, self.questions.ask)
+        self._on(QuestionAnswered, self.questions.answer)
         self._on(PriorityChanged, self.lifecycle.change_priority)
         self._on(TasksForgotten, self.lifecycle.forget)
         self._on(RecoveryRequested, self._recover)
@@ -138,6 +144,7 @@ class Board(BoardState):
         self._on(ClosingBegun, self.pause.close)
         self._on(ListeningStarted, self._start_listening)
         self._on(BudgetChanged, self._change_budget)
+        self._on(LimitsChanged, self._change_limits)
         self._on(ScheduleDeclared, self.schedules.declare)
         self._on(ScheduleCameDue, self._come_due)
         self._on(ScheduleRemoved, self.schedules.remove)
@@ -360,6 +367,9 @@ class Board(BoardState):
                     has_expired = True
                 case DelayEnd():
                     self.lifecycle.end_delay(timer.record)
+                case QuestionExpiry():
+                    if not self.has_ended:
+                        self.questions.expire(timer)
                 case HeldSlotWarning():
                     self._leases.warn_of_held_slot(timer)
         is_over = self.has_ended
@@ -376,6 +386,12 @@ class Board(BoardState):
         facts = BudgetFacts(self.rules.budget, rules.budget, rules.cost_unit)
         self.change_rules(rules)
         self.context.note(OccurrenceKind.BUDGET_CHANGED, facts=facts)
+
+    def _change_limits(self, event: LimitsChanged) -> None:
+        weights = self.rules.weights if event.weights is None else event.weights
+        self.context.rules = replace(self.rules, limits=event.limits, weights=weights)
+        self.queue.set_limits(event.limits, weights)
+        self.count_begun()
 
     def _come_due(self, event: ScheduleCameDue) -> None:
         # A due time of a run that has ended is made when the run is resumed.

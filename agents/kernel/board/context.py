@@ -6,6 +6,7 @@ from ..model.config import Rules
 from ..model.instructions import Instruction
 from ..model.occurrences import Facts, Occurrence, OccurrenceKind
 from ..model.records import TaskRecord
+from .forgotten_begins import ForgottenBegins
 
 
 class BoardContext:
@@ -15,7 +16,7 @@ class BoardContext:
         rules: the board's configuration; the parts have no copy of it.
     """
 
-    __slots__ = ("instructions", "now", "rules")
+    __slots__ = ("forgotten_begins", "instructions", "now", "rules")
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
@@ -23,6 +24,8 @@ class BoardContext:
         """The time of the current or last event, in seconds."""
         self.instructions: list[Instruction] = []
         """The instructions that resulted from the current event so far."""
+        self.forgotten_begins = ForgottenBegins()
+        """When attempts at forgotten tasks began, for the rates that count them."""
 
     def note(
         self, what: OccurrenceKind, worker: str = "", facts: Facts | str | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ....messages import TaskId, TaskStatus
 from ..matching.eligibility import max_attempts_of, terms_of
+from ..matching.prefetched_matches import max_prefetched
 from ..matching.ready_queue import TaskGroup
 from ..matching.task_queue import TaskQueue
 from ..model.records import (
@@ -19,6 +20,7 @@ from ..model.records import (
     TaskRecord,
     WorkerRecord,
 )
+from ..model.schedules import format_due, parse_scheduled_id
 from ..model.second_opinions import (
     needs_second_opinion,
     open_attempts,
@@ -27,8 +29,10 @@ from ..model.second_opinions import (
 )
 from .deadlines import Lateness
 from .delays import DelayEnd
+from .dependents import waits_for
 from .expiry import Expiry, has_begun
 from .held_slots import HeldSlotWarning
+from .limit_invariants import check_limiter
 from .prefetch import attempts_of
 from .task_checks import named_tasks
 from .worker_registry import Quarantine
@@ -46,12 +50,29 @@ def check_invariants(board: BoardState) -> None:
     for task_id, record in board.tasks.items():
         _check_task(board, task_id, record)
     _check_names(board)
+    _check_parents(board)
     _check_counts(board)
     _check_workers(board)
     _check_queue(board)
     _check_candidate_sets(board)
+    check_limiter(board)
     _check_timers(board)
     _check_costs(board)
+    _check_schedules(board)
+
+
+def _check_schedules(board: BoardState) -> None:
+    latest: dict[str, str] = {}
+    for task_id in board.tasks:
+        found = parse_scheduled_id(task_id) if board.schedules.by_name else None
+        if found is not None:
+            latest[found[0]] = max(found[1], latest.get(found[0], ""))
+    for name, record in board.schedules.by_name.items():
+        label = f"schedule {name!r}"
+        last_due = record.last_due
+        assert last_due is None or last_due <= record.through, f"{label} is behind {last_due}"
+        has_made = latest.get(name, "") <= format_due(record.through)
+        assert has_made, f"{label} would make {latest.get(name)} again"
 
 
 def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
@@ -84,9 +105,9 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
     is_final = record.status.is_final
     assert (record.finished_at is not None) is is_final, f"{label} finished {record.finished_at}"
     needed = [board.tasks[each] for each in dict.fromkeys(record.task.depends_on)]
-    unfinished = sum(each.status is not TaskStatus.COMPLETED for each in needed)
+    unfinished = sum(waits_for(record, each) for each in needed)
     assert record.unfinished == unfinished, f"{label} waits for {record.unfinished} tasks"
-    if record.status is TaskStatus.PENDING:
+    if record.status is TaskStatus.PENDING and record.task.run_if == "completed":
         gone_wrong = [each.task_id for each in needed if each.status.is_final and unfinished]
         gone_wrong = [
             each for each in gone_wrong if board.tasks[each].status is not TaskStatus.COMPLETED
@@ -151,6 +172,22 @@ def _check_costs(board: BoardState) -> None:
         assert not (has_limit and ahead), f"{worker.name} prefetched tasks of unknown cost"
 
 
+def _check_parents(board: BoardState) -> None:
+    """Check that each subtask belongs to one parent, and is not left over when that is gone."""
+    for task_id, record in board.tasks.items():
+        for child_id, child in (record.children or {}).items():
+            assert child.task.parent_id == task_id, f"{child_id!r} is a child of two tasks"
+            assert board.tasks[child_id] is child, f"{child_id!r} is a forgotten child"
+        task, parent_id = record.task, record.task.parent_id
+        if parent_id is None or task.on_parent_cancel is None:
+            assert record.place is None, f"task {task_id!r} has a place of another one"
+            continue
+        parent = board.tasks[parent_id]
+        assert record.place == (parent.sequence if parent.place is None else parent.place)
+        is_linked = task_id in (parent.children or {})
+        assert is_linked is (task.on_parent_cancel == "cancel"), f"{task_id!r} has lost its parent"
+
+
 def _check_names(board: BoardState) -> None:
     """Check that the tasks that a task names exist, and that their `named_by` is right."""
     naming = Counter(named for record in board.tasks.values() for named in named_tasks(record.task))
@@ -211,7 +248,7 @@ def _check_workers(board: BoardState) -> None:
         assert len(worker.prefetched) <= MAX_PREFETCHED, (
             f"{name} has prefetched {len(worker.prefetched)} tasks"
         )
-        most = worker.max_prefetched(board.rules.quarantine_after)
+        most = max_prefetched(worker, board.rules.quarantine_after)
         assert _prefetched_count(worker) <= most, f"{name} may begin tasks in its quarantine"
         expected_s = sum(attempt.expected_s for attempt in attempts_of(worker.prefetched))
         assert math.isclose(worker.prefetched_s, expected_s, abs_tol=1e-6), f"{name} is miscounted"
@@ -289,28 +326,31 @@ def _check_candidate_sets(board: BoardState) -> None:
         )
         is_unmatched = group.unmatched_since is not None
         assert is_unmatched is (bool(queue.workers) and not able), "a group wrongly unmatched"
-        if group.candidate_set is None or not group.count:
+        if group.candidate_set is None or not group.count or group.entries.first is None:
+            # `check_limiter` checks that none is first only where limits allow none.
             continue
         if queue.offers is not None:
             _check_offer(queue, group)
             continue
         head = group.candidate_set.head()
         assert head is not None, "a candidate set does not see its tasks"
-        assert head <= min(group.current_entries()), (
-            "a candidate set does not see its most urgent task"
-        )
-        assert not chosen & queue.free, f"tasks wait though {len(chosen & queue.free)} are free"
+        urgent = group.entries.first if queue.limiter else min(group.current_entries())
+        assert head <= urgent, "a candidate set does not see its most urgent task"
+        if queue.limiter is None or not queue.limiter.is_shut:
+            assert not chosen & queue.free, f"tasks wait though {len(chosen & queue.free)} are free"
 
 
 def _check_offer(queue: TaskQueue, group: TaskGroup) -> None:
     """Check that a learning policy is offered a group's most urgent task, and will be again."""
     offers = queue.offers
     assert offers is not None
-    assert group.listed is min(group.current_entries()), "a task is not offered"
+    first = group.entries.first if queue.limiter else min(group.current_entries())
+    assert group.listed is first, "a task is not offered"
     assert group in offers.waiting.heads, "a group is not offered"
     assert group.candidate_set is not None
     assert group.able == group.candidate_set.workers, "a group is offered with other workers"
-    if group.able & queue.free and offers.wakes_at is None:
+    is_shut = queue.limiter is not None and queue.limiter.is_shut
+    if group.able & queue.free and offers.wakes_at is None and not is_shut:
         is_busy = any(each.taken or each.prefetched or each.suspended for each in queue.workers)
         assert is_busy, "a task waits for ever though a worker is free"
 

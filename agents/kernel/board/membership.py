@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
+from ....messages import TaskId
 from ..matching.task_queue import TaskQueue
 from ..model.events import WorkerId, WorkerJoined, WorkerLeft
 from ..model.instructions import DropWorker, RefuseWorker, SendWelcome, StartAssigning
@@ -185,6 +187,7 @@ class Membership:
             key: worker.prefetched[key] for key in held if key in worker.prefetched
         }
         worker.prefetched_s = sum(attempt.expected_s for attempt in attempts_of(worker.prefetched))
+        self._end_limits(worker, (worker.stopping | worker.withdrawn) - event.holding)
         worker.stopping &= event.holding
         worker.withdrawn &= event.holding
         self._connect(event)
@@ -222,12 +225,20 @@ class Membership:
             worker.stats.busy_time += worked_s(attempt, self._context.now)
         prefetched = list(attempts_of(worker.prefetched))
         worker.running.clear()
+        self._end_limits(worker, worker.stopping | worker.withdrawn)
         worker.suspended.clear()
         worker.stopping.clear()
         worker.prefetched.clear()
         worker.prefetched_s = 0.0
         worker.withdrawn.clear()
         return running + prefetched
+
+    def _end_limits(self, worker: WorkerRecord, keys: Collection[tuple[TaskId, int]]) -> None:
+        """Count attempts that have ended on the board as ended for limits, too."""
+        limiter, now = self._queue.limiter, self._context.now
+        if limiter is not None:
+            limiter.forget_worker(worker.name, now)
+            limiter.end_all(tuple(keys), now)
 
 
 def _welcome(event: WorkerJoined) -> SendWelcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import floor
 
 from ....messages import TaskId, TaskStatus
 from ..model.events import CancelRequested, ScheduleCameDue, ScheduleDeclared, ScheduleRemoved
@@ -34,11 +35,13 @@ class ScheduleBook:
         """Make a schedule active; a known one continues where it was."""
         name, terms, at = event.name, event.terms, event.at
         record = self.by_name.get(name)
+        # Whole seconds make better ids.
+        anchor = float(floor(at))
         if record is None:
-            record = self.by_name[name] = ScheduleRecord(name, terms, at, at)
+            record = self.by_name[name] = ScheduleRecord(name, terms, anchor, at)
         elif record.terms.cadence != terms.cadence:
             # The new due times count from now on; none is made that was made before.
-            record.anchor, record.through = at, max(record.through, at)
+            record.anchor, record.through = anchor, max(record.through, at)
         record.terms = terms
         record.is_active = True
         self._changed[name] = None
@@ -66,9 +69,10 @@ class ScheduleBook:
             ]
             lifecycle.add([task for task, _ in pairs], [packed for _, packed in pairs])
             if record.terms.overlap == "cancel":
-                for task_id in self.unsettled_tasks(record):
-                    reason = f"the schedule {record.name!r} came due again"
-                    lifecycle.cancel(CancelRequested(task_id, reason))
+                reason = f"the schedule {record.name!r} came due again"
+                # Those that depend on a cancelled one are cancelled with it.
+                while unsettled := self.unsettled_tasks(record):
+                    lifecycle.cancel(CancelRequested(unsettled[0], reason))
             record.last_due = event.due
             record.last_tasks = tuple(task.id for task in event.tasks)
             record.last_outcome = ""

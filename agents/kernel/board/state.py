@@ -26,14 +26,17 @@ from ..model.second_opinions import describe_next, describe_opinions
 from .context import BoardContext
 from .deadlines import describe_deadline, lateness_of
 from .delays import DelayEnd
+from .dependents import waits_for
 from .draining import Draining
 from .expiry import expiry_of
 from .held_slots import held_slots, holders_of
 from .lease_check import LeaseCheck
+from .limit_history import count_begun
 from .membership import Membership
 from .pause import Pause
 from .prefetch import Prefetch
 from .quarantine import QuarantinePolicy
+from .questions import TaskQuestions
 from .schedule_book import ScheduleBook
 from .spending import Spending
 from .task_registry import TaskRegistry
@@ -61,6 +64,7 @@ class BoardState:
             Budget(rules.budget, rules.cost_unit),
         )
         self.queue.set_thrift(rules.thrift)
+        self.queue.set_limits(rules.limits, rules.weights)
         self.queue.unmatched_timeout.change(rules.unmatched_after_s)
         self.spending = Spending(self.context, self.queue)
         self._follow_rules(rules)
@@ -78,6 +82,8 @@ class BoardState:
         self.draining = Draining(self.context, self.worker_registry, self.queue, self.prefetch)
         self.pause = Pause(self.context, self.queue, self.prefetch)
         self.lease_check = LeaseCheck(self.context, self.task_registry.by_id)
+        self.questions = TaskQuestions(self.context, self.task_registry, self.timers)
+        """What tasks ask people."""
         self.schedules = ScheduleBook(self.task_registry.by_id)
         self.is_suspended = False
         """Whether this is a restored run that has not been resumed yet."""
@@ -125,10 +131,15 @@ class BoardState:
         timer_at, unmatched_at = self.timers.next_at(), self.queue.unmatched_timeout.due_at()
         if timer_at is None or (unmatched_at is not None and unmatched_at < timer_at):
             timer_at = unmatched_at
-        offers = self.queue.offers
-        if offers is None or offers.wakes_at is None or self.has_ended or self.pause.holds:
-            return timer_at
-        return offers.wakes_at if timer_at is None else min(timer_at, offers.wakes_at)
+        offers, limiter = self.queue.offers, self.queue.limiter
+        is_over = self.has_ended or self.pause.holds
+        if offers is not None and offers.wakes_at is not None and not is_over:
+            timer_at = offers.wakes_at if timer_at is None else min(timer_at, offers.wakes_at)
+        if limiter is not None and self.is_assigning:
+            opens_at = limiter.wakes_at()
+            if opens_at is not None:
+                timer_at = opens_at if timer_at is None else min(timer_at, opens_at)
+        return timer_at
 
     @property
     def tasks(self) -> Mapping[TaskId, TaskRecord]:
@@ -176,6 +187,12 @@ class BoardState:
         return self.ended_at is not None
 
     @property
+    def is_assigning(self) -> bool:
+        """Whether waiting tasks are assigned to workers now."""
+        is_over = self.ended_at is not None or self.is_suspended
+        return self.began_at is not None and not is_over and not self.pause.holds
+
+    @property
     def is_paused(self) -> bool:
         """Whether no tasks are assigned until the user resumes the run."""
         return self.pause.since is not None
@@ -203,6 +220,14 @@ class BoardState:
             return self.ends_when_settled
         is_busy = tasks.delayed or tasks.counts[TaskStatus.IN_PROGRESS]
         return bool(tasks.held) and not self.queue.count and not is_busy
+
+    def count_begun(self, *, is_restored: bool = False) -> None:
+        """Let new limits count what has begun.
+
+        Args:
+            is_restored: whether the run has just been restored.
+        """
+        count_begun(self.queue, self.tasks.values(), self.context, is_restored=is_restored)
 
     def change_rules(self, rules: Rules) -> None:
         """Replace the configuration; a worker that has joined keeps its order.
@@ -266,6 +291,9 @@ class BoardState:
             if each.suspended_for
         ]
         remarks += self._describe_opinions(record)
+        if self.queue.limiter is not None and record.queue_entry is not None:
+            turns = self.queue.limiter.describe_turns(record.task)
+            remarks += [] if turns is None else [turns]
         is_remark = record.unfinished or record.status is not TaskStatus.PENDING
         if record.wait_until is not None and is_remark and not self.has_ended:
             remarks.append(f"it {self._describe_delay(record)}")
@@ -288,7 +316,7 @@ class BoardState:
             return explain_wait(record, policy, "waits until assign_tasks hands it out")
         if record.queue_entry is None and (record.unfinished or record.wait_until is None):
             needed = [tasks[each] for each in dict.fromkeys(record.task.depends_on)]
-            unfinished = [each for each in needed if each.status is not TaskStatus.COMPLETED]
+            unfinished = [each for each in needed if waits_for(record, each)]
             return explain_wait(record, policy, describe_dependencies(unfinished))
         if self.failure is not None:
             return explain_wait(record, policy, f"was never assigned: {self.failure}")
@@ -297,7 +325,7 @@ class BoardState:
         if record.wait_until is not None:
             return explain_wait(record, policy, self._describe_delay(record))
         candidates, workers = queue.candidates_for(record), queue.workers
-        headline = self._describe_wait(record)
+        headline, limit = self._describe_wait(record), self._describe_limit(record)
         if self.began_at is not None and queue.has_candidates(record) and not candidates.able:
             what = describe_next(record)
             headline = f"waits for a worker: all that can {what} are in quarantine or leaving"
@@ -308,6 +336,8 @@ class BoardState:
             if worker.stopping
         }
         hold = queue.hold(record, self.context.now) if self.began_at is not None else None
+        if hold is not None and limit is not None:
+            hold = None
         if hold is not None:
             headline = self._describe_hold(hold)
         too_dear = {
@@ -326,6 +356,10 @@ class BoardState:
             figures=() if hold is None else hold.figures,
             too_dear=too_dear,
         )
+
+    def _describe_limit(self, record: TaskRecord) -> str | None:
+        limiter = self.queue.limiter
+        return None if limiter is None else limiter.describe_wait(record, self.context.now)
 
     def _describe_delay(self, record: TaskRecord) -> str:
         assert record.wait_until is not None
@@ -351,6 +385,9 @@ class BoardState:
         if not queue.workers:
             return "waits for a worker: none is connected"
         gives_up_at = queue.gives_up_at(record)
+        limit = self._describe_limit(record)
+        if gives_up_at is None and limit is not None:
+            return limit
         if gives_up_at is None:
             what, able = (
                 describe_next(record),

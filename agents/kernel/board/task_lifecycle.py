@@ -1,8 +1,7 @@
-"""Adds, retries, requeues, settles, cancels and forgets tasks, and cancels their dependents."""
+"""Adds, requeues, settles, cancels and forgets tasks."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 
 from pydantic import ValidationError
@@ -30,6 +29,7 @@ from .attempt_leases import AttemptLeases
 from .context import BoardContext
 from .deadlines import describe_lateness, lateness_of
 from .delays import DelayEnd, earliest_of
+from .dependents import Dependents
 from .expiry import describe_expiry, expiry_of
 from .spending import Spending
 from .task_checks import find_forgettable, find_new, named_tasks
@@ -76,6 +76,8 @@ class TaskLifecycle:
         self._leases = leases
         self._timers = timers
         self._spending = spending
+        self.dependents = Dependents(context, tasks, queue, leases, self.enqueue)
+        """Follows what becomes of the tasks that others wait for or belong to."""
 
     # ------------------------------------------------------------------ added and forgotten
 
@@ -106,11 +108,12 @@ class TaskLifecycle:
         registry.next_sequence += len(added)
         registry.counts[_PENDING] += len(added)
         registry.unsettled += len(added)
-        doomed = [(record, reason) for record in added if (reason := self._link(record))]
-        for record, reason in doomed:
+        link = self.dependents.link
+        doomed = [(record, facts) for record in added if (facts := link(record))]
+        for record, facts in doomed:
             if record.status is TaskStatus.PENDING:
-                self._cancel_for_upstream(record, reason)
-                self._cancel_dependents(record)
+                self.dependents.cancel_unbegun(record, facts)
+                self.dependents.not_completed(record)
         for record in added:
             if record.status is _PENDING:
                 if record.task.not_before is not None:
@@ -118,30 +121,6 @@ class TaskLifecycle:
                 self.enqueue(record)
             self.watch_expiry(record)
             self.watch_deadline(record)
-
-    def _link(self, record: TaskRecord) -> str:
-        """Link a new task to its dependencies. Returns why it can never start, or ""."""
-        if not record.task.depends_on and record.task.parent_id is None:
-            return ""
-        reason = ""
-        for needed in self.link_dependencies(record):
-            if needed.finished_at is not None:
-                reason = reason or _upstream_reason(needed)
-            elif needed.dependents is None:
-                needed.dependents = [record]
-            else:
-                needed.dependents.append(record)
-        return reason
-
-    def link_dependencies(self, record: TaskRecord) -> list[TaskRecord]:
-        """Update the counts of the tasks that a task names. Returns those that it waits for."""
-        by_id = self._tasks.by_id
-        for task_id in named_tasks(record.task):
-            by_id[task_id].named_by += 1
-        needed = [by_id[task_id] for task_id in dict.fromkeys(record.task.depends_on)]
-        unfinished = [each for each in needed if each.status is not TaskStatus.COMPLETED]
-        record.unfinished = len(unfinished)
-        return unfinished
 
     def recover(self, event: RecoveryRequested) -> None:
         """Add a copy of a failed task; it avoids the workers at which the original failed."""
@@ -157,6 +136,7 @@ class TaskLifecycle:
             task.not_before = None
             task.id = recovery_id
             task.parent_id = failed.task_id
+            task.on_parent_cancel = None
         except ValidationError as fault:
             raise InvalidTask(
                 f"task {failed.task_id!r} can't be recovered as {recovery_id!r}: "
@@ -177,6 +157,8 @@ class TaskLifecycle:
         """Remove settled tasks, all of them or none."""
         by_id = self._tasks.by_id
         records = find_forgettable(event.task_ids, by_id)
+        if self._queue.limiter is not None:
+            self._context.forgotten_begins.note(records, self._queue.limiter, self._context.now)
         for record in records:
             self._tasks.forget(record)
             self._queue.forget(record.task_id)
@@ -296,12 +278,7 @@ class TaskLifecycle:
             self._tasks.transition(record, cause)
         if record.wait_until is None and (record.task.review or lacks_votes(record)):
             self._queue.push(record, self._context.now)
-
-    def _withdraw(self, record: TaskRecord, outcome: AttemptOutcome, reason: str) -> None:
-        """Remove a task from the queue, and stop its attempts."""
-        self._queue.remove(record)
-        for attempt in open_attempts(record):
-            self._leases.stop(attempt, outcome, reason)
+            self.watch_deadline(record)
 
     # ------------------------------------------------------------------ settled
 
@@ -313,17 +290,14 @@ class TaskLifecycle:
         record.progress = 100.0
         self._tasks.results[record.task_id] = result
         self._context.note_task(_TASK_COMPLETED, record, attempt.number, attempt.worker.name)
-        dependents, record.dependents = record.dependents, None
-        for dependent in dependents or ():
-            dependent.unfinished -= 1
-            if dependent.status is _PENDING:
-                self.enqueue(dependent)
+        if record.dependents is not None:
+            self.dependents.completed(record)
 
     def fail(
         self, record: TaskRecord, cause: Cause, facts: FailureFacts, result: TaskResult
     ) -> None:
         """Fail a task with a result, and cancel its dependents."""
-        self._withdraw(record, AttemptOutcome.CANCELLED, facts.error)
+        self.dependents.withdraw(record, AttemptOutcome.CANCELLED, facts.error)
         self._tasks.transition(record, cause)
         record.result = result
         self._tasks.results[record.task_id] = result
@@ -343,7 +317,7 @@ class TaskLifecycle:
             record.error_message = error
             facts = FailureFacts(shortfall.cause, error)
             self._context.note_task(OccurrenceKind.TASK_FAILED, record, facts=facts)
-            self._cancel_dependents(record)
+            self.dependents.not_completed(record)
 
     def expire(self, record: TaskRecord) -> None:
         """Fail a task that did not begin before it expired."""
@@ -357,7 +331,7 @@ class TaskLifecycle:
 
     def _fail_unbegun(self, record: TaskRecord, cause: Cause, facts: FailureFacts) -> None:
         """Fail a task that no worker runs; it may have been prefetched."""
-        self._withdraw(record, AttemptOutcome.NOT_BEGUN, facts.error)
+        self.dependents.withdraw(record, AttemptOutcome.NOT_BEGUN, facts.error)
         self._tasks.transition(record, cause)
         record.error_message = facts.error
         self._settle(OccurrenceKind.TASK_FAILED, record, facts)
@@ -402,37 +376,11 @@ class TaskLifecycle:
         record = self._tasks.find(event.task_id)
         self._tasks.transition(record, Cause.CANCELLED)
         record.error_message = f"cancelled: {event.reason}"
-        self._withdraw(record, AttemptOutcome.CANCELLED, record.error_message)
+        self.dependents.withdraw(record, AttemptOutcome.CANCELLED, record.error_message)
         facts = CancellationFacts(CancellationCause.REQUESTED, event.reason)
         self._settle(OccurrenceKind.TASK_CANCELLED, record, facts)
 
     def _settle(self, what: OccurrenceKind, record: TaskRecord, facts: Facts) -> None:
         """Record why a task that was not completed is settled."""
         self._context.note_task(what, record, record.attempt, record.worker, facts)
-        self._cancel_dependents(record)
-
-    def _cancel_dependents(self, record: TaskRecord) -> None:
-        """Cancel all tasks that can never start now; iterative, because chains may be long."""
-        reason = _upstream_reason(record)
-        settled = deque([record])
-        while settled:
-            upstream = settled.popleft()
-            for dependent in upstream.dependents or ():
-                if dependent.status is TaskStatus.PENDING:
-                    self._cancel_for_upstream(dependent, reason)
-                    settled.append(dependent)
-            upstream.dependents = None
-
-    def _cancel_for_upstream(self, record: TaskRecord, reason: str) -> None:
-        self._tasks.transition(record, Cause.UPSTREAM_FAILED)
-        record.error_message = reason
-        facts = CancellationFacts(CancellationCause.UPSTREAM, reason)
-        self._context.note_task(OccurrenceKind.TASK_CANCELLED, record, facts=facts)
-
-
-def _upstream_reason(record: TaskRecord) -> str:
-    """Why the dependents of a task can never start; names the first task that was not completed."""
-    cancellation = record.cancellation
-    if cancellation is not None and cancellation.cause is CancellationCause.UPSTREAM:
-        return cancellation.reason
-    return f"dependency: task {record.task_id} {record.status.value}"
+        self.dependents.not_completed(record)

@@ -63,6 +63,10 @@ class TaskRegistry:
         del self.by_id[record.task_id]
         self.results.pop(record.task_id, None)
         self.counts[record.status] -= 1
+        parent_id = record.task.parent_id
+        parent = None if parent_id is None else self.by_id.get(parent_id)
+        if parent is not None and parent.children is not None:
+            parent.children.pop(record.task_id, None)
 
     def clear(self) -> None:
         """Remove all tasks."""

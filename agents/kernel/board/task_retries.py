@@ -66,6 +66,8 @@ class TaskRetries:
         for record in revived:
             self._reset(record, reasons[record.task_id])
             record.dependents = dependents.get(record.task_id)
+            if record.dependents:
+                self._lifecycle.dependents.await_again(record, record.dependents)
         for record in revived:
             self._lifecycle.watch_expiry(record)
             self._lifecycle.watch_deadline(record)
@@ -101,6 +103,8 @@ class TaskRetries:
 
     def _find_hopeless(self, record: TaskRecord, revived: dict[TaskId, str]) -> TaskRecord | None:
         """A task that this one depends on and that will never be completed; None for none."""
+        if record.task.run_if != "completed":
+            return None
         needed = (self._tasks.by_id[task_id] for task_id in record.task.depends_on)
         return next(
             (each for each in needed if each.status in _RETRIABLE and each.task_id not in revived),
@@ -116,6 +120,7 @@ class TaskRetries:
         record.retried_at = self._context.now
         record.former_attempts = len(record.attempts)
         record.failures = record.losses = 0
+        record.questions = None
         record.failed_by = record.declined_by = frozenset()
         record.returns_to = ""
         record.progress, record.note = 0.0, ""

@@ -11,13 +11,18 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ....messages import Task
-from ..model.decision import MAX_NAMED
+from ..model.decision import MAX_NAMED, Candidates
 from ..model.occurrences import DeclineFacts, FailureCause, OccurrenceKind
 from ..model.records import AttemptOutcome, TaskRecord, WorkerRecord
 from ..model.restriction import Restriction
 from ..model.second_opinions import needs_second_opinion, restriction_of
 from .budget import Budget, describe_rates
-from .policies import MatchingPolicy, describe_shortfall, find_obstacle
+from .policies import (
+    MatchingPolicy,
+    describe_shortfall,
+    describe_unavailability,
+    find_obstacle,
+)
 from .restricted import describe_restricted_shortfall, find_restricted_obstacle
 
 FAILED_OUTCOMES = frozenset(
@@ -218,6 +223,29 @@ class Eligibility:
         while able and step < len(ladder) - 1 and not is_on_step(able[0], ladder[step]):
             step += 1
         return f"step {step + 1} of the ladder {' > '.join(ladder)}, which is {ladder[step]!r}"
+
+
+def find_candidates(
+    eligibility: Eligibility, workers: Iterable[WorkerRecord], failed_by: frozenset[str]
+) -> Candidates:
+    """The connected workers that can run the tasks of a group, and why the others can't.
+
+    Args:
+        eligibility: which workers may get them.
+        workers: all connected workers.
+        failed_by: the names of the workers at which they failed.
+    """
+    able: list[tuple[str, int]] = []
+    unable: list[tuple[str, str]] = []
+    workers = tuple(workers)
+    eligible = eligibility.able(workers)
+    for worker in sorted(workers, key=lambda worker: worker.order):
+        obstacle = eligibility.obstacle(worker, eligible) or describe_unavailability(worker)
+        if obstacle is None:
+            able.append((worker.name, worker.slots))
+        else:
+            unable.append((worker.name, obstacle))
+    return Candidates.of(able, unable, failed_by)
 
 
 def describe_declines(record: TaskRecord) -> str:

@@ -31,6 +31,7 @@ class Offers:
         """When a task that is held back may go to another worker, in seconds; None for never."""
         self._choices: Iterator[Choice] | None = None
         self._has_met = False
+        self._offered = 0
         # Many decisions in a row are equal, and then they are one object.
         self._last: Decision | None = None
 
@@ -44,6 +45,8 @@ class Offers:
         Call `begin` first, and assign it before the next call. None if all tasks had better wait.
         """
         queue = self._queue
+        if queue.limiter is not None:
+            return self._next_in_turn(now)
         while queue.count and queue.free and self.waiting.heads:
             is_first = self._choices is None
             if self._choices is None:
@@ -57,6 +60,20 @@ class Offers:
                 # Nothing has changed since the policy began to choose.
                 return None
         self._choices = None
+        return None
+
+    def _next_in_turn(self, now: float) -> Match | None:
+        """Remove and return a task of the first key in turn for which the policy has a worker."""
+        queue = self._queue
+        wakes: list[float] = []
+        for heads in self.waiting.by_turns() if queue.count and queue.free else ():
+            choice = next(self._choose(heads, queue.free, now), None)
+            if choice is not None:
+                return self._take(choice)
+            wakes_at = self.policy.wakes_at()
+            if wakes_at is not None:
+                wakes.append(wakes_at)
+        self.wakes_at = min(wakes, default=None)
         return None
 
     def begin(self) -> None:
@@ -75,15 +92,10 @@ class Offers:
             held: how many tasks it has prefetched.
             most: how many it may prefetch at most.
         """
-        # A task that failed before is not prefetched; it waits for its best worker.
-        short: list[WaitingHead] = []
-        for head in self.waiting.heads:
-            assert isinstance(head, TaskGroup)
-            duration = head.duration
-            is_first = not head.failed_by and head.terms.restriction is None
-            if not is_first or not duration.allows_prefetch(held) or duration.expected_s > room_s:
-                break
-            short.append(head)
+        if self._queue.limiter is not None:
+            yield from self._take_in_turn(worker, room_s, held, most)
+            return
+        short = self._short(self.waiting.heads, room_s, held)
         if not short:
             return
         for choice in self._choose(short, (worker,), 0.0, is_ahead=True):
@@ -95,6 +107,42 @@ class Offers:
             yield self._take(choice)
             room_s -= usual.expected_s
             held += 1
+
+    def _take_in_turn(
+        self, worker: WorkerRecord, room_s: float, held: int, most: int
+    ) -> Iterator[Match]:
+        """As `take_ahead`, for the keys in turn."""
+        while held < most:
+            heads = next(self.waiting.by_turns(), ())
+            short = self._short(heads, room_s, held)
+            offered = self._choose(short, (worker,), 0.0, is_ahead=True) if short else iter(())
+            choice = next(offered, None)
+            if choice is None:
+                return
+            assert isinstance(choice.head, TaskGroup)
+            expected_s = choice.head.duration.expected_s
+            yield self._take(choice)
+            room_s -= expected_s
+            held += 1
+
+    def _short(
+        self, heads: Sequence[WaitingHead], room_s: float, held: int
+    ) -> Sequence[WaitingHead]:
+        """The first tasks, as far as they may be prefetched."""
+        # A task that failed before is not prefetched; it waits for its best worker. A limited one
+        # is not, since it would begin later than it was counted.
+        short: list[WaitingHead] = []
+        limiter = self._queue.limiter
+        for head in heads:
+            assert isinstance(head, TaskGroup)
+            duration = head.duration
+            is_first = not head.failed_by and head.terms.restriction is None
+            if not is_first or not duration.allows_prefetch(held) or duration.expected_s > room_s:
+                break
+            if limiter is not None and limiter.is_limited(head.task):
+                break
+            short.append(head)
+        return short
 
     def _choose(
         self,
@@ -110,6 +158,10 @@ class Offers:
             able = (each for each in queue.workers if describe_unavailability(each) is None)
             self.policy.meet(sorted(able, key=lambda worker: worker.order))
         version = self.waiting.version
+        if queue.limiter is not None:
+            # Each turn offers other tasks.
+            self._offered += 1
+            version = -self._offered
         left = queue.budget.left
         waiting = WaitingTasks(heads, free, self.thrift, left, is_ahead, version)
         return self.policy.choose(waiting, now)

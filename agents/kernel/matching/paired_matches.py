@@ -38,17 +38,24 @@ class PairedMatches:
         if not queue.count or not queue.free:
             return
         matched = [group for group in queue.groups.values() if group.count and group.candidate_set]
-        entries = heapq.nsmallest(
-            _PAIRED_AT_ONCE, (entry for group in matched for entry in group.current_entries())
-        )
+        current = (entry for group in matched for entry in group.current_entries())
+        limiter = queue.limiter
+        if limiter is not None:
+            current = (entry for entry in current if limiter.allows(entry.record))
+        entries = heapq.nsmallest(_PAIRED_AT_ONCE, current)
         waiting = {entry.record.task_id: entry for entry in entries}
         free = sorted(queue.free, key=lambda worker: worker.order)
         has_paired = False
         for worker, task in [*self._addressed(waiting, free), *self._pair(waiting, free)]:
             entry = waiting.get(task.id)
-            if entry is None or entry.record.queue_entry is not entry or worker not in queue.free:
+            if entry is None or worker not in queue.free:
                 continue
             record, group = entry.record, entry.group
+            current = record.queue_entry
+            if not isinstance(current, QueueEntry) or current.stamp != entry.stamp:
+                continue
+            if queue.limiter is not None and not queue.limiter.allows(record):
+                continue
             if not queue.eligibility_of(record).may_get(worker, queue.workers):
                 continue
             has_paired = True
@@ -59,7 +66,8 @@ class PairedMatches:
             yield record, worker, decision, group.duration
         is_busy = has_paired or any(worker.taken or worker.suspended for worker in queue.workers)
         for group in matched:
-            if is_busy:
+            # Where `first` is None, limits allow none of its tasks to begin yet.
+            if is_busy or group.entries.first is None:
                 group.unmatched_since = None
             elif group.unmatched_since is None:
                 # All workers are idle, so no event will change the pairing: they are unmatched.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from ..model.decision import Decision
-from ..model.records import WorkerRecord
+from ..model.records import MAX_PREFETCHED, WorkerRecord
 from .offers import Offers
 from .ready_queue import TaskGroup, most_urgent
 from .waiting_queue import Match, WaitingQueue
@@ -39,7 +39,7 @@ class PrefetchedMatches:
 
     def update(self, worker: WorkerRecord, *, is_busy: bool) -> None:
         """Update whether a worker may prefetch tasks."""
-        if self._prefetch_s and is_busy and worker.prefetch_room_s(self._prefetch_s) > 0:
+        if self._prefetch_s and is_busy and prefetch_room_s(worker, self._prefetch_s) > 0:
             self._ready.add(worker)
         else:
             self._ready.discard(worker)
@@ -57,9 +57,9 @@ class PrefetchedMatches:
         ready = sorted(self._ready, key=lambda each: (each.prefetched_s / each.slots, each.order))
         share = math.ceil(queue.count / len(ready))
         for worker in ready:
-            room_s = worker.prefetch_room_s(self._prefetch_s)
+            room_s = prefetch_room_s(worker, self._prefetch_s)
             held = len(worker.prefetched)
-            most = min(held + share, worker.max_prefetched(self._quarantine_after))
+            most = min(held + share, max_prefetched(worker, self._quarantine_after))
             if self._offers is None:
                 matches += self._most_urgent_for(worker, room_s, held, most)
             else:
@@ -84,6 +84,9 @@ class PrefetchedMatches:
             is_first = not group.failed_by and group.terms.restriction is None
             if not is_first or not usual.allows_prefetch(held) or usual.expected_s > room_s:
                 return
+            if queue.limiter is not None and queue.limiter.is_limited(record.task):
+                # It would begin later than it was counted.
+                return
             queue.take(best)
             if group is not sampled:
                 sampled, decision = group, None
@@ -93,3 +96,42 @@ class PrefetchedMatches:
             yield record, worker, decision, usual
             room_s -= usual.expected_s
             held += 1
+
+
+def max_prefetched(worker: WorkerRecord, quarantine_after: int | None) -> int:
+    """The maximum number of tasks that a worker may prefetch.
+
+    A worker begins prefetched tasks without asking the manager. So the running, suspended and
+    prefetched tasks together are limited to the number of failures that would start its
+    quarantine. Then no task begins during a quarantine.
+
+    Args:
+        worker: the worker.
+        quarantine_after: the number of consecutive failures that start a quarantine; None
+            never.
+    """
+    if quarantine_after is None:
+        return MAX_PREFETCHED
+    may_fail = quarantine_after - worker.failures_in_a_row - len(worker.running)
+    may_fail -= len(worker.suspended)
+    return min(max(may_fail, 0), MAX_PREFETCHED)
+
+
+def prefetch_room_s(worker: WorkerRecord, prefetch_s: float) -> float:
+    """How much more work a worker may prefetch now, in seconds.
+
+    It gets none until half of its prefetched work is done, so that tasks are sent in batches.
+
+    Args:
+        worker: the worker.
+        prefetch_s: the maximum amount of prefetched work per slot, in seconds.
+    """
+    whole_s = prefetch_s * worker.slots
+    if (
+        worker.prefetched_s > whole_s / 2
+        or len(worker.prefetched) > MAX_PREFETCHED // 2
+        or worker.quarantined_until is not None
+        or worker.is_leaving
+    ):
+        return 0.0
+    return whole_s - worker.prefetched_s

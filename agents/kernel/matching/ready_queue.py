@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..model.decision import Candidates
 from ..model.duration_estimate import DurationEstimate
@@ -71,6 +71,10 @@ class ReadyQueue:
         else:
             self.first = row[0]
 
+    def renewed(self) -> ReadyQueue:
+        """The queue without stale entries."""
+        return ReadyQueue(sorted(each for each in self if each.record.queue_entry is each))
+
     def __iter__(self) -> Iterator[QueueEntry]:
         """All entries, in no order."""
         yield from self._row
@@ -78,6 +82,31 @@ class ReadyQueue:
 
     def __len__(self) -> int:
         return len(self._row) + len(self._heap)
+
+
+class EntryQueue(Protocol):
+    """A priority queue of entries: a `ReadyQueue`, or a `KeyedQueue` where there are limits."""
+
+    first: QueueEntry | None
+    """The entry to take next; None if there is none."""
+
+    def push(self, entry: QueueEntry) -> None:
+        """Add an entry."""
+        ...
+
+    def pop(self) -> None:
+        """Remove the first entry; there must be one."""
+        ...
+
+    def renewed(self) -> EntryQueue:
+        """The queue without stale entries; this one must not be used any more."""
+        ...
+
+    def __iter__(self) -> Iterator[QueueEntry]:
+        """All entries, in no order."""
+        ...
+
+    def __len__(self) -> int: ...
 
 
 class TaskGroup:
@@ -111,7 +140,7 @@ class TaskGroup:
         self.failed_by = failed_by
         self.sample = sample.task
         self.terms = terms_of(sample)
-        self.entries = ReadyQueue()
+        self.entries: EntryQueue = ReadyQueue()
         self.count = 0
         self.candidate_set: CandidateSet | None = None
         self.candidates: Candidates | None = None
@@ -191,6 +220,13 @@ class CandidateSet:
             heapq.heappop(self.heads)
         else:
             heapq.heapreplace(self.heads, entries.first)
+
+
+def entry_of(record: TaskRecord) -> QueueEntry:
+    """The entry of a task that waits."""
+    entry = record.queue_entry
+    assert isinstance(entry, QueueEntry), f"task {record.task_id!r} is not waiting"
+    return entry
 
 
 def most_urgent(candidate_sets: Iterable[CandidateSet]) -> QueueEntry | None:

@@ -8,20 +8,22 @@ joins or leaves.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Mapping
 
 from ....messages import TaskId
+from ....messages.limit import Limit
 from ..model.decision import Candidates, Decision
 from ..model.records import TaskRecord, WorkerRecord
 from .addressed import AddressedPolicy
 from .budget import Budget
-from .eligibility import NO_TERMS, Eligibility, Shortfall, terms_of
+from .eligibility import NO_TERMS, Eligibility, Shortfall, find_candidates, terms_of
 from .learning_policy import Hold, LearningPolicy
+from .limiter import Limiter
 from .offers import Offers
 from .paired_matches import PairedMatches
-from .policies import MatchingPolicy, PairingPolicy, describe_unavailability
+from .policies import MatchingPolicy, PairingPolicy
 from .prefetched_matches import PrefetchedMatches
-from .ready_queue import CandidateSet, QueueEntry, ReadyQueue, TaskGroup, most_urgent
+from .ready_queue import CandidateSet, QueueEntry, TaskGroup, entry_of, most_urgent
 from .unmatched_timeout import UnmatchedTimeout
 from .urgency import Urgency
 from .waiting_queue import Match
@@ -74,12 +76,17 @@ class TaskQueue:
         self._stamp = 0
         self._max_groups = _EMPTY_GROUPS_KEPT
         self.count = 0
+        self.limiter: Limiter | None = None
+        """The limits and the turns of keys; None until there is a limit or a task with a key."""
+        self._weights: Mapping[str, float] = {}
 
     # ------------------------------------------------------------------ tasks
 
     def push(self, record: TaskRecord, now: float) -> None:
         """Add a task that waits for no other task."""
         task = record.task
+        if task.limit_key is not None and self.limiter is None:
+            self._begin_limiting(())
         terms = terms_of(record)
         kind: Hashable = (task.type, self.policy.group(task))
         avoided = record.failed_by
@@ -92,7 +99,7 @@ class TaskQueue:
         group = self.groups.get(key)
         if group is None:
             group = self._add_group(key, TaskGroup(kind, avoided, record))
-        sequence = record.sequence
+        sequence = record.sequence if record.place is None else record.place
         self._stamp += 1
         urgency = self.urgency.of(self.policy, record)
         entry = QueueEntry(urgency, sequence, self._stamp, now, record, group)
@@ -104,8 +111,8 @@ class TaskQueue:
         if group.candidate_set is None:
             if group.unmatched_since is not None:
                 self.unmatched_timeout.begin(now, entry)
-        elif entries.first is entry:
-            self._show_head(group, entry)
+        elif entries.first is record.queue_entry:
+            self.show_head(group)
 
     def remove(self, record: TaskRecord) -> None:
         """Remove a task if it is waiting."""
@@ -125,19 +132,35 @@ class TaskQueue:
         group = entry.group
         group.count -= 1
         if len(group.entries) > 2 * group.count + 8:
-            group.entries = ReadyQueue(sorted(group.current_entries()))
-            first = group.entries.first
-            if group.candidate_set is not None and first is not None:
-                self._show_head(group, first)
+            group.entries = group.entries.renewed()
+            self.show_head(group)
         if group.listed is entry and self.offers is not None:
             self.offers.waiting.update(group)
 
-    def _show_head(self, group: TaskGroup, head: QueueEntry) -> None:
+    def show_head(self, group: TaskGroup) -> None:
         """Show the new head of a group to whatever chooses among the groups."""
         if self.offers is not None:
             self.offers.waiting.update(group)
-        elif group.candidate_set is not None:
-            group.candidate_set.push_head(head)
+        elif group.candidate_set is not None and group.entries.first is not None:
+            group.candidate_set.push_head(group.entries.first)
+
+    def set_limits(self, limits: Iterable[Limit], weights: Mapping[str, float]) -> None:
+        """Set the limits, and the weights of keys; what has begun is not counted."""
+        self._weights = weights
+        limits = tuple(limits)
+        if limits or self.limiter is not None:
+            self._begin_limiting(limits)
+
+    def _begin_limiting(self, limits: Iterable[Limit]) -> None:
+        self.limiter = Limiter(
+            limits,
+            self._weights,
+            has_levels=self.urgency.puts_priority_first,
+            show_head=self.show_head,
+        )
+        for group in self.groups.values():
+            self.limiter.take_over(group)
+            self.show_head(group)
 
     def address(self, record: TaskRecord, worker: str, now: float) -> None:
         """Restrict a task to one worker."""
@@ -160,7 +183,7 @@ class TaskQueue:
             record, group = entry.record, entry.group
             if group not in reasons:
                 reasons[group] = self.eligibility_for(group).shortfall(self.workers)
-            self._remove_entry(entry)
+            self.remove(record)
             unmatched.append((record, reasons[group]))
         return unmatched
 
@@ -328,6 +351,8 @@ class TaskQueue:
         group = head.group
         candidate_set = group.candidate_set
         assert candidate_set is not None
+        if self.limiter is not None:
+            self.limiter.serve(head)
         if self.offers is None:
             candidate_set.take(head)
         head.record.queue_entry = None
@@ -353,15 +378,16 @@ class TaskQueue:
 
     def candidates_for(self, record: TaskRecord) -> Candidates:
         """The connected workers that can run a waiting task, and why the others can't."""
-        return self._find_candidates(_entry_of(record).group)
+        group = entry_of(record).group
+        return find_candidates(self.eligibility_for(group), self.workers, group.failed_by)
 
     def has_candidates(self, record: TaskRecord) -> bool:
         """Whether a waiting task had candidates at the last `refresh`."""
-        return _entry_of(record).group.candidate_set is not None
+        return entry_of(record).group.candidate_set is not None
 
     def hold(self, record: TaskRecord, now: float) -> Hold | None:
         """Why a learning policy holds a waiting task back, if it does."""
-        group = _entry_of(record).group
+        group = entry_of(record).group
         if self.offers is None or group.listed is None:
             return None
         return self.offers.policy.hold(group, now)
@@ -372,7 +398,7 @@ class TaskQueue:
         Returns:
             The time in seconds, infinite for never; None if a worker can run it.
         """
-        entry = _entry_of(record)
+        entry = entry_of(record)
         since = entry.group.unmatched_since
         return None if since is None else self.unmatched_timeout.ends_at(max(since, entry.since))
 
@@ -381,10 +407,14 @@ class TaskQueue:
             self._is_stale = True
         self.groups[key] = group
         self._new_groups.append(group)
+        if self.limiter is not None:
+            self.limiter.take_over(group)
         return group
 
     def _drop_empty_groups(self) -> None:
         if len(self.groups) >= self._max_groups:
+            if self.limiter is not None:
+                self.limiter.drop(group for group in self.groups.values() if not group.count)
             self.groups = {key: group for key, group in self.groups.items() if group.count}
             self._max_groups = 2 * len(self.groups) + _EMPTY_GROUPS_KEPT
 
@@ -415,25 +445,7 @@ class TaskQueue:
     def candidates_of(self, group: TaskGroup) -> Candidates:
         """The connected workers that can run the tasks of a group, and why the others can't."""
         if group.candidates is None:
-            group.candidates = self._find_candidates(group)
+            group.candidates = find_candidates(
+                self.eligibility_for(group), self.workers, group.failed_by
+            )
         return group.candidates
-
-    def _find_candidates(self, group: TaskGroup) -> Candidates:
-        able: list[tuple[str, int]] = []
-        unable: list[tuple[str, str]] = []
-        eligibility = self.eligibility_for(group)
-        eligible = eligibility.able(self.workers)
-        for worker in sorted(self.workers, key=lambda worker: worker.order):
-            obstacle = eligibility.obstacle(worker, eligible)
-            obstacle = obstacle or describe_unavailability(worker)
-            if obstacle is None:
-                able.append((worker.name, worker.slots))
-            else:
-                unable.append((worker.name, obstacle))
-        return Candidates.of(able, unable, group.failed_by)
-
-
-def _entry_of(record: TaskRecord) -> QueueEntry:
-    entry = record.queue_entry
-    assert isinstance(entry, QueueEntry), f"task {record.task_id!r} is not waiting"
-    return entry

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
+from ....messages import TaskId
 from .ready_queue import QueueEntry, TaskGroup
 
 
@@ -59,12 +60,12 @@ class UnmatchedTimeout:
 
     def take(self, now: float) -> list[QueueEntry]:
         """Remove the timeouts that are due. Returns their entries in the order of adding."""
-        due: dict[int, QueueEntry] = {}
+        due: dict[TaskId, QueueEntry] = {}
         while (due_at := self.due_at()) is not None and due_at <= now:
             since, waiting = self._begun.popleft()
             entries = (waiting,) if isinstance(waiting, QueueEntry) else waiting.current_entries()
-            due.update((entry.sequence, entry) for entry in entries if entry.since <= since)
-        return [due[sequence] for sequence in sorted(due)]
+            due.update((entry.record.task_id, entry) for entry in entries if entry.since <= since)
+        return sorted(due.values(), key=lambda entry: (entry.sequence, entry.stamp))
 
 
 def _still_waits(since: float, waiting: TaskGroup | QueueEntry) -> bool:
@@ -72,5 +73,8 @@ def _still_waits(since: float, waiting: TaskGroup | QueueEntry) -> bool:
         unmatched_since = waiting.group.unmatched_since
         # A later timeout of the whole group replaces this one.
         is_current = unmatched_since is not None and unmatched_since <= since
-        return is_current and waiting.record.queue_entry is waiting
+        entry = waiting.record.queue_entry
+        # Its urgency may have changed since, by the turns of keys.
+        still_waits = isinstance(entry, QueueEntry) and entry.stamp == waiting.stamp
+        return is_current and still_waits
     return waiting.unmatched_since == since and waiting.count > 0

@@ -20,7 +20,8 @@ class Urgency:
     """
 
     def __init__(self, policy: MatchingPolicy) -> None:
-        self._puts_priority_first = bool(getattr(policy, "puts_priority_first", False))
+        self.puts_priority_first = bool(getattr(policy, "puts_priority_first", False))
+        """Whether the first value of an urgency is the level of priority."""
         self.aging_s: float | None = None
         """A waiting task gains one level of priority each time this passes; None never."""
         self.time_scale = 1.0
@@ -29,8 +30,9 @@ class Urgency:
     def of(self, policy: MatchingPolicy, record: TaskRecord) -> tuple[float, ...]:
         """A task's urgency; the task with the smallest value is assigned first."""
         task = record.task
-        urgency = policy.urgency(task, record.sequence)
-        if not self._puts_priority_first:
+        sequence = record.sequence if record.place is None else record.place
+        urgency = policy.urgency(task, sequence)
+        if not self.puts_priority_first:
             return urgency
         level, *others = urgency
         if self.aging_s is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from .learning_policy import WaitingHead
 from .ready_queue import QueueEntry, TaskGroup
@@ -74,6 +74,15 @@ class WaitingHeads:
             place = bisect_left(entries, first)
             entries.insert(place, first)
             heads.insert(place, group)
+
+    def by_turns(self) -> Iterator[Sequence[WaitingHead]]:
+        """The groups of each level and key together, in the order of the turns of keys."""
+        entries, heads = self._entries, self.heads
+        begin = 0
+        for end in range(1, len(entries) + 1):
+            if end == len(entries) or entries[end].urgency[:3] != entries[begin].urgency[:3]:
+                yield heads[begin:end]
+                begin = end
 
 
 def _show(group: TaskGroup, first: QueueEntry) -> None:

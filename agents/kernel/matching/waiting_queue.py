@@ -10,6 +10,7 @@ from ..model.duration_estimate import DurationEstimate
 from ..model.records import TaskRecord, WorkerRecord
 from .budget import Budget
 from .eligibility import Eligibility
+from .limiter import Limiter
 from .policies import MatchingPolicy
 from .ready_queue import CandidateSet, QueueEntry, TaskGroup
 from .unmatched_timeout import UnmatchedTimeout
@@ -28,6 +29,7 @@ class WaitingQueue(Protocol):
     groups: dict[Hashable, TaskGroup]
     budget: Budget
     unmatched_timeout: UnmatchedTimeout
+    limiter: Limiter | None
 
     @property
     def candidate_sets_of(self) -> Mapping[WorkerRecord, Sequence[CandidateSet]]:

@@ -9,6 +9,7 @@ from numbers import Real
 from typing import Literal, cast
 
 from ....messages import InvalidInput, Retry, Task
+from ....messages.limit import Limit, check_limits, check_weights
 from ....messages.task import MAX_LOSSES
 
 _NUMBERS = (
@@ -65,6 +66,8 @@ class Rules:
             never.
         on_late: what happens to a task that can't be completed by its deadline any more: "run" it
             all the same, or "fail" it.
+        limits: how many tasks may begin in a period, or be in progress at once.
+        weights: how many tasks each key may begin in its turn; 1 for all others.
 
     Raises:
         InvalidInput: a value is out of range.
@@ -94,6 +97,8 @@ class Rules:
     cost_unit: str = "USD"
     aging_s: float | None = None
     on_late: Literal["run", "fail"] = "run"
+    limits: tuple[Limit, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def return_within_s(self) -> float:
@@ -156,6 +161,8 @@ class Rules:
                 f"cost_unit is {self.cost_unit!r}; it must be text that is not blank, "
                 f"{MAX_UNIT_CHARACTERS} characters at most"
             )
+        check_limits(self.limits)
+        check_weights(self.weights)
         for name in ("join_timeout_s", "unmatched_after_s"):
             limit_s: float | None = getattr(self, name)
             if limit_s is not None and not limit_s >= 0:

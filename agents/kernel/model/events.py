@@ -5,6 +5,7 @@ All are plain values. `Board.handle(event, now)` returns the resulting instructi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -17,6 +18,8 @@ from ....messages import (
     TaskResult,
     WorkerProfile,
 )
+from ....messages.limit import Limit
+from ....messages.question import QuestionText
 from .schedules import ScheduleTerms
 
 WorkerId: TypeAlias = str
@@ -180,6 +183,40 @@ class CancelRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionAsked:
+    """The handler of an attempt asks a person, or asks again what it has asked before.
+
+    Args:
+        worker_id: the address of its worker.
+        task_id: the task.
+        attempt: the number of the attempt.
+        asked: what it asks.
+    """
+
+    worker_id: WorkerId
+    task_id: TaskId
+    attempt: int
+    asked: QuestionText
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAnswered:
+    """A person answers a question of a task.
+
+    Args:
+        task_id: the task.
+        answer: the answer.
+        by: who answers, and where.
+        question: the number of the question; None for the only one that is open.
+    """
+
+    task_id: TaskId
+    answer: str
+    by: str
+    question: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PriorityChanged:
     """The user changes the priority of a pending task."""
 
@@ -293,6 +330,19 @@ class BudgetChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitsChanged:
+    """The user changes the limits; what has begun counts for the new ones, too.
+
+    Args:
+        limits: all limits from now on.
+        weights: the weights of keys from now on; None to keep them.
+    """
+
+    limits: tuple[Limit, ...]
+    weights: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduleDeclared:
     """A schedule is active from now on; one that is known continues where it was.
 
@@ -376,6 +426,8 @@ Event: TypeAlias = (
     | ResultsReceived
     | TasksGivenBack
     | CancelRequested
+    | QuestionAsked
+    | QuestionAnswered
     | PriorityChanged
     | RecoveryRequested
     | RetryRequested
@@ -387,6 +439,7 @@ Event: TypeAlias = (
     | ClosingBegun
     | TasksForgotten
     | BudgetChanged
+    | LimitsChanged
     | ScheduleDeclared
     | ScheduleCameDue
     | ScheduleRemoved

@@ -42,6 +42,8 @@ class SendAssignment(NamedTuple):
         inputs: the outputs of the tasks it depends on, by their ids.
         packed: the packed task, if it was packed when it was added.
         reviewed: the result to review; None if the task is to be run.
+        upstream_errors: why tasks that it depends on were not completed, by their ids; None if all
+            of them were.
     """
 
     worker_id: WorkerId
@@ -53,6 +55,7 @@ class SendAssignment(NamedTuple):
     inputs: dict[TaskId, Payload]
     packed: bytes | None = None
     reviewed: TaskResult | None = None
+    upstream_errors: dict[TaskId, str] | None = None
 
     @property
     def assignment(self) -> TaskAssignment:
@@ -65,6 +68,7 @@ class SendAssignment(NamedTuple):
             worker=self.worker,
             inputs=self.inputs,
             reviewed=self.reviewed,
+            upstream_errors=self.upstream_errors or {},
         )
 
 

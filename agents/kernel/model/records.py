@@ -13,6 +13,7 @@ from .duration_estimate import DurationEstimate
 from .events import WorkerId
 from .failed_attempt import FailedAttempt
 from .occurrences import CancellationFacts, Occurrence, OccurrenceKind, move_occurrence
+from .questions import Question
 from .restriction import Restriction
 from .worker_stats import WorkerStats
 
@@ -157,41 +158,6 @@ class WorkerRecord:
         """The share of its slots that is in use, 0 to 1."""
         return self.taken / self.slots
 
-    def max_prefetched(self, quarantine_after: int | None) -> int:
-        """The maximum number of tasks that the worker may prefetch.
-
-        A worker begins prefetched tasks without asking the manager. So the running, suspended and
-        prefetched tasks together are limited to the number of failures that would start its
-        quarantine. Then no task begins during a quarantine.
-
-        Args:
-            quarantine_after: the number of consecutive failures that start a quarantine; None
-                never.
-        """
-        if quarantine_after is None:
-            return MAX_PREFETCHED
-        may_fail = quarantine_after - self.failures_in_a_row - len(self.running)
-        may_fail -= len(self.suspended)
-        return min(max(may_fail, 0), MAX_PREFETCHED)
-
-    def prefetch_room_s(self, prefetch_s: float) -> float:
-        """How much more work the worker may prefetch now, in seconds.
-
-        It gets none until half of its prefetched work is done, so that tasks are sent in batches.
-
-        Args:
-            prefetch_s: the maximum amount of prefetched work per slot, in seconds.
-        """
-        whole_s = prefetch_s * self.slots
-        if (
-            self.prefetched_s > whole_s / 2
-            or len(self.prefetched) > MAX_PREFETCHED // 2
-            or self.quarantined_until is not None
-            or self.is_leaving
-        ):
-            return 0.0
-        return whole_s - self.prefetched_s
-
 
 @dataclass(slots=True, eq=False)
 class Attempt:
@@ -292,10 +258,13 @@ class TaskRecord:
         former_attempts: how many attempts it had before that; they count towards no limit.
         named_by: how many tasks depend on it or are its children, including settled ones.
         dependents: the tasks that depend on it.
+        children: the tasks that are cancelled with it, by id; None for none.
+        place: the number of the task whose place in the queue it has; None for its own.
         queue_entry: its entry in the task queue while it waits there; only the queue reads it.
         restriction: the workers that may not have its next attempt; None if all may. The queue
             sets it.
         decision: the decision that assigned its last attempt.
+        questions: what it has asked people, by key, since it last began anew; None for nothing.
         forgotten: the number of occurrences dropped from the story.
     """
 
@@ -326,9 +295,12 @@ class TaskRecord:
     former_attempts: int = 0
     named_by: int = 0
     dependents: list[TaskRecord] | None = None
+    children: dict[TaskId, TaskRecord] | None = None
+    place: int | None = None
     queue_entry: object | None = None
     restriction: Restriction | None = None
     decision: Decision | None = None
+    questions: dict[str, Question] | None = None
     forgotten: int = 0
     _story: list[Occurrence] = field(default_factory=list)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ....messages import Payload
 from .records import TaskRecord, WorkerRecord
 
 
@@ -28,6 +29,7 @@ class Snapshot:
         spent_in_other_units: what was reported in other units than the run's, by unit.
         budget: what all attempts together may cost; None for no limit.
         cost_unit: the unit of costs.
+        forgotten_begins: when attempts at forgotten tasks began, for the rates that count them.
         paused_since: when the run was paused, None if it is not.
     """
 
@@ -46,4 +48,5 @@ class Snapshot:
     spent_in_other_units: dict[str, float] = field(default_factory=dict[str, float])
     budget: float | None = None
     cost_unit: str = "USD"
+    forgotten_begins: Payload = ()
     paused_since: float | None = None

@@ -1,8 +1,9 @@
 // What this page knows of the run. It draws nothing: whoever draws looks at it.
 
 export const STATUSES = ["pending", "in_progress", "completed", "failed", "cancelled"];
-export const WAITS = { ready: "waiting", blocked: "blocked", nobody: "nobody can" };
-const NOTHING_WAITS = { ready: 0, blocked: 0, nobody: 0, reasons: [], numbers: [], stuck: "" };
+export const WAITS = { ready: "waiting", blocked: "blocked", limited: "limited", nobody: "nobody can" };
+const NOTHING_ASKED = { shown: [], more: 0 };
+const NOTHING_WAITS = { ready: 0, blocked: 0, limited: 0, nobody: 0, reasons: [], numbers: [], stuck: "", limits: "" };
 export const LABELS = { pending: "waiting", in_progress: "running", completed: "done", failed: "failed", cancelled: "cancelled" };
 const [PENDING, RUNNING, COMPLETED, FAILED] = [0, 1, 2, 3];
 const MAX_SPANS = 1500;
@@ -72,7 +73,9 @@ export class Model {
     this.listedFrom = 0;
     this.isComplete = false;
     this.skills = null;
+    this.schedules = null;
     this.waiting = NOTHING_WAITS;
+    this.questions = NOTHING_ASKED;
     this.undoable = new Set();
     this.tallied = null;
   }
@@ -103,7 +106,9 @@ export class Model {
       this.undoable = new Set(data.waiting.numbers);
       this.version += 1;
     }
+    if (data.questions) this.questions = data.questions;
     if (data.skills) this.skills = data.skills;
+    if (data.schedules) this.schedules = data.schedules;
     if (data.history) this.takeHistory(data.history);
     if (data.hidden_workers !== undefined) this.hiddenWorkers = data.hidden_workers;
     for (const whole of data.added || []) this.add(whole);

@@ -6,7 +6,9 @@ import { Throughput, Timeline } from "./charts.js";
 import { Details } from "./details.js";
 import { Kinds } from "./kinds.js";
 import { Model, STATUSES } from "./model.js";
+import { Questions } from "./questions.js";
 import { follow, keepSecret } from "./stream.js";
+import { Schedules } from "./schedules.js";
 import { Skills } from "./skills.js";
 import { Summary } from "./summary.js";
 import { TaskList } from "./task_list.js";
@@ -23,8 +25,10 @@ const adding = new Adding(model);
 const list = new TaskList(model, (row) => details.open(row));
 const kinds = new Kinds(model, list);
 const summary = new Summary(model);
+const questions = new Questions(model);
 const workers = new Workers(model);
 const skills = new Skills(model);
+const schedules = new Schedules(model);
 const timeline = new Timeline(model, (row) => details.open(row));
 const throughput = new Throughput(model);
 let isLive = false;
@@ -48,7 +52,7 @@ function drawFilters() {
 function drawAbilities() {
   const canChange = isLive && model.run !== null && model.run.ended_at === null;
   $("add").hidden = !canChange;
-  details.canChange = kinds.canRetry = canChange;
+  details.canChange = kinds.canRetry = questions.canAnswer = canChange;
   summary.isLive = workers.isLive = isLive;
   document.body.classList.toggle("offline", !isLive);
 }
@@ -62,12 +66,14 @@ function frame(at) {
     isChanged = false;
     drawAbilities();
     summary.draw();
+    questions.draw();
     drawFilters();
     list.draw();
     kinds.draw();
     if (model.isComplete) details.openLinked();
     details.look();
     skills.draw();
+    schedules.draw();
   }
   const isMoving = isLive && model.run.ended_at === null;
   if (at - drawnAt >= MOVES_EVERY_MS && (isMoving || isResized)) {

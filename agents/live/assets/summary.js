@@ -51,6 +51,8 @@ export class Summary {
     $("bar").setAttribute("aria-label", parts.length ? `Of ${count(total)} tasks: ${parts.join(", ")}` : "No task has begun");
     set("stuck", waiting.stuck ? `Nothing goes on: ${waiting.stuck}.` : "");
     $("stuck").hidden = !waiting.stuck;
+    set("limits", waiting.limits);
+    $("limits").hidden = !waiting.limits;
     this.drawState();
     set("says", this.says());
   }

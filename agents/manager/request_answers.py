@@ -1,0 +1,213 @@
+"""Answers what clients, and the handlers that workers run, ask of a manager."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol, TypeAlias, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from ...messages import (
+    AwaitTasks,
+    DecodeError,
+    InvalidInput,
+    InvalidTask,
+    ManagerReply,
+    ManagerRequest,
+    MusterError,
+    Payload,
+    RunEnded,
+    SubmitTasks,
+    TaskId,
+    TaskStatus,
+)
+from ...messages.codec import decode_task
+from ...messages.wording import show
+from ..runtime.clock import wall_now
+from ..schedules.listing import list_schedules
+from ..submission.result_source import Settle
+from .awaited_results import AwaitedResults
+from .board_driver import BoardDriver
+from .subtasks import SubtaskSubmission
+
+KEPT_REPLIES = 1_000
+"""How many replies are kept for one that repeats requests after its connection was lost."""
+
+Method: TypeAlias = Callable[[Mapping[str, Payload]], Payload]
+Request: TypeAlias = SubmitTasks | AwaitTasks | ManagerRequest
+
+
+class Caller(Protocol):
+    """One that asks: a client or a worker.
+
+    Args:
+        settle: sends it the outcome of a task.
+        awaiting: the tasks whose results it wants, and that are not settled.
+        replies: its latest requests by number, with the replies.
+    """
+
+    @property
+    def settle(self) -> Settle: ...  # noqa: D102
+
+    awaiting: set[TaskId]
+    replies: OrderedDict[int, ManagerReply]
+
+
+class RequestAnswers:
+    """Answers the requests of one manager's callers.
+
+    Args:
+        driver: drives the board.
+        awaited: adds tasks, and tells their results.
+    """
+
+    def __init__(self, driver: BoardDriver, awaited: AwaitedResults) -> None:
+        self._driver = driver
+        self._awaited = awaited
+        self._subtasks = SubtaskSubmission(driver)
+        self._methods: Mapping[str, Method] = {
+            "answer": self._answer_question,
+            "cancel": self._cancel,
+            "questions": self._questions,
+            "retry": self._retry,
+            "schedules": self._schedules,
+            "set_priority": self._set_priority,
+            "status": self._status,
+            "why": self._why,
+            "workers": self._workers,
+        }
+
+    def answer(self, caller: Caller, request: Request, worker_address: str = "") -> ManagerReply:
+        """Answer a request; one that is repeated gets the reply that it had before.
+
+        Args:
+            caller: who asks.
+            request: the request.
+            worker_address: the address of the worker that asks; "" for a client.
+        """
+        reply = caller.replies.get(request.number)
+        if reply is None:
+            reply = caller.replies[request.number] = self._answer(caller, request, worker_address)
+            if len(caller.replies) > KEPT_REPLIES:
+                caller.replies.popitem(last=False)
+        return reply
+
+    def _answer(self, caller: Caller, request: Request, worker_address: str) -> ManagerReply:
+        try:
+            match request:
+                case SubmitTasks():
+                    value: Payload = self._submit(caller, request, worker_address)
+                case AwaitTasks():
+                    value = self._await(caller, request.task_ids)
+                case ManagerRequest() if request.method in self._methods:
+                    value = self._methods[request.method](request.arguments)
+                case ManagerRequest():
+                    raise InvalidInput(f"{request.method} is not for those that ask this")
+        except MusterError as fault:
+            return refusal(request.number, fault)
+        return ManagerReply(number=request.number, value=value)
+
+    def _submit(self, caller: Caller, request: SubmitTasks, worker_address: str) -> None:
+        board = self._driver.board
+        if board.has_ended and not board.is_suspended:
+            raise RunEnded("the run has ended; no further tasks can be submitted")
+        try:
+            tasks = [decode_task(packed) for packed in request.tasks]
+        except DecodeError as fault:
+            raise InvalidTask(
+                f"the manager can't read a task: {fault.detail}; a class of tasks must be imported "
+                "by the manager too"
+            ) from None
+        if worker_address and request.asked_by is not None:
+            self._subtasks.add(tasks, request.asked_by, worker_address)
+        else:
+            self._driver.add_tasks(tasks)
+        self._await(caller, [task.id for task in tasks])
+
+    def _await(self, caller: Caller, task_ids: Iterable[TaskId]) -> list[TaskId]:
+        caller.awaiting.update(task_ids)
+        unknown = self._awaited.wait_for(task_ids, caller.settle)
+        caller.awaiting.difference_update(unknown)
+        return unknown
+
+    # ------------------------------------------------------------------ methods
+
+    def _cancel(self, arguments: Mapping[str, Payload]) -> None:
+        self._driver.cancel(task_id_in(arguments), str(arguments.get("reason", "by a client")))
+
+    def _retry(self, arguments: Mapping[str, Payload]) -> list[Payload]:
+        task_ids: object = arguments.get("task_ids")
+        reason = str(arguments.get("reason", "by a client"))
+        if task_ids is None:
+            return [*self._driver.retry(None, reason)]
+        if not isinstance(task_ids, list | tuple):
+            raise InvalidInput(f"task_ids is {show(task_ids)}; it must be a list of ids, or None")
+        given = cast("Sequence[Payload]", task_ids)
+        return [*self._driver.retry(tuple(task_id_in({"task_id": each}) for each in given), reason)]
+
+    def _set_priority(self, arguments: Mapping[str, Payload]) -> None:
+        priority: object = arguments.get("priority")
+        if type(priority) is not int:
+            raise InvalidInput(f"priority is {show(priority)}; it must be an integer")
+        self._driver.set_priority(task_id_in(arguments), priority)
+
+    def _answer_question(self, arguments: Mapping[str, Payload]) -> None:
+        number: object = arguments.get("question")
+        if number is not None and type(number) is not int:
+            raise InvalidInput(f"question is {show(number)}; it must be an integer, or None")
+        by = str(arguments.get("by", "a client"))
+        answer = cast("str", arguments.get("answer"))
+        self._driver.answer(task_id_in(arguments), answer, by, number)
+
+    def _questions(self, _: Mapping[str, Payload]) -> list[Payload]:
+        return [each.to_payload() for each in self._driver.open_questions()]
+
+    def _why(self, arguments: Mapping[str, Payload]) -> list[str]:
+        return list(self._driver.board.explain(task_id_in(arguments)).lines())
+
+    def _status(self, arguments: Mapping[str, Payload]) -> dict[str, int] | str:
+        board = self._driver.board
+        if "task_id" in arguments:
+            return board.find(task_id_in(arguments)).status.value
+        return {status.value: board.counts[status] for status in TaskStatus}
+
+    def _schedules(self, _: Mapping[str, Payload]) -> list[dict[str, Payload]]:
+        return [dict(each) for each in list_schedules(self._driver.board, wall_now())]
+
+    def _workers(self, _: Mapping[str, Payload]) -> list[dict[str, Payload]]:
+        return [
+            {
+                "name": worker.name,
+                "connected": worker.alive,
+                "skill_level": worker.skill_level,
+                "slots": worker.slots,
+                "running": len(worker.running),
+                "completed": worker.stats.completed_tasks,
+                "succeeded": worker.stats.successful_tasks,
+            }
+            for worker in self._driver.board.workers.values()
+        ]
+
+
+def refusal(number: int, fault: MusterError) -> ManagerReply:
+    """The reply to a request that can't be fulfilled."""
+    return ManagerReply(number=number, error_kind=type(fault).__name__, error=str(fault))
+
+
+def task_id_in(arguments: Mapping[str, Payload]) -> TaskId:
+    """The argument `task_id` of a request.
+
+    Raises:
+        InvalidInput: it is no task's id.
+    """
+    try:
+        return _TASK_ID.validate_python(arguments.get("task_id"))
+    except ValidationError:
+        raise InvalidInput(
+            f"task_id is {show(arguments.get('task_id'))}; it must be an integer above 0, or text "
+            "of 1 to 200 characters that is not blank"
+        ) from None
+
+
+_TASK_ID: TypeAdapter[TaskId] = TypeAdapter(TaskId)
