@@ -241,9 +241,8 @@ class TaskQueue:
         self.update_load(worker)
         if self.offers is not None:
             self.offers.forget_workers()
-        # Other workers get the tasks that would return to one that gets none.
         self._is_stale = self._is_stale or self._has_returning
-        # The candidate sets do not change else, but explanations describe this worker differently.
+        # Else the candidate sets do not change, but explanations describe this worker differently.
         for group in self.groups.values():
             group.candidates = None
 
