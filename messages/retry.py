@@ -60,7 +60,8 @@ class Retry(Record):
         on: only failures with these errors are followed by another attempt; empty for all.
         unless: failures with these errors are not.
         same_worker: whether the next attempt goes to the worker at which the last one failed, while
-            that is connected. By default it goes to another worker if one can run the task.
+            that is connected and gets tasks. By default it goes to another worker if one can run
+            the task.
 
     Raises:
         pydantic.ValidationError: a field is invalid; names the field, the value and the rule.

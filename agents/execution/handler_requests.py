@@ -31,14 +31,6 @@ class HandlerRequest(BaseException):
         super().__init__(reason)
         self.reason = str(reason)[:MAX_REASON_CHARACTERS].strip() or "no reason given"
 
-    def fields(self) -> dict[str, Any]:
-        """The fields of the attempt's result that tell what was asked for."""
-        return {"success": False, "error_message": f"{self.name}: {self.reason}"}
-
-    def outcome(self) -> TaskResult:
-        """The outcome of the attempt, without its task and worker."""
-        return TaskResult(1, "", **self.fields())
-
 
 class TaskDeclined(HandlerRequest):
     """Raised by a handler to decline its task: another worker gets it, and no attempt is used.
@@ -51,10 +43,6 @@ class TaskDeclined(HandlerRequest):
     """
 
     name = "TaskDeclined"
-
-    def fields(self) -> dict[str, Any]:
-        """The fields of the attempt's result that tell that it was declined."""
-        return {"success": False, "error_message": self.reason, "declined": True}
 
 
 class RetryLater(HandlerRequest):
@@ -87,10 +75,6 @@ class RetryLater(HandlerRequest):
         # So that it can be pickled.
         self.args = (after_s, reason)
 
-    def fields(self) -> dict[str, Any]:
-        """The fields of the attempt's result that tell when to try again."""
-        return {**super().fields(), "retry_after_s": self.after_s}
-
 
 class GiveUp(HandlerRequest):
     """Raised by a handler to fail its task for good, even if attempts are left.
@@ -100,10 +84,6 @@ class GiveUp(HandlerRequest):
     """
 
     name = "GiveUp"
-
-    def fields(self) -> dict[str, Any]:
-        """The fields of the attempt's result that tell that no other shall follow."""
-        return {**super().fields(), "gives_up": True}
 
 
 class WrongArguments(GiveUp):
@@ -138,3 +118,18 @@ def make_request(name: str, reason: str, after_s: float) -> HandlerRequest:
         return RetryLater(after_s, reason)
     kinds = {each.name: each for each in (TaskDeclined, GiveUp, WrongArguments)}
     return kinds[name](reason)
+
+
+def fields_of(request: HandlerRequest) -> dict[str, Any]:
+    """The fields of an attempt's result that tell what its handler asked for."""
+    if isinstance(request, TaskDeclined):
+        return {"success": False, "error_message": request.reason, "declined": True}
+    told = {"success": False, "error_message": f"{request.name}: {request.reason}"}
+    if isinstance(request, RetryLater):
+        return {**told, "retry_after_s": request.after_s}
+    return {**told, "gives_up": True}
+
+
+def outcome_of(request: HandlerRequest) -> TaskResult:
+    """The outcome of an attempt whose handler asked for something, without task and worker."""
+    return TaskResult(1, "", **fields_of(request))

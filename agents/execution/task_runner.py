@@ -34,7 +34,7 @@ from .attempt_progress import PROGRESS_EVERY_S, AttemptProgress
 from .contained_tasks import ContainingTaskFactory, contain_attempts, is_in_attempt
 from .failure_log import FailureLog
 from .handler_calls import HandlerCalls
-from .handler_requests import request_in
+from .handler_requests import outcome_of, request_in
 from .handlers import TaskContext, current_context
 from .held_slots import OverdueAttempt
 from .outcome import completed, failure, in_ticks
@@ -357,7 +357,7 @@ class TaskRunner:
             if reason is None or self._is_stopped:
                 attempt.is_reported = True
                 return
-            outcome = request.outcome() if request else self._failed(attempt, reason, fault)
+            outcome = outcome_of(request) if request else self._failed(attempt, reason, fault)
         try:
             self._report(key, completed(outcome, context), started_at + context.suspended_s)
         except Exception as fault:  # noqa: BLE001 - what a handler returned may be of any kind

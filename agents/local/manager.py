@@ -33,7 +33,7 @@ from ...messages.wording import summarize
 from ..execution.attempt_outcome import as_ordinary, is_from_signal
 from ..execution.contained_tasks import contain_attempts, is_in_attempt
 from ..execution.current_submitter import enter_submitter, exit_submitter
-from ..execution.handler_requests import request_in
+from ..execution.handler_requests import fields_of, request_in
 from ..kernel.board.board import Board
 from ..kernel.model.config import Rules
 from ..kernel.model.events import (
@@ -424,6 +424,6 @@ def _describe_end(ended: asyncio.Task[object]) -> dict[str, Any]:
         return {"success": not ended.cancelled(), "output": output}
     request = request_in(fault)
     if request is not None:
-        return request.fields()
+        return fields_of(request)
     error, traceback = describe_fault(fault), format_traceback(fault)
     return {"success": False, "error_message": error, "error_traceback": traceback}

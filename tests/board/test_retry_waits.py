@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 from muster.agents.kernel.board.restoration import read_board
 from muster.agents.kernel.board.rows import changed_rows
-from muster.agents.kernel.model.events import ListeningStarted, RetryRequested, TimePassed
+from muster.agents.kernel.model.events import (
+    DrainRequested,
+    ListeningStarted,
+    RetryRequested,
+    TimePassed,
+)
 from muster.agents.kernel.model.occurrence_text import describe_facts
 from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.kernel.model.records import AttemptOutcome
@@ -122,6 +127,41 @@ def test_it_waits_for_the_same_worker_only_while_that_is_connected(crew: Make, t
     assert f"{other}: its last attempt failed at {first}" in str(board.board.explain(1))
     board.leave(first)
     assert board.record(1).worker == other
+
+
+def test_a_ladder_comes_before_the_same_worker(crew: Make, task: Make) -> None:
+    board = crew(Ada=5, Ben=5)
+    retry = STEADY.model_copy(update={"same_worker": True})
+    board.add(task(1, type="dig", escalate=("Ada", "Ben"), retry=retry))
+    for at in (10.0, 30.0):
+        board.fail(1)
+        board.wait_until(at, hearing=["Ada", "Ben"])
+    assert [each.worker.name for each in board.record(1).attempts] == ["Ada", "Ben", "Ben"]
+
+
+def test_it_does_not_return_to_a_worker_that_is_drained(crew: Make, task: Make) -> None:
+    board = crew(Ada=5, Ben=5)
+    retry = STEADY.model_copy(update={"same_worker": True})
+    board.add(task(1, type="dig", retry=retry))
+    first = board.record(1).worker
+    board.fail(1)
+    board.handle(DrainRequested(first, leaves=False))
+    board.wait_until(10.0, hearing=["Ada", "Ben"])
+    assert board.record(1).worker == ({"Ada", "Ben"} - {first}).pop()
+
+
+def test_it_does_not_return_to_a_worker_for_which_the_budget_is_spent(
+    watched: Make, task: Make
+) -> None:
+    board = watched(ends_when_done=False, budget=1.0)
+    board.join("Ada", cost_per_task=1.0)
+    board.begin()
+    board.add(task(1, type="dig", retry=STEADY.model_copy(update={"same_worker": True})))
+    assert board.record(1).worker == "Ada"
+    board.join("Ben")
+    board.fail(1)
+    board.wait_until(10.0, hearing=["Ada", "Ben"])
+    assert board.record(1).worker == "Ben"
 
 
 @pytest.mark.parametrize("away_until", [4.0, 15.0])

@@ -25,7 +25,7 @@ PLUMBING: Mapping[str, str] = {
     "TaskManager": """
         serve serve_over joining_failed report_fault wants_results recorded run_settled receive
         address_changed send_model has_met_admin count_received recorded_deadlines recorded_stats
-        watch_writes stamp_assignments try_store
+        watch_writes stamp_assignments try_store lose_worker
     """,
     "WorkerAgent": """
         serve serve_over joining_failed report_fault receive address_changed send_model perform

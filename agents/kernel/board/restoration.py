@@ -33,7 +33,8 @@ from .board import Board
 from .delays import DelayEnd
 from .learned_rows import restore_learned
 from .question_rows import read_questions
-from .rows import NO_COSTS, NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
+from .rows import NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
+from .run_row import read_run
 from .schedule_rows import restore_schedules
 from .task_checks import check_same
 from .worker_registry import Quarantine
@@ -197,7 +198,7 @@ def read_snapshot(rows: Rows) -> Snapshot:
             place = f"task {row.task_id!r}"
             tasks.append(_read_task(row, workers, candidates_by_bytes))
         place = "the run"
-        snapshot = Snapshot() if rows.run is None else _read_run(rows.run)
+        snapshot = Snapshot() if rows.run is None else read_run(rows.run)
     except DecodeError as fault:
         raise DecodeError(fault.flaw, f"{place}: {fault.detail}") from None
     except (TypeError, ValueError, IndexError, AttributeError) as fault:
@@ -223,35 +224,6 @@ def _rules_of(snapshot: Snapshot) -> Rules:
         return waited_for
     return replace(waited_for, heartbeat_s=snapshot.heartbeat_s, lost_after_s=snapshot.lost_after_s)
 
-
-def _read_run(state: bytes) -> Snapshot:
-    began_at, ended_at, failure, ignored, policy, expected_workers, roster, *later = unpack(state)
-    heartbeat_s, lost_after_s, on_forgotten, in_other_units, budget, cost_unit, more = (
-        *later,
-        *_LATER_IN_THE_RUN[len(later) :],
-    )
-    return Snapshot(
-        began_at=began_at,
-        ended_at=ended_at,
-        failure=failure,
-        ignored=ignored,
-        policy=policy,
-        expected_workers=expected_workers,
-        roster=tuple(roster),
-        heartbeat_s=heartbeat_s,
-        lost_after_s=lost_after_s,
-        spent_on_forgotten=on_forgotten,
-        spent_in_other_units=in_other_units,
-        budget=budget,
-        cost_unit=cost_unit,
-        paused_since=more.get("paused_since"),
-        forgotten={TaskStatus(each): n for each, n in more.get("forgotten", {}).items()},
-        forgotten_begins=more.get("forgotten_begins", ()),
-    )
-
-
-_LATER_IN_THE_RUN: tuple[Payload, ...] = (None, None, *NO_COSTS, {})
-"""The defaults of the last values of a run, which older stores lack."""
 
 _LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None, ("", None, None, 0.0))
 """The defaults of the last values of an attempt, which older stores lack."""

@@ -123,14 +123,25 @@ class Eligibility:
         if terms is NO_TERMS and not self.budget.is_spent:
             return [each for each in workers if find_obstacle(policy, task, each) is None]
         able = [each for each in workers if self._obstacle_besides_steps(each) is None]
-        able = [each for each in able if each.name == terms.returns_to] or able
         if not terms.ladder:
-            return able
+            return self._returning(able)
         for step in terms.ladder[terms.step :]:
             on_step = [each for each in able if is_on_step(each, step)]
             if on_step:
-                return on_step
+                return self._returning(on_step)
         return []
+
+    def _returning(self, able: list[WorkerRecord]) -> list[WorkerRecord]:
+        """The worker to which a task returns, unless it gets no tasks any more; else all."""
+        name, is_committed = self.terms.returns_to, self.budget.is_committed
+        if not name:
+            return able
+        return [
+            each
+            for each in able
+            if each.name == name
+            and not (each.is_retiring or each.drain is not None or (is_committed and each.is_paid))
+        ] or able
 
     def able_if_paid(self, workers: Iterable[WorkerRecord]) -> list[WorkerRecord]:
         """Those of the workers that may get the tasks, as if nothing of the budget were spent."""

@@ -71,6 +71,7 @@ class TaskQueue:
         self.candidate_sets_of: dict[WorkerRecord, list[CandidateSet]] = {}
         self._new_groups: list[TaskGroup] = []
         self._is_stale = False
+        self._has_returning = False
         self._ranking = WorkerRanking()
         self._stamp = 0
         self._max_groups = _EMPTY_GROUPS_KEPT
@@ -91,6 +92,7 @@ class TaskQueue:
         avoided = record.failed_by
         if terms is not NO_TERMS:
             kind = (kind, terms)
+            self._has_returning = self._has_returning or bool(terms.returns_to)
             if terms.restriction is not None:
                 avoided = terms.restriction.avoided
         key = (kind, avoided)
@@ -239,7 +241,8 @@ class TaskQueue:
         self.update_load(worker)
         if self.offers is not None:
             self.offers.forget_workers()
-        # The candidate sets do not change, but explanations describe this worker differently.
+        self._is_stale = self._is_stale or self._has_returning
+        # Else the candidate sets do not change, but explanations describe this worker differently.
         for group in self.groups.values():
             group.candidates = None
 
@@ -258,6 +261,7 @@ class TaskQueue:
         is_committed, is_spent = budget.is_committed, budget.is_spent
         if is_committed is not self._is_committed or (has_new_costs and is_committed):
             self._is_committed = is_committed
+            self._is_stale = self._is_stale or self._has_returning
             for worker in self.workers:
                 if worker.is_paid:
                     self.update_load(worker)
