@@ -28,7 +28,15 @@ SHORT_SELECTION = (
 )
 
 SHORT_EXTRAS = "blobs,live,metrics,otel,web"
-NOT_IN_SHORT = {"ceylon-muster", "import-linter", "playwright", "pytest-cov", "scipy"}
+NOT_IN_SHORT = {
+    "ceylon-muster",
+    "import-linter",
+    "ipykernel",
+    "nbclient",
+    "playwright",
+    "pytest-cov",
+    "scipy",
+}
 """Of the extra `test`, what the short selection does not need; it is most of what is installed."""
 
 nox.needs_version = ">=2025.2.9"

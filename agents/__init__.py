@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from .store.protocol import Store
     from .store.sqlite import SqliteStore, read_store
     from .submission.flows import chain, chord, group, map_reduce
+    from .submission.parts import StreamedPart
+    from .submission.questions import OpenQuestion
     from .trace.follow import follow
     from .transport.ceylon_api import (
         DEFAULT_WORKSPACE_ID,
@@ -103,6 +105,7 @@ __all__ = [
     "MemoryNetwork",
     "MemoryStore",
     "Muster",
+    "OpenQuestion",
     "OverridableHooks",
     "PeerMode",
     "ProcessPool",
@@ -119,6 +122,7 @@ __all__ = [
     "StateFileBridge",
     "StateFileTaskManager",
     "Store",
+    "StreamedPart",
     "StressStory",
     "Subtask",
     "TaskContext",
@@ -186,6 +190,7 @@ _MODULES = {
     "MemoryNetwork": ".simulation.memory_network",
     "MemoryStore": ".store.memory",
     "Muster": ".one_machine.muster",
+    "OpenQuestion": ".submission.questions",
     "OverridableHooks": ".manager.overridable_hooks",
     "PeerMode": ".transport.ceylon_api",
     "ProcessPool": ".execution.process_pool",
@@ -200,6 +205,7 @@ _MODULES = {
     "StateFileBridge": ".state_file.bridge",
     "StateFileTaskManager": ".state_file.manager",
     "Store": ".store.protocol",
+    "StreamedPart": ".submission.parts",
     "StressStory": ".simulation.workload",
     "Subtask": ".execution.subtasks",
     "TaskContext": ".execution.handlers",

@@ -12,6 +12,7 @@ from .codec import MAX_MESSAGE_BYTES, MESSAGE_KINDS, decode_message, encode_mess
 from .declared_types import from_plain
 from .errors import (
     AddressRefused,
+    AnswerExpired,
     AssigningFailed,
     BackendFailed,
     BacklogFull,
@@ -74,6 +75,7 @@ from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain_data import to_plain
 from .retry import Retry
+from .streaming import MAX_PART_BYTES, PartsTaken, TaskPart
 from .task import (
     MAX_DIFFICULTY,
     MIN_DIFFICULTY,
@@ -101,11 +103,13 @@ from .worker_profile import WorkerProfile
 __all__ = [
     "MAX_DIFFICULTY",
     "MAX_MESSAGE_BYTES",
+    "MAX_PART_BYTES",
     "MAX_TASKS_AT_ONCE",
     "MESSAGE_KINDS",
     "MIN_DIFFICULTY",
     "AddressRefused",
     "Answer",
+    "AnswerExpired",
     "AskAboutAttempts",
     "AssigningFailed",
     "AttemptResumed",
@@ -152,6 +156,7 @@ __all__ = [
     "NotTheHolder",
     "PageUnavailable",
     "Parcel",
+    "PartsTaken",
     "Payload",
     "PeerError",
     "PortInUse",
@@ -177,6 +182,7 @@ __all__ = [
     "TaskAssignment",
     "TaskFailed",
     "TaskId",
+    "TaskPart",
     "TaskProgress",
     "TaskResult",
     "TaskStatus",

@@ -13,7 +13,17 @@ MAX_TASKS_AT_ONCE = 10_000
 """How many tasks or task ids one message of a client may contain."""
 
 ManagerMethod: TypeAlias = Literal[
-    "cancel", "retry", "schedules", "set_priority", "status", "why", "workers"
+    "answer",
+    "ask_person",
+    "cancel",
+    "questions",
+    "read_parts",
+    "retry",
+    "schedules",
+    "set_priority",
+    "status",
+    "why",
+    "workers",
 ]
 """What a client may ask of a manager."""
 

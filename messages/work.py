@@ -19,7 +19,7 @@ from .record import Record
 from .rule import Rule
 from .task import MAX_NAME_CHARACTERS, DeclaredT, Payload, Task, TaskId
 from .times import WaitSeconds
-from .wording import elide_middle
+from .wording import elide_middle, show
 
 Name = Annotated[
     str,
@@ -129,6 +129,17 @@ class TaskResult(Message):
             worker=self.worker,
             attempts=self.attempt,
         )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        # Only notebooks need it.
+        from .html_table import html_table  # noqa: PLC0415
+
+        outcome = "declined" if self.declined else "completed" if self.success else "failed"
+        shown = show(self.output) if self.success else self.error_message
+        row = (self.task_id, outcome, self.worker, f"{self.execution_time:.3g} s", shown)
+        head = ("task", "status", "worker", "time", "output" if self.success else "error")
+        return html_table("result", head, [row], 1)
 
     def output_as(self, declared: type[DeclaredT]) -> DeclaredT:
         """The output as a declared type, such as a dataclass; see `from_plain`.

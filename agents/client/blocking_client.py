@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from ...messages import InvalidInput, Task, TaskId, TaskResult
+from ...messages.html_table import html_table
 from ..execution.current_submitter import enter_submitter, exit_submitter
 from ..runtime.loop_thread import LoopThread
 from ..submission.submission import Submission
@@ -48,6 +49,8 @@ def _iterates(
 
 class ClientCalls(TaskCalls, ManagerCalls):
     """The methods of a client, which is connected in an event loop."""
+
+    name: str
 
     @abstractmethod
     async def start(self) -> None:
@@ -138,6 +141,9 @@ class BlockingClient:
     wait = _waits(TaskCalls.wait)
     """Wait for several tasks; see `Client.wait`."""
 
+    stream = _iterates(Submission.stream)
+    """Yield the parts of a task's output as they come; see `Client.stream`."""
+
     def result(self, task_id: TaskId, timeout_s: float | None = None) -> TaskResult:
         """Wait for the result of a task that was submitted before; see `Client.result`.
 
@@ -157,6 +163,12 @@ class BlockingClient:
     retry = _waits(ManagerCalls.retry)
     """Try failed or cancelled tasks again; see `Client.retry`."""
 
+    questions = _waits(ManagerCalls.questions)
+    """What tasks ask people, and nobody has answered yet; see `Client.questions`."""
+
+    answer = _waits(ManagerCalls.answer)
+    """Answer the question of a task; see `Client.answer`."""
+
     set_priority = _waits(ManagerCalls.set_priority)
     """Change the priority of a waiting task; see `Client.set_priority`."""
 
@@ -174,6 +186,19 @@ class BlockingClient:
 
     schedules = _waits(ManagerCalls.schedules)
     """The schedules; see `Client.schedules`."""
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what the manager has, if it is connected."""
+        if not self._is_connected:
+            return html_table("client, not connected", (), (), 0)
+        counts = ", ".join(
+            f"{count:,} {status.label.lower()}" for status, count in self.counts().items() if count
+        )
+        workers = self.workers()
+        head = ("name", "connected", "slots", "running", "completed", "succeeded")
+        rows = [[worker[each] for each in head] for worker in workers]
+        caption = f"client {self._client.name!r}: {counts or 'no tasks'}"
+        return html_table(caption, ("worker", *head[1:]), rows, len(rows))
 
     # ------------------------------------------------------------------ its event loop
 

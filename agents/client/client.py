@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ...messages import ManagerUnavailable
+from ...messages.html_table import html_table
 from ..execution.current_submitter import enter_submitter, exit_submitter
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.background import BackgroundRun
@@ -106,3 +107,19 @@ class Client(ClientCalls):
     ) -> None:
         exit_submitter(self)
         await self.stop()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows; what the manager has can only be awaited."""
+        conversation = self._conversation
+        return html_table(
+            f"client {self.name!r}",
+            ("manager", "connected", "tasks that it waits for"),
+            [
+                (
+                    f"{self._agent.admin_ip}, UDP port {self._agent.port}",
+                    "yes" if conversation.is_connected else "no",
+                    f"{conversation.waiting_count:,}",
+                )
+            ],
+            1,
+        )

@@ -132,6 +132,17 @@ class ClientConversation(SessionHolder):
         """Whether the client is to end."""
         return self._ended.is_set()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether a manager has accepted the client, and answers."""
+        session = self._manager_session
+        return session is not None and session.is_member and not self.is_over
+
+    @property
+    def waiting_count(self) -> int:
+        """How many tasks it waits for."""
+        return self._requests.waiting_count
+
     def open(self) -> None:
         """Take requests from now on, in the running loop."""
         self._loop = asyncio.get_running_loop()

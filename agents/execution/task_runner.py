@@ -38,6 +38,7 @@ from .handler_requests import request_in
 from .handlers import TaskContext, current_context
 from .held_slots import OverdueAttempt
 from .outcome import completed, failure, in_ticks
+from .part_sender import PartSenders
 from .suspension import AttemptKey, SlotKeeper
 from .task_data import with_outputs_as_data
 
@@ -88,6 +89,7 @@ class TaskRunner:
         report_result: takes each result.
         report_progress: takes progress, at most once every `PROGRESS_EVERY_S` for each attempt.
         sends_tracebacks: whether results have the tracebacks of what handlers raised.
+        senders: send the parts of handlers that are generators; None sends none.
         report_state: takes what is to be told of attempts that are suspended and resumed.
         calls: asks the manager what handlers ask; None without a manager.
         keeper: has the slots that the attempts hold; None for this object itself.
@@ -102,11 +104,13 @@ class TaskRunner:
         report_progress: Callable[[TaskProgress], None],
         *,
         sends_tracebacks: bool = True,
+        senders: PartSenders | None = None,
         report_state: Callable[[AttemptSuspended | AttemptResumed], None] | None = None,
         calls: HandlerCalls | None = None,
         keeper: SlotKeeper | None = None,
     ) -> None:
         self._worker = worker
+        self._senders = senders
         self._sends_tracebacks = sends_tracebacks
         self._failure_log = FailureLog(worker)
         self._slots = slots
@@ -286,7 +290,7 @@ class TaskRunner:
             assignment = with_outputs_as_data(assignment)
         if type(loop.get_task_factory()) is not ContainingTaskFactory:
             contain_attempts(loop)
-        context = TaskContext(assignment, partial(self._take_progress, key), loop)
+        context = TaskContext(assignment, partial(self._take_progress, key), loop, self._senders)
         context.slots, context.calls = self._keeper, self._calls
         attempt = self._attempts[key] = _RunningAttempt(assignment, context)
         attempt.work = loop.create_task(self._work(key, attempt))
@@ -305,6 +309,8 @@ class TaskRunner:
         attempt.work = None
         if self._progress:
             self._progress.pop(key, None)
+        if self._senders:
+            self._senders.end(key)
         # Retrieved here, or asyncio logs that it never was.
         fault = asyncio.CancelledError() if work.cancelled() else work.exception()
         try:

@@ -127,6 +127,12 @@ class RunView:
 
     # ---------------------------------------------------------- the run as a whole
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from .notebook_table import manager_table  # noqa: PLC0415 - only notebooks need it
+
+        return self.ask(lambda: manager_table(self.name, self.board))
+
     def report(self) -> RunReport:
         """The report of the run so far, or of the run as it ended."""
         from ..report.build import build_report  # noqa: PLC0415 - its models take long to build

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from typing import Any
 
-from ...messages import InvalidInput, TaskAssignment, TaskId, TaskResult
+from ...messages import InvalidInput, Task, TaskAssignment, TaskResult
 from ..runtime.clock import now
 from ..runtime.daemon_threads import DaemonThreads
 from ..transport.ceylon_api import AgentDetail
@@ -85,7 +85,7 @@ class FunctionWorker(WorkerAgent):
     Args:
         name: its name.
         slots: how many functions it calls at once.
-        calls: the calls by task id.
+        find: finds the call of a task.
         source: gives it a process; None to call functions in threads. With processes it has one
             slot.
     """
@@ -94,11 +94,11 @@ class FunctionWorker(WorkerAgent):
         self,
         name: str,
         slots: int,
-        calls: Mapping[TaskId, Call],
+        find: Callable[[Task], Call],
         source: ProcessSource | None,
     ) -> None:
         super().__init__(name, skill_level=_SKILL, slots=slots, insecure=True)
-        self._calls = calls
+        self._find = find
         self._source = source
         self._threads: Executor = DaemonThreads(slots, f"muster-{name}")
         self._child: ForkedChild | SpawnedChild | None = None
@@ -109,7 +109,7 @@ class FunctionWorker(WorkerAgent):
     ) -> TaskResult:
         """Call the function of a task."""
         del time, agent
-        call, began_at = self._calls[data.task.id], now()
+        call, began_at = self._find(data.task), now()
         do: Callable[[Call], Reply] = _call_in_thread if self._source is None else self._do
         try:
             running: Future[Reply] = self._threads.submit(do, call)

@@ -124,6 +124,9 @@ class TaskReport(_ReportPart):
     strict: bool = False
     """Whether a worker below one of those levels never gets it."""
 
+    limit_key: str | None = None
+    """Whose task it is, by which limits and turns go; None for nobody's."""
+
     deadline: Seconds | None = None
     """How soon it should be completed, in seconds after it was added; None: no deadline."""
 
@@ -390,6 +393,12 @@ class RunReport(_ReportPart):
 
     skills: list[SkillCell] = []
     """What a policy that learns knows of each worker and type of task; empty for other policies."""
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: failed tasks first."""
+        from .notebook_table import report_table  # noqa: PLC0415 - only notebooks need it
+
+        return report_table(self, self.tasks)
 
     @property
     def held_slots(self) -> list[str]:

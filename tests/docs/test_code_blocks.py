@@ -2,7 +2,7 @@
 
 Python blocks are scripts, sh blocks go to bash; the blocks of a page share one folder. The two
 commands that install Muster are run by `.ci/run`. A block that is not meant to run is marked
-`text`, `json`, `mermaid` or the like.
+`text`, `json`, `mermaid` or the like; `py` is a program that needs another system.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"(<!-- (?:run|test) -->\s*)?```(\w*)\n(.*?)```", re.DOTALL)
-NOT_RUN = {"text", "json", "mermaid", "csv", "toml", "jsonl"}
+NOT_RUN = {"py", "text", "json", "mermaid", "csv", "toml", "jsonl"}
 BLOCK_DEADLINE_S = 300
 QUICK_PAGES = {"README"}
 """What a newcomer copies first; the others take minutes together."""

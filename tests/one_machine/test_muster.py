@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from muster.agents import Muster
-from muster.agents.one_machine import muster as muster_module
+from muster.agents.one_machine import pending_calls
 from muster.agents.one_machine import workers as workers_module
 from muster.messages import InvalidInput, MusterError, RunEnded, TaskFailed
 
@@ -241,6 +241,51 @@ def _sleep_and_return(seconds: float) -> float:
     return seconds
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_call_gets_the_results_of_the_futures_among_its_arguments(way: dict[str, int]) -> None:
+    with Muster(**way) as muster:
+        parts = [muster.submit(_sleep_and_return, n / 100) for n in (3, 0, 2)]
+        total = muster.submit(sum, parts)
+        text = muster.submit(
+            lambda first, rest, *, last: f"{first} {rest} {last}", total, 2, last=total
+        )
+        assert text.result(DEADLINE_S) == "0.05 2 0.05"
+        failing = muster.submit(fail, "apples")
+        after = muster.submit(square, muster.submit(square, failing))
+        with pytest.raises(KeyError, match="apples"):
+            after.result(DEADLINE_S)
+        slow = muster.submit(_sleep_and_return, 0.3)
+        follows = muster.submit(square, slow)
+        assert follows.cancel()
+        assert slow.result(DEADLINE_S) == 0.3
+        last = muster.submit(square, muster.submit(square, 3))
+    # `with` waits for those too that wait for others.
+    assert last.result(0) == 81
+
+
+def test_a_callback_of_a_future_may_submit() -> None:
+    second: list[Any] = []
+    with Muster(threads=1) as muster:
+        first = muster.submit(square, 3)
+        first.add_done_callback(lambda done: second.append(muster.submit(square, done.result())))
+        wait_until(lambda: bool(second))
+        assert second[0].result(DEADLINE_S) == 81
+
+
+def test_a_function_is_called_again_and_again(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    with Muster(workers=1) as muster:
+        muster.schedule("pulse", _append, note, every_s=0.1)
+        with pytest.raises(InvalidInput, match="cron"):
+            muster.schedule("wrong", _append, note, cron="never")
+        wait_until(lambda: note.exists() and len(note.read_text()) >= 3)
+
+
+def _append(note: Path) -> None:
+    with note.open("a") as file:
+        file.write("x")
+
+
 def test_map_takes_items_only_when_there_is_room() -> None:
     taken = 0
 
@@ -295,8 +340,8 @@ def test_it_starts_by_itself_and_says_when_it_was_stopped() -> None:
 def test_the_manager_tells_about_the_calls_and_forgets_old_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(muster_module, "KEPT_CALLS", 100)
-    monkeypatch.setattr(muster_module, "_MAX_WAITING", 10)
+    monkeypatch.setattr(pending_calls, "KEPT_CALLS", 100)
+    monkeypatch.setattr(pending_calls, "FORGOTTEN_AT_ONCE", 10)
     with Muster(threads=2) as muster:
         assert sum(muster.map(square, range(300))) == sum(n * n for n in range(300))
         report = muster.report()
@@ -304,8 +349,8 @@ def test_the_manager_tells_about_the_calls_and_forgets_old_ones(
         tasks = report.tasks
         assert {task.type for task in tasks} == {"square"}
         assert "square(299)" in {task.description for task in tasks}
-        assert not muster._calls
-        assert not muster._futures
+        assert not muster._pending._calls
+        assert not muster._pending.futures
 
 
 @pytest.mark.slow

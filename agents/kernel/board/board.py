@@ -28,6 +28,8 @@ from ..model.events import (
     PauseRequested,
     PriorityChanged,
     ProgressReported,
+    QuestionAnswered,
+    QuestionAsked,
     RecoveryRequested,
     RestConfirmed,
     ResultReceived,
@@ -62,6 +64,7 @@ from .expiry import Expiry
 from .held_slots import HeldSlotWarning
 from .lessons import Lessons
 from .prefetch import PrefetchRecall, attempts_of
+from .question_expiry import QuestionExpiry
 from .state import BoardState
 from .suspensions import Suspensions
 from .task_lifecycle import TaskLifecycle
@@ -135,6 +138,8 @@ class Board(BoardState):
         self._on(ResultsReceived, self._take_results)
         self._on(TasksGivenBack, self._take_back)
         self._on(CancelRequested, self.lifecycle.cancel)
+        self._on(QuestionAsked, self.questions.ask)
+        self._on(QuestionAnswered, self.questions.answer)
         self._on(PriorityChanged, self.lifecycle.change_priority)
         self._on(TasksForgotten, self.lifecycle.forget)
         self._on(RecoveryRequested, self._recover)
@@ -360,6 +365,9 @@ class Board(BoardState):
                     has_expired = True
                 case DelayEnd():
                     self.lifecycle.end_delay(timer.record)
+                case QuestionExpiry():
+                    if not self.has_ended:
+                        self.questions.expire(timer)
                 case HeldSlotWarning():
                     self._leases.warn_of_held_slot(timer)
         is_over = self.has_ended

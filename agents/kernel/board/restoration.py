@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ....messages import (
@@ -15,6 +15,7 @@ from ....messages import (
     decode_message,
 )
 from ....messages.codec import decode_task
+from ....messages.question import QuestionText
 from ....messages.values import unpack
 from ..matching.policies import MatchingPolicy
 from ..matching.policy_names import POLICIES
@@ -25,6 +26,7 @@ from ..model.failed_attempt import FailedAttempt
 from ..model.instructions import Instruction
 from ..model.occurrence_text import facts_from_values
 from ..model.occurrences import Occurrence, OccurrenceKind
+from ..model.questions import Question
 from ..model.records import Attempt, AttemptOutcome, Drain, TaskRecord, WorkerRecord
 from ..model.second_opinions import open_attempts, wants_vote
 from ..model.snapshot import Snapshot
@@ -159,6 +161,7 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
             board.queue.push(record, now)
         board.lifecycle.watch_expiry(record)
         board.lifecycle.watch_deadline(record)
+        board.questions.restore(record)
     board.context.forgotten_begins.restore(snapshot.forgotten_begins)
     board.count_begun(is_restored=True)
     for worker in workers.present.values():
@@ -251,7 +254,7 @@ _LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None, ("", None, None, 0.0
 """The defaults of the last values of an attempt, which older stores lack."""
 
 
-_LATER_IN_TASKS: tuple[Payload, ...] = (None, (), (None, 0), None, (None, "", ""))
+_LATER_IN_TASKS: tuple[Payload, ...] = (None, (), (None, 0), None, (None, "", ""), ())
 """The defaults of the last values of a task, which most rows lack."""
 
 
@@ -275,7 +278,10 @@ def _read_task(
         decision,
         *later,
     ) = unpack(row.state)
-    timeout, opinions, retried, traceback, delay = (*later, *_LATER_IN_TASKS[len(later) :])
+    timeout, opinions, retried, traceback, delay, questions = (
+        *later,
+        *_LATER_IN_TASKS[len(later) :],
+    )
     retried_at, former_attempts = retried
     wait_until, wait_reason, returns_to = delay
     task = decode_task(row.definition)
@@ -298,6 +304,7 @@ def _read_task(
         former_attempts=former_attempts,
         wait_until=wait_until,
         wait_reason=wait_reason,
+        questions=_read_questions(questions),
         returns_to=returns_to,
     )
     if priority is not None:
@@ -342,6 +349,15 @@ def _read_task(
         if attempt.outcome is AttemptOutcome.DECLINED
     )
     return record
+
+
+def _read_questions(questions: Sequence[Sequence[Payload]]) -> dict[str, Question] | None:
+    read: dict[str, Question] = {}
+    for number, asked, *later in questions:
+        text, choices, expires_s, default, key = asked
+        question = QuestionText(text, tuple(choices), expires_s, default, key)
+        read[key] = Question(number, question, *later)
+    return read or None
 
 
 def _read_opinions(record: TaskRecord, kept: Payload) -> None:

@@ -10,6 +10,7 @@ from .delays import DelayEnd
 from .expiry import Expiry
 from .held_slots import HeldSlotWarning
 from .prefetch import PrefetchRecall
+from .question_expiry import QuestionExpiry
 from .timers import TimerQueue
 from .worker_registry import Absence, Challenge, Quarantine, Silence, StartBarrier
 
@@ -25,5 +26,6 @@ BoardTimers: TypeAlias = TimerQueue[
     | Lateness
     | DelayEnd
     | HeldSlotWarning
+    | QuestionExpiry
 ]
 """The timers of one board."""

@@ -285,6 +285,10 @@ class AdaptivePolicy:
         kind = self.market.kind_of(head)
         able, free = head.able, waiting.free
         index, values = self.market.crew.index, kind.values
+        best = self.market.best_value(kind, head)
+        if kind.is_drawn and not waiting.is_ahead:
+            values = self.market.draw_values(kind, head.task)
+            best = max([values[index[worker]] for worker in able if worker in index], default=best)
         probation = kind.figures.on_probation
         chosen: WorkerRecord | None = None
         best_free = -inf
@@ -299,7 +303,7 @@ class AdaptivePolicy:
                     chosen, best_free = worker, value
         if chosen is None:
             return None
-        loss = self.market.best_value(kind, head) - best_free
+        loss = best - best_free
         if not loss < inf:
             # It is addressed to a worker that could not run it otherwise.
             loss = 0.0

@@ -14,6 +14,7 @@ from .scorecards.scorecards import Scorecards
 from .scorecards.sharpness import Sharpness
 from .task_kinds import BLOCKED, Crew, TaskKind
 from .type_figures import FiguresRow, TypeFigures
+from .value_draws import draw_values
 
 if TYPE_CHECKING:
     from ..model.records import WorkerRecord
@@ -181,6 +182,10 @@ class Market:
             return kind.best
         index, values = self.crew.index, kind.values
         return max([values[index[worker]] for worker in able if worker in index], default=-inf)
+
+    def draw_values(self, kind: TaskKind, task: Task) -> Sequence[float]:
+        """What each worker is worth for a task in one draw; see `value_draws`."""
+        return draw_values(kind, task, self.crew.names, self._sharpness)
 
     def _update(self, kind: TaskKind) -> None:
         if kind.stale:

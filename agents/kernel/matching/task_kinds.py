@@ -49,12 +49,13 @@ class Crew:
         prices: the prices, by worker.
     """
 
-    __slots__ = ("index", "per_s", "prices", "workers")
+    __slots__ = ("index", "names", "per_s", "prices", "workers")
 
     def __init__(self, workers: Sequence[WorkerRecord], prices: list[Price]) -> None:
         self.workers = workers
         self.prices = prices
         self.index = {worker: index for index, worker in enumerate(workers)}
+        self.names = [worker.name for worker in workers]
         self.per_s = [price.per_s for price in prices]
         """What a second of each worker's time is worth, by the index of the worker."""
 
@@ -301,6 +302,16 @@ class TaskKind:
             self.values[index],
         )
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether costs count, so that workers are tried that would get no tasks otherwise."""
+        costs = self.figures.costs
+        return (
+            self.thrift > 0.0
+            and not self.task.required_skills
+            and any(costs[index] != costs[self.best_index] for index in self.worker_indices)
+        )
+
     def _value_next(self) -> None:
         chances, costs, thrift = self.chances, self.figures.costs, self.thrift
         self._next = self._next_other = -inf
@@ -314,16 +325,18 @@ class TaskKind:
         if self._next_other == -inf:
             self._next_other = self._next
 
-    def _appraise(self, index: int) -> None:
-        chance = self.chances[index]
-        self.gross[index] = (
+    def gross_with(self, index: int, chance: float) -> float:
+        """What a worker is worth before the price of its time, if this were its chance."""
+        gross = (
             chance
             + (1.0 - chance) * (self._next_other if index == self._next_index else self._next)
             - self.thrift * self.figures.costs[index]
             - SPEED * self.seconds[index] / self._fastest_s
         )
-        if chance < HOPELESS:
-            self.gross[index] -= HOPELESS_LOSS * (1.0 - chance / HOPELESS)
+        return gross if chance >= HOPELESS else gross - HOPELESS_LOSS * (1.0 - chance / HOPELESS)
+
+    def _appraise(self, index: int) -> None:
+        self.gross[index] = self.gross_with(index, self.chances[index])
 
     def _price(self, index: int) -> None:
         value = self.gross[index] - self._crew.per_s[index] * self.seconds[index]

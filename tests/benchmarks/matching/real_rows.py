@@ -31,7 +31,7 @@ COSTS = {WEAK: 1.0, STRONG: 25.0}
 DIFFICULTY = 5
 DECLARED = 7
 PACE_S = 1.0
-THRIFTS = {1: (0.004, 0.006), 2: (0.006, 0.01)}
+THRIFTS = {1: (0.0015, 0.003), 2: (0.006, 0.01)}
 """By the number of attempts: the values of cost, as a user would choose them."""
 ORDERS = 5
 RIGHT_SHARE = 0.98
