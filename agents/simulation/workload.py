@@ -304,7 +304,13 @@ class _RandomEndingWorker(WorkerAgent):
             await context.ask(_QUESTION, ["yes", "no"], expires_s=10.0, default="no")
 
     async def _submit_subtasks(self, task: Task) -> None:
-        """Submit a few subtasks, the same in each attempt, and mostly wait for them."""
+        """Submit a few subtasks, the same in each attempt, and mostly wait for them.
+
+        Not in runs with limits: parents that wait count as in progress, and could fill a limit that
+        their subtasks need.
+        """
+        if random.Random(f"{self._seed}/limits").random() < _LIMITED:  # noqa: S311 - as above
+            return
         chance = random.Random(f"{self._seed}/family/{task.id}")  # noqa: S311 - as above
         if chance.random() >= _FAMILIES or sum(map(str(task.id).count, "/:")) >= _GENERATIONS:
             return

@@ -38,9 +38,9 @@ class AttemptLeases:
     ) -> None:
         self._context = context
         self._queue = queue
-        self._prefetch = prefetch
-        self._timers = timers
-        self._spending = spending
+        self.prefetch = prefetch
+        self.timers = timers
+        self.spending = spending
         self._postponed: dict[WorkerRecord, None] | None = None
 
     def end(self, attempt: Attempt, outcome: AttemptOutcome) -> None:
@@ -50,13 +50,13 @@ class AttemptLeases:
         attempt.ended_at = context.now
         worker = attempt.worker
         if attempt.reserved or worker.cost_per_s or worker.cost_per_task:
-            self._spending.end(attempt, outcome)
+            self.spending.end(attempt, outcome)
         limiter, key = self._queue.limiter, (attempt.task.task_id, attempt.number)
         # One that was told to stop counts until its worker confirms that.
         if limiter is not None and key not in worker.stopping and key not in worker.withdrawn:
             limiter.end(key, context.now)
         if attempt.is_prefetched:
-            self._prefetch.release(attempt)
+            self.prefetch.release(attempt)
         else:
             leases = worker.running if attempt.suspended_at is None else worker.suspended
             del leases[key]
@@ -70,9 +70,9 @@ class AttemptLeases:
             self._postponed[worker] = None
             return
         if worker.prefetched:
-            for attempt in self._prefetch.promote(worker):
+            for attempt in self.prefetch.promote(worker):
                 if attempt.deadline is not None:
-                    self._timers.set(attempt)
+                    self.timers.set(attempt)
         if worker.alive:
             self._queue.update_load(worker)
 
@@ -115,7 +115,7 @@ class AttemptLeases:
         attempt.worker.stopping.add(key)
         if self._queue.limiter is not None:
             self._queue.limiter.hold_on(attempt.task.task, key, self._context.now)
-        self._timers.set(HeldSlotWarning(attempt, self._context.now + FIRST_WARNING_AFTER_S))
+        self.timers.set(HeldSlotWarning(attempt, self._context.now + FIRST_WARNING_AFTER_S))
 
     def warn_of_held_slot(self, warning: HeldSlotWarning) -> None:
         """Record a warning about a slot that is still held, and set the timer for the next.
@@ -137,7 +137,7 @@ class AttemptLeases:
                 context.instructions.append(SendCancel(worker_id, task_id, attempt.number, reason))
             else:
                 warning.at = min(warning.at, times_out_at)
-        self._timers.set(warning)
+        self.timers.set(warning)
 
     def confirm_stop(self, worker: WorkerRecord, task_id: TaskId, number: int) -> bool:
         """Free the slot of an attempt that was told to stop. Returns whether it held one."""

@@ -93,15 +93,7 @@ class Board(BoardState):
         self.lifecycle = TaskLifecycle(
             context, tasks, queue, self._leases, timers, spending=spending
         )
-        suspensions = Suspensions(
-            context,
-            tasks,
-            self.membership,
-            self.prefetch,
-            leases=self._leases,
-            timers=timers,
-            spending=spending,
-        )
+        suspensions = Suspensions(context, tasks, self.membership, self._leases)
         self._retries = TaskRetries(context, tasks, self.lifecycle)
         self._results = AttemptResults(
             context,

@@ -9,10 +9,8 @@ from ..model.suspension import resume, suspend
 from .attempt_leases import AttemptLeases
 from .context import BoardContext
 from .membership import Membership
-from .prefetch import Prefetch, attempts_of
-from .spending import Spending
+from .prefetch import attempts_of
 from .task_registry import TaskRegistry
-from .timer_kinds import BoardTimers
 
 
 class Suspensions:
@@ -24,10 +22,7 @@ class Suspensions:
         context: the state that the parts of the board share.
         tasks: the tasks.
         membership: knows the connected workers.
-        prefetch: the prefetched attempts.
-        leases: keeps the slots of workers up to date.
-        timers: the timers for timeouts.
-        spending: reserves what running attempts are expected to cost.
+        leases: the leases of the attempts.
     """
 
     def __init__(
@@ -35,19 +30,17 @@ class Suspensions:
         context: BoardContext,
         tasks: TaskRegistry,
         membership: Membership,
-        prefetch: Prefetch,
-        *,
         leases: AttemptLeases,
-        timers: BoardTimers,
-        spending: Spending,
     ) -> None:
         self._context = context
         self._tasks = tasks
         self._membership = membership
-        self._prefetch = prefetch
         self._leases = leases
-        self._timers = timers
-        self._spending = spending
+        self._prefetch, self._timers, self._spending = (
+            leases.prefetch,
+            leases.timers,
+            leases.spending,
+        )
 
     def suspend(self, event: SuspensionReported) -> None:
         """Free the slot of an attempt; ignored unless it is one of the worker's leases."""
