@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from .store.memory import MemoryStore
     from .store.protocol import Store
     from .store.sqlite import SqliteStore, read_store
+    from .submission.parts import StreamedPart
+    from .submission.questions import OpenQuestion
     from .trace.follow import follow
     from .transport.ceylon_api import (
         DEFAULT_WORKSPACE_ID,
@@ -101,6 +103,7 @@ __all__ = [
     "MemoryNetwork",
     "MemoryStore",
     "Muster",
+    "OpenQuestion",
     "OverridableHooks",
     "PeerMode",
     "ProcessPool",
@@ -117,6 +120,7 @@ __all__ = [
     "StateFileBridge",
     "StateFileTaskManager",
     "Store",
+    "StreamedPart",
     "StressStory",
     "TaskContext",
     "TaskDeclined",
@@ -179,6 +183,7 @@ _MODULES = {
     "MemoryNetwork": ".simulation.memory_network",
     "MemoryStore": ".store.memory",
     "Muster": ".one_machine.muster",
+    "OpenQuestion": ".submission.questions",
     "OverridableHooks": ".manager.overridable_hooks",
     "PeerMode": ".transport.ceylon_api",
     "ProcessPool": ".execution.process_pool",
@@ -193,6 +198,7 @@ _MODULES = {
     "StateFileBridge": ".state_file.bridge",
     "StateFileTaskManager": ".state_file.manager",
     "Store": ".store.protocol",
+    "StreamedPart": ".submission.parts",
     "StressStory": ".simulation.workload",
     "TaskContext": ".execution.handlers",
     "TaskDeclined": ".execution.handler_requests",

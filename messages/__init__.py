@@ -12,6 +12,7 @@ from .codec import MAX_MESSAGE_BYTES, MESSAGE_KINDS, decode_message, encode_mess
 from .declared_types import from_plain
 from .errors import (
     AddressRefused,
+    AnswerExpired,
     AssigningFailed,
     BackendFailed,
     BacklogFull,
@@ -75,6 +76,7 @@ from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain_data import to_plain
 from .retry import Retry
+from .streaming import MAX_PART_BYTES, PartsTaken, TaskPart
 from .task import (
     MAX_DIFFICULTY,
     MIN_DIFFICULTY,
@@ -102,11 +104,13 @@ from .worker_profile import WorkerProfile
 __all__ = [
     "MAX_DIFFICULTY",
     "MAX_MESSAGE_BYTES",
+    "MAX_PART_BYTES",
     "MAX_TASKS_AT_ONCE",
     "MESSAGE_KINDS",
     "MIN_DIFFICULTY",
     "AddressRefused",
     "Answer",
+    "AnswerExpired",
     "AskAboutAttempts",
     "AssigningFailed",
     "AttemptResumed",
@@ -153,6 +157,7 @@ __all__ = [
     "NotTheHolder",
     "PageUnavailable",
     "Parcel",
+    "PartsTaken",
     "Payload",
     "PeerError",
     "PortInUse",
@@ -179,6 +184,7 @@ __all__ = [
     "TaskAssignment",
     "TaskFailed",
     "TaskId",
+    "TaskPart",
     "TaskProgress",
     "TaskResult",
     "TaskStatus",

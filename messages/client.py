@@ -13,10 +13,14 @@ MAX_TASKS_AT_ONCE = 10_000
 """How many tasks or task ids one message of a client may contain."""
 
 ManagerMethod: TypeAlias = Literal[
+    "answer",
+    "ask_person",
     "cancel",
     "drain",
     "pause",
     "resume",
+    "questions",
+    "read_parts",
     "retry",
     "schedules",
     "set_priority",

@@ -143,6 +143,10 @@ class TaskFailed(LocalError):
         return f"task {self.task_id!r} failed{place}: {self.error_message}"
 
 
+class AnswerExpired(LocalError):
+    """Nobody has answered the question of a handler in time, and it has no default answer."""
+
+
 class _RemoteTraceback(Exception):
     """Has the traceback of another process as its text."""
 

@@ -15,6 +15,7 @@ from .inquiry import (
 )
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
+from .streaming import PartsTaken, TaskPart
 from .work import (
     AskAboutAttempts,
     AttemptResumed,
@@ -59,6 +60,8 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         AwaitTasks,
         ManagerRequest,
         ManagerReply,
+        TaskPart,
+        PartsTaken,
     )
 }
 """Muster's own messages by their names on the wire."""

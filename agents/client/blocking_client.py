@@ -141,6 +141,9 @@ class BlockingClient:
     wait = _waits(TaskCalls.wait)
     """Wait for several tasks; see `Client.wait`."""
 
+    stream = _iterates(Submission.stream)
+    """Yield the parts of a task's output as they come; see `Client.stream`."""
+
     def result(self, task_id: TaskId, timeout_s: float | None = None) -> TaskResult:
         """Wait for the result of a task that was submitted before; see `Client.result`.
 
@@ -159,6 +162,12 @@ class BlockingClient:
 
     retry = _waits(ManagerCalls.retry)
     """Try failed or cancelled tasks again; see `Client.retry`."""
+
+    questions = _waits(ManagerCalls.questions)
+    """What tasks ask people, and nobody has answered yet; see `Client.questions`."""
+
+    answer = _waits(ManagerCalls.answer)
+    """Answer the question of a task; see `Client.answer`."""
 
     set_priority = _waits(ManagerCalls.set_priority)
     """Change the priority of a waiting task; see `Client.set_priority`."""

@@ -141,7 +141,7 @@ class ClientConversation(SessionHolder):
     @property
     def waiting_count(self) -> int:
         """How many tasks it waits for."""
-        return len(self._waiting)
+        return self._requests.waiting_count
 
     def open(self) -> None:
         """Take requests from now on, in the running loop."""

@@ -10,6 +10,7 @@ from ..submission.result_source import Outcome, call_in, fulfil
 from ..submission.submission import Submission
 from .awaited_tasks import AwaitedTasks, ReturnWhen, WaitedTasks, wait_for_tasks
 from .conversation import ClientConversation
+from .part_requests import PartRequests
 from .replies import set_reply
 
 _ADDED_AT_ONCE = 1_000
@@ -19,6 +20,10 @@ class TaskCalls(Submission):
     """Submits tasks to a manager, and takes results."""
 
     _conversation: ClientConversation
+
+    @property
+    def _parts(self) -> PartRequests:
+        return PartRequests(self._conversation)
 
     async def result(self, task_id: TaskId) -> TaskResult:
         """Wait for the result of a task that any client, or the manager itself, has submitted.

@@ -60,9 +60,9 @@ async def submit_tasks(client: Client, tasks: Sequence[Task], *, waits: bool, as
         async for result in client.submit_many(tasks):
             has_failed = has_failed or not result.success
             if as_json:
-                write_json_text(_as_json(result))
+                write_json_text(result_as_json(result))
             else:
-                write_line(_in_words(result))
+                write_line(describe_result(result))
     return EXIT_FAILED if has_failed else EXIT_OK
 
 
@@ -120,14 +120,17 @@ async def _find(client: Client, task_ids: Sequence[TaskId]) -> TaskId:
     return task_ids[-1]
 
 
-def _in_words(result: TaskResult) -> str:
+def describe_result(result: TaskResult, *, with_output: bool = True) -> str:
+    """A result as a line of text."""
     by = f" by {result.worker}" if result.worker else ""
     if result.success:
-        return f"{result.task_id}: completed{by} in {result.execution_time:.3g} s: {result.output}"
+        output = f": {result.output}" if with_output else ""
+        return f"{result.task_id}: completed{by} in {result.execution_time:.3g} s{output}"
     return f"{result.task_id}: failed{by}: {result.error_message}"
 
 
-def _as_json(result: TaskResult) -> str:
+def result_as_json(result: TaskResult) -> str:
+    """A result as a line of JSON."""
     fields = {
         "task_id": result.task_id,
         "worker": result.worker,

@@ -1,4 +1,4 @@
-"""Where `add.submit(1, 2)` submits to: the client or manager of the code that is running."""
+"""Where `add.submit(1, 2)` submits to: the handler, client or manager whose code is running."""
 
 from __future__ import annotations
 
@@ -18,8 +18,19 @@ _entered: ContextVar[tuple[Submitter, ...]] = ContextVar("muster_submitters", de
 """The clients and managers whose `with` statements the code runs in, the innermost last."""
 
 
+handler_context: ContextVar[Submitter] = ContextVar("muster_task_context")
+"""The context of the handler that the code runs in."""
+
+
 def current_submitter() -> Submitter | None:
-    """The client or manager whose `with` or `async with` statement the code runs in, or None."""
+    """Where to submit to, or None.
+
+    In a handler it is the context, which makes subtasks. Otherwise it is the client or manager
+    whose `with` or `async with` statement the code runs in.
+    """
+    context = handler_context.get(None)
+    if context is not None:
+        return context
     entered = _entered.get()
     return entered[-1] if entered else None
 

@@ -34,13 +34,17 @@ from ...messages import (
     UnknownName,
 )
 from ...messages.wording import summarize
+from .current_submitter import handler_context
 from .handler_executor import HandlerExecutor
 from .handler_log import make_handler_log
+from .handler_output import HandlerOutput
 from .handler_report import HandlerReport
 from .parameters import name_of
+from .part_sender import PartSenders
+from .person_questions import PersonQuestions
 from .reviews import ReviewCall, Reviewer
 from .signature import PlannedCall, plan_call
-from .subtasks import SubtaskCalls
+from .streaming import stream_parts_of
 from .typed_call import TypedCall
 from .typed_function import (
     ParametersT,
@@ -58,13 +62,14 @@ Handler: TypeAlias = Callable[..., Payload | Awaitable[Payload]]
 ReviewerT = TypeVar("ReviewerT", bound=Reviewer)
 
 
-class TaskContext(HandlerReport, SubtaskCalls):
+class TaskContext(HandlerOutput, HandlerReport, PersonQuestions):
     """What a running handler can read and report; safe to use from a thread.
 
     Args:
         assignment: the task, its attempt number and its inputs.
         report: takes progress; called in the agent's event loop.
         loop: the agent's event loop.
+        senders: send the parts of a handler that is a generator; None sends none.
     """
 
     def __init__(
@@ -72,8 +77,10 @@ class TaskContext(HandlerReport, SubtaskCalls):
         assignment: TaskAssignment,
         report: Callable[[float, str], None],
         loop: asyncio.AbstractEventLoop,
+        senders: PartSenders | None = None,
     ) -> None:
         self._assignment = assignment
+        self._senders = senders
         self._report = report
         self._loop = loop
         self._loop_thread = threading.get_ident()
@@ -133,6 +140,7 @@ class TaskContext(HandlerReport, SubtaskCalls):
     def mark_cancelled(self, reason: str) -> None:
         """Note that this attempt is to stop; called by the agent."""
         self.cancel_reason = reason
+        self.end_stream()
         self.cancel_waits()
 
 
@@ -164,7 +172,8 @@ class Handlers:
         default; or a second parameter without a default. An async function runs in the agent's
         event loop, a plain one in a thread or in the worker's executor; what it returns is awaited
         if it can be. Its return value becomes the result's output; an exception becomes the error
-        message.
+        message. What a generator function, async or plain, yields is sent as it comes; see
+        `TaskManager.stream` and `TaskContext.result`.
 
         A function whose parameters are annotated with other types takes arguments instead, which
         are checked, as is what it returns: `def add(x: int, y: int = 3) -> int`. See
@@ -275,6 +284,12 @@ class Handlers:
             InvalidInput: one takes a context.
         """
         for name, registered in self._all():
+            if registered.yields and not registered.is_async:
+                raise InvalidInput(
+                    f"the {name} is a plain generator, whose parts can't leave the process where "
+                    "the worker's executor runs it; run it in threads, make it an async generator, "
+                    "or return a list"
+                )
             if registered.needs_context and not registered.is_async:
                 raise InvalidInput(
                     f"the {name} takes a context, which can't go where the worker's executor runs "
@@ -341,7 +356,7 @@ class Handlers:
         return _call(bound, assignment.task, executor)
 
 
-current_context: ContextVar[TaskContext] = ContextVar("muster_task_context")
+current_context = cast("ContextVar[TaskContext]", handler_context)
 """The context of the task that the running code belongs to."""
 
 
@@ -364,7 +379,7 @@ def _register(
         planned = plan_call(function, given, role, TaskContext)
         wanted = _type_from_name(function, role) if task_type is None else task_type
         _check_type(registered, wanted, role, replace=replace)
-        registered[wanted] = planned
+        registered[wanted] = stream_parts_of(planned) if planned.yields else planned
         if isinstance(planned.function, TypedCall):
             return attach(TypedFunction(wanted, planned.function.arguments))
         return function

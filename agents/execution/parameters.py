@@ -41,8 +41,11 @@ def parameters_of(function: Callable[..., Any]) -> Sequence[Parameter] | None:
 def return_annotation_of(function: Callable[..., Any]) -> Any:
     """What a function declares to return; `Parameter.empty` if nothing.
 
-    Of a plain function that returns an awaitable, it is what that gives.
+    Of a plain function that returns an awaitable, it is what that gives. A generator declares what
+    it yields, and not its output.
     """
+    if is_generator(function):
+        return Parameter.empty
     try:
         declared = inspect.signature(function).return_annotation
     except (ValueError, TypeError):
@@ -123,8 +126,20 @@ def returns_coroutine(function: Callable[..., Any]) -> bool:
 
     A plain function around an async one may block, so it counts as plain.
     """
+    return is_kind(function, inspect.iscoroutinefunction)
+
+
+def is_generator(function: object) -> bool:
+    """Whether calling something gives a generator, async or plain."""
+    return is_kind(function, inspect.isgeneratorfunction) or is_kind(
+        function, inspect.isasyncgenfunction
+    )
+
+
+def is_kind(function: object, check: Callable[[object], bool]) -> bool:
+    """Whether a function, or the method that runs when an object is called, is of a kind."""
     inner = without_partials(function)
-    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(call_method(inner))
+    return check(inner) or check(call_method(inner))
 
 
 # ------------------------------------------------------------------ the context and the task

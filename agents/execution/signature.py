@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import Parameter
 from typing import Any, cast
 
@@ -14,16 +14,16 @@ from .arguments import Arguments
 from .parameters import (
     BY_POSITION,
     VARIADIC,
-    call_method,
     find_context,
+    is_generator,
+    is_kind,
     may_take,
     name_of,
     parameters_of,
     returns_coroutine,
     takes_arguments,
-    without_partials,
 )
-from .typed_call import TypedCall
+from .typed_call import TypedCall, TypedParts
 
 _OR_ARGUMENTS = "; or annotate all parameters, so that they take arguments instead of the task"
 
@@ -38,6 +38,7 @@ class PlannedCall:
         takes_context: whether it gets the context where there is one.
         needs_context: whether it can't be called without a context.
         task_class: the class of tasks that it declares; None for any.
+        yields: whether it is a generator function.
     """
 
     function: Callable[..., Any]
@@ -45,6 +46,7 @@ class PlannedCall:
     takes_context: bool
     needs_context: bool
     task_class: type[Task] | None = None
+    yields: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +98,26 @@ def plan_call(
     function = getattr(function, "__muster_function__", function)
     _check_kind(function, given, role)
     called = cast("Callable[..., Any]", function)
-    is_async = returns_coroutine(called)
+    is_async = returns_coroutine(called) or is_kind(called, inspect.isasyncgenfunction)
     parameters = parameters_of(called)
     if parameters is None:
         # A function written in C that doesn't tell its parameters.
         return PlannedCall(called, is_async, takes_context=False, needs_context=False)
     _refuse_unbound(called, parameters, role)
     if role == "handler" and takes_arguments(parameters, find_context(parameters, context_class)):
-        return _plan_typed_call(Arguments(called, context_class), is_async=is_async)
-    return _Arranging(called, parameters, given, role, context_class).plan(is_async=is_async)
+        planned = _plan_typed_call(called, context_class, is_async=is_async)
+    else:
+        planned = _Arranging(called, parameters, given, role, context_class).plan(is_async=is_async)
+    return replace(planned, yields=True) if is_generator(called) else planned
 
 
-def _plan_typed_call(arguments: Arguments, *, is_async: bool) -> PlannedCall:
+def _plan_typed_call(
+    function: Callable[..., Any], context_class: type, *, is_async: bool
+) -> PlannedCall:
+    arguments = Arguments(function, context_class)
     context = arguments.context
     return PlannedCall(
-        TypedCall(arguments),
+        TypedParts(arguments) if is_generator(function) else TypedCall(arguments),
         is_async,
         takes_context=context is not None,
         needs_context=context is not None and context.default is Parameter.empty,
@@ -245,13 +252,11 @@ def _check_kind(function: object, given: Sequence[str], role: str) -> None:
         )
     if not callable(function):
         raise InvalidInput(f"{show(function)} can't be called, so it is no {role}; {write}")
-    inner = without_partials(function)
-    for each in (inner, call_method(inner)):
-        if inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each):
-            raise InvalidInput(
-                f"{role} {name_of(function)} is a generator, but a {role} returns its output "
-                "once; return a list instead of `yield`"
-            )
+    if role == "reviewer" and is_generator(function):
+        raise InvalidInput(
+            f"{role} {name_of(function)} is a generator, but a {role} returns its grade once; "
+            "write `return` instead of `yield`"
+        )
 
 
 def _take_next(free: list[Parameter], name: str) -> Parameter | None:

@@ -19,6 +19,7 @@ from ...messages import (
     Payload,
     Task,
     TaskId,
+    WrongCall,
 )
 from ...messages.codec import encode_whole_task
 from ...messages.task import MAX_NAME_CHARACTERS
@@ -26,6 +27,7 @@ from ...messages.wording import show, summarize
 from .handler_calls import HandlerCalls, SubtaskOutcome
 from .handler_waiting import HandlerCall, HandlerWaiting
 from .suspension import FOR_SUBTASK
+from .typed_function import ReadResult, task_to_submit, typed_function_of
 
 MAX_AT_ONCE = 1_000
 """How many of the tasks of one `map` are unsettled at a time."""
@@ -49,6 +51,7 @@ class Subtask(HandlerCall[Payload]):
         context: the context of the handler.
         task_id: its id.
         unwrap: whether its output is given, and a failure raised; or its `TaskResult`.
+        read: makes the output what a typed function declares; None for a task without function.
         taken: called when its outcome is known, in the worker's event loop.
     """
 
@@ -58,12 +61,14 @@ class Subtask(HandlerCall[Payload]):
         task_id: TaskId,
         *,
         unwrap: bool,
+        read: ReadResult | None = None,
         taken: Callable[[Subtask, SubtaskOutcome], None] | None = None,
     ) -> None:
         super().__init__(context, self._wait)
         self.task_id = task_id
         self._context = context
         self._unwrap = unwrap
+        self._read = read
         self._outcome: SubtaskOutcome | None = None
         self._settled: asyncio.Event | None = None
         self._taken = taken
@@ -98,8 +103,11 @@ class Subtask(HandlerCall[Payload]):
             TaskFailed: it failed.
             MusterError: the manager refused it.
         """
-        assert self._outcome is not None
-        return open_outcome(self._outcome, unwrap=self._unwrap)
+        outcome = self._outcome
+        assert outcome is not None
+        if self._read is not None and not isinstance(outcome, MusterError):
+            outcome = self._read(outcome)
+        return open_outcome(outcome, unwrap=self._unwrap)
 
     async def _wait(self) -> Payload:
         if self._outcome is None:
@@ -120,9 +128,9 @@ class SubtaskCalls(HandlerWaiting):
 
     def submit(
         self,
-        task: Task | str,
-        data: Payload = None,
-        *,
+        task: Task | str | Callable[..., Any],
+        /,
+        *arguments: Any,
         key: str | None = None,
         on_parent_cancel: OnParentCancel = "cancel",
         unwrap: bool = True,
@@ -131,6 +139,7 @@ class SubtaskCalls(HandlerWaiting):
         """Submit a subtask, and go on; `await` what this returns, or call its `result`.
 
             total = await context.submit("add", [1, 2])
+            total = await context.submit(add, 1, y=2)
 
         While the handler waits, its slot is free for other tasks, and its timeout stands still. The
         subtask's id is made of that of this task and of its position among the submissions of the
@@ -138,36 +147,46 @@ class SubtaskCalls(HandlerWaiting):
         results, if it submits them in the same order. Those that failed begin anew.
 
         Args:
-            task: the task, which gets another id; or the type of a new one.
-            data: the data of a new one.
+            task: the task, which gets another id; the type of a new one; or a typed function.
+            arguments: the data of a new task; or the arguments of the function.
             key: identifies the subtask in place of its position, for handlers that submit in no
                 fixed order; not blank, 100 characters at most, and different for each subtask.
             on_parent_cancel: what happens to it when this task is cancelled or fails: "cancel", or
                 "keep" to let it go on.
             unwrap: whether its output is returned and its failure raised, or its `TaskResult`
                 returned.
-            fields: further fields of a new task, such as `timeout`. It has the priority of this
-                task unless that is given.
+            fields: further fields of a new task, such as `timeout`; or arguments of the function by
+                name. It has the priority of this task unless that is given, as by
+                `add.with_options(priority=5)`.
 
         Raises:
+            WrongCall: these are not the function's arguments; names each fault.
             InvalidTask: a field is not valid.
             InvalidInput: an argument is not valid, or the handler runs without a manager.
             EncodeError: the data have no plain form.
         """
         calls = self._handler_calls()
+        read: ReadResult | None = None
+        if callable(task):
+            task, read = task_to_submit((task, *arguments), fields)
+            arguments, fields = (), {}
+        if len(arguments) > 1:
+            raise WrongCall("only a function takes several arguments; a task has one value as data")
+        data = arguments[0] if arguments else fields.pop("data", None)
         place = self._next_place(key)
         subtask_id = make_subtask_id(self._assignment.task.id, place)
         child = self._make(task, data, subtask_id, on_parent_cancel, fields)
         packed = encode_whole_task(child)
-        subtask = Subtask(self, subtask_id, unwrap=unwrap)
+        subtask = Subtask(self, subtask_id, unwrap=unwrap, read=read)
         self._in_loop(self._begin, calls, [subtask], (packed,))
         return subtask
 
     def map(
         self,
-        task_type: str,
+        task_type: str | Callable[..., Any],
         items: Iterable[Payload],
-        *,
+        /,
+        *more: Iterable[Payload],
         key: str | None = None,
         on_parent_cancel: OnParentCancel = "cancel",
         unwrap: bool = True,
@@ -176,20 +195,24 @@ class SubtaskCalls(HandlerWaiting):
         """Submit a subtask for each item; `await` the list of their outputs, in the items' order.
 
             parts = await context.map("count", chunks)
+            sums = await context.map(add, [1, 2], [10, 20])
 
         1,000 of them are unsettled at a time; further items are taken as there is room. The first
         failure is raised at once.
 
         Args:
-            task_type: the type of the subtasks.
+            task_type: the type of the subtasks; or a typed function, whose first argument each item
+                is.
             items: the data of each.
+            more: the further arguments of the function; it ends with the shortest.
             key: identifies the call in place of its position; see `submit`.
             on_parent_cancel: as in `submit`.
             unwrap: whether the outputs are returned and a failure raised, or the `TaskResult` of
                 each.
-            fields: further fields of the tasks.
+            fields: further fields of the tasks, if they have no function.
 
         Raises:
+            WrongCall: an item is no argument of the function, or only a function takes `more`.
             InvalidInput: an argument is not valid, or the handler runs without a manager.
         """
         calls = self._handler_calls()
@@ -197,14 +220,20 @@ class SubtaskCalls(HandlerWaiting):
             raise InvalidInput(
                 f"items is {show(items)}; it must be a list, with data for each task"
             )
+        typed = None if isinstance(task_type, str) else typed_function_of(task_type)
+        if typed is None and more:
+            raise WrongCall("only a function takes several arguments, not a type of tasks")
         place = self._next_place(key)
 
-        def make(number: int, item: Payload) -> Task:
+        def make(number: int, given: tuple[Payload, ...]) -> Task:
             subtask_id = make_subtask_id(self._assignment.task.id, f"{place}.{number}")
-            return self._make(task_type, item, subtask_id, on_parent_cancel, fields)
+            if typed is not None:
+                return self._make(typed.task(*given), None, subtask_id, on_parent_cancel, fields)
+            return self._make(task_type, given[0], subtask_id, on_parent_cancel, fields)
 
         async def run() -> list[Payload]:
-            return await self._map(calls, enumerate(items, 1), make, unwrap)
+            numbered = enumerate(zip(items, *more, strict=False), 1)
+            return await self._map(calls, numbered, make, unwrap, typed and typed.read)
 
         return HandlerCall(self, run)
 
@@ -268,9 +297,10 @@ class SubtaskCalls(HandlerWaiting):
     async def _map(
         self,
         calls: HandlerCalls,
-        items: Iterator[tuple[int, Payload]],
-        make: Callable[[int, Payload], Task],
+        items: Iterator[tuple[int, tuple[Payload, ...]]],
+        make: Callable[[int, tuple[Payload, ...]], Task],
         unwrap: bool,
+        read: ReadResult | None,
     ) -> list[Payload]:
         subtasks: list[Subtask] = []
         news = asyncio.Event()
@@ -293,7 +323,8 @@ class SubtaskCalls(HandlerWaiting):
                     has_more = len(tasks) == room
                     if tasks:
                         added: list[Subtask] = [
-                            Subtask(self, each.id, unwrap=unwrap, taken=taken) for each in tasks
+                            Subtask(self, each.id, unwrap=unwrap, read=read, taken=taken)
+                            for each in tasks
                         ]
                         subtasks += added
                         unsettled += len(added)
@@ -335,7 +366,7 @@ class SubtaskCalls(HandlerWaiting):
 
     def _make(
         self,
-        task: Task | str,
+        task: object,
         data: Payload,
         subtask_id: str,
         on_parent_cancel: OnParentCancel,
@@ -358,7 +389,7 @@ class SubtaskCalls(HandlerWaiting):
             if "priority" not in task.model_fields_set:
                 own["priority"] = self._assignment.task.priority
             return task.model_copy(update=own)
-        if not isinstance(task, str) or not task.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(task, str) or not task.strip():
             raise InvalidInput(f"{show(task)} is neither a Task nor the type of one")
         twice = own.keys() & fields.keys()
         if twice:

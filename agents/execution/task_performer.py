@@ -147,6 +147,7 @@ class TaskPerformer:
             # A handler that waits gives back the slot of the attempt that called this.
             calls=None if context is None else context.calls,
             keeper=None if context is None else context.slots,
+            senders=None if context is None else context.senders,
         )
         runner.take(assignment)
         try:

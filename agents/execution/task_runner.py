@@ -38,6 +38,7 @@ from .handler_requests import request_in
 from .handlers import TaskContext, current_context
 from .held_slots import OverdueAttempt
 from .outcome import failure, in_ticks
+from .part_sender import PartSenders
 from .suspension import AttemptKey, SlotKeeper
 
 __all__ = ["PROGRESS_EVERY_S", "TaskRunner"]
@@ -87,6 +88,7 @@ class TaskRunner:
         report_result: takes each result.
         report_progress: takes progress, at most once every `PROGRESS_EVERY_S` for each attempt.
         sends_tracebacks: whether results have the tracebacks of what handlers raised.
+        senders: send the parts of handlers that are generators; None sends none.
         report_state: takes what is to be told of attempts that are suspended and resumed.
         calls: asks the manager what handlers ask; None without a manager.
         keeper: has the slots that the attempts hold; None for this object itself.
@@ -101,11 +103,13 @@ class TaskRunner:
         report_progress: Callable[[TaskProgress], None],
         *,
         sends_tracebacks: bool = True,
+        senders: PartSenders | None = None,
         report_state: Callable[[AttemptSuspended | AttemptResumed], None] | None = None,
         calls: HandlerCalls | None = None,
         keeper: SlotKeeper | None = None,
     ) -> None:
         self._worker = worker
+        self._senders = senders
         self._sends_tracebacks = sends_tracebacks
         self._failure_log = FailureLog(worker)
         self._slots = slots
@@ -178,13 +182,10 @@ class TaskRunner:
             # It begins when another attempt ends, whose context variables it must not see.
             self._waiting[key] = assignment, copy_context()
 
-    def give_back(self, keys: Iterable[AttemptKey]) -> list[AttemptKey]:
-        """Drop those of the attempts that have not begun, and return them."""
-        return [key for key in keys if self._waiting.pop(key, None) is not None]
-
-    def give_back_all(self) -> list[AttemptKey]:
-        """Drop all attempts that have not begun, and return them."""
-        return self.give_back(tuple(self._waiting))
+    def give_back(self, keys: Iterable[AttemptKey] | None = None) -> list[AttemptKey]:
+        """Drop those of the attempts, or of all, that have not begun, and return them."""
+        named = tuple(self._waiting if keys is None else keys)
+        return [key for key in named if self._waiting.pop(key, None) is not None]
 
     def cancel(self, request: CancelTask) -> bool:
         """Stop an attempt if it runs, and drop it if it waits; False if it does neither."""
@@ -281,7 +282,7 @@ class TaskRunner:
         loop = asyncio.get_running_loop()
         if type(loop.get_task_factory()) is not ContainingTaskFactory:
             contain_attempts(loop)
-        context = TaskContext(assignment, partial(self._take_progress, key), loop)
+        context = TaskContext(assignment, partial(self._take_progress, key), loop, self._senders)
         context.slots, context.calls = self._keeper, self._calls
         attempt = self._attempts[key] = _RunningAttempt(assignment, context)
         attempt.work = loop.create_task(self._work(key, attempt))
@@ -300,6 +301,8 @@ class TaskRunner:
         attempt.work = None
         if self._progress:
             self._progress.pop(key, None)
+        if self._senders:
+            self._senders.end(key)
         # Retrieved here, or asyncio logs that it never was.
         fault = asyncio.CancelledError() if work.cancelled() else work.exception()
         try:

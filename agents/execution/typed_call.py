@@ -58,3 +58,17 @@ class TypedCall:
 
     async def _wait_for(self, output: Awaitable[Any]) -> Payload:
         return self.arguments.plain_output(await output)
+
+
+class TypedParts(TypedCall):
+    """Calls a typed generator function as handlers are called."""
+
+    __slots__ = ()
+
+    def __call__(self, task: Task, context: object | None = None) -> Any:
+        """The generator.
+
+        Raises:
+            WrongCall: the task's data are not the arguments of the function.
+        """
+        return self._call(task, context)

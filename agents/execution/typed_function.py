@@ -124,9 +124,12 @@ class TypedFunction(Generic[ParametersT, ReturnedT]):
     def submit(self, /, *args: ParametersT.args, **kwargs: ParametersT.kwargs) -> Any:
         """Submit a task to the client or manager whose `with` statement this is called in.
 
+        In a handler it is a subtask, as with `context.submit`.
+
         Returns:
             What its `submit` returns: an awaitable of the result, or a future of it for a client
-            without asyncio. The result's output is of the type that the function declares.
+            without asyncio. The result's output is of the type that the function declares. In a
+            handler it is a `Subtask`, which gives the output itself.
 
         Raises:
             WrongCall: these are not the arguments of the function; names each fault.

@@ -30,11 +30,13 @@ SubmittedTasks: TypeAlias = Annotated[
 ]
 
 
-class _Model(BaseModel):
+class ApiModel(BaseModel):
+    """What all models of the API have in common."""
+
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
-class Added(_Model):
+class Added(ApiModel):
     """The tasks of a call."""
 
     added: list[TaskId]
@@ -44,14 +46,14 @@ class Added(_Model):
     """The ids of those that the run had already, with the same content; they are not done again."""
 
 
-class CancelOrder(_Model):
+class CancelOrder(ApiModel):
     """A request to cancel a task."""
 
     reason: Note = "by the user"
     """The reason for people; the task's story contains it."""
 
 
-class RetryOrder(_Model):
+class RetryOrder(ApiModel):
     """A request to try a settled task again."""
 
     reason: Note = "by the user"
@@ -65,21 +67,21 @@ class RetryAllOrder(RetryOrder):
     """The tasks; null for all that failed."""
 
 
-class Retried(_Model):
+class Retried(ApiModel):
     """Tasks begin anew."""
 
     retried: list[TaskId]
     """Their ids, with those of the tasks that were cancelled for their sake."""
 
 
-class PriorityOrder(_Model):
+class PriorityOrder(ApiModel):
     """A request to change a task's priority."""
 
     priority: int = Field(ge=-(2**31), le=2**31 - 1)
     """Tasks of higher numbers are assigned sooner."""
 
 
-class TaskView(_Model):
+class TaskView(ApiModel):
     """The state of a task."""
 
     id: TaskId
@@ -186,7 +188,7 @@ class WholeTask(TaskView):
     """What its handler returned; null until then, and a note if it is that long."""
 
 
-class TaskList(_Model):
+class TaskList(ApiModel):
     """A part of the list of tasks."""
 
     tasks: list[TaskView]
@@ -201,7 +203,7 @@ class TaskList(_Model):
     """
 
 
-class StoryLine(_Model):
+class StoryLine(ApiModel):
     """Something that happened to a task."""
 
     at: float
@@ -220,7 +222,7 @@ class StoryLine(_Model):
     """Further details for people."""
 
 
-class Story(_Model):
+class Story(ApiModel):
     """What happened to a task, and why it has its status."""
 
     task: WholeTask
@@ -236,7 +238,7 @@ class Story(_Model):
     """Which workers were considered, or what it waits for, line by line."""
 
 
-class HeldSlotView(_Model):
+class HeldSlotView(ApiModel):
     """A slot of an attempt that was cancelled, timed out, or done elsewhere, but still runs."""
 
     task_id: TaskId
@@ -252,7 +254,7 @@ class HeldSlotView(_Model):
     """Why, such as "it timed out"."""
 
 
-class WorkerView(_Model):
+class WorkerView(ApiModel):
     """The state of a worker."""
 
     name: str
@@ -307,7 +309,7 @@ class WorkerView(_Model):
     """What its attempts have cost together."""
 
 
-class StuckView(_Model):
+class StuckView(ApiModel):
     """Some tasks that can't go on, all for the same reason."""
 
     cause: str
@@ -320,7 +322,7 @@ class StuckView(_Model):
     """The reason as a line of text."""
 
 
-class Stats(_Model):
+class Stats(ApiModel):
     """The state of the run."""
 
     manager: str
@@ -375,7 +377,7 @@ class Stats(_Model):
     """The tasks that can't go on, by reason."""
 
 
-class Skills(_Model):
+class Skills(ApiModel):
     """What the policy has learned; no cells if it does not learn."""
 
     policy: str
@@ -394,14 +396,14 @@ class Skills(_Model):
     """How many more workers there are than `limit`."""
 
 
-class TicketView(_Model):
+class TicketView(ApiModel):
     """The ticket that a worker joins with; it also needs the workspace's secret."""
 
     ticket: str
     """One line, for `muster worker --join`."""
 
 
-class Alive(_Model):
+class Alive(ApiModel):
     """The process is alive."""
 
     alive: bool = True
@@ -411,7 +413,7 @@ class Alive(_Model):
     """The last measured delay of its event loop in seconds."""
 
 
-class Ready(_Model):
+class Ready(ApiModel):
     """Whether tasks that are added now will be done."""
 
     ready: bool
@@ -428,26 +430,3 @@ class Ready(_Model):
 
     expected_workers: int
     """How many are needed."""
-
-
-class Fault(_Model):
-    """A field that is not valid."""
-
-    field: str
-    """Its name, such as "difficulty", or "3.difficulty" in the fourth task."""
-
-    value: str
-    """Its value, shortened."""
-
-    rule: str
-    """What its value must be."""
-
-
-class Wrong(_Model):
-    """An error."""
-
-    error: str
-    """The error message."""
-
-    faults: list[Fault] = Field(default_factory=list[Fault])
-    """For status 422: the first 10 fields that are not valid."""

@@ -15,6 +15,7 @@ from ...messages import (
     DuplicateTask,
     EncodeError,
     IllegalTransition,
+    InvalidInput,
     InvalidTask,
     MusterError,
     StoreUnusable,
@@ -27,6 +28,7 @@ from ..manager.task_manager import TaskManager
 from ..runtime.clock import now
 from ..runtime.strict_json import JsonFault, describe_json_fault
 from ..schedules.listing import ScheduleState
+from .api_errors import Fault, Wrong
 from .api_models import (
     MANY,
     MAX_TASKS_PER_CALL,
@@ -34,7 +36,6 @@ from .api_models import (
     Added,
     Alive,
     CancelOrder,
-    Fault,
     PriorityOrder,
     Ready,
     Retried,
@@ -48,7 +49,6 @@ from .api_models import (
     TicketView,
     WholeTask,
     WorkerView,
-    Wrong,
 )
 from .api_views import (
     view_skills,
@@ -61,6 +61,8 @@ from .api_views import (
 from .event_stream import EventStream
 from .feed import Feed
 from .guard import Admission, Guard
+from .part_stream import MAX_STREAMS, PartStreams
+from .question_view import AnswerOrder, QuestionView, view_question
 from .readiness import find_readiness
 from .strict_route import StrictRoute
 from .task_addresses import read_task_id
@@ -85,6 +87,7 @@ _STATUS_OF: Sequence[tuple[type[MusterError], int]] = (
     (InvalidTask, 422),
     (EncodeError, 422),
     (StoreUnusable, 503),
+    (InvalidInput, 422),
 )
 
 DESCRIPTION = """\
@@ -132,6 +135,7 @@ class _Routes:
         self._feed = feed
         self._metrics = metrics
         self._admission = admission
+        self._part_streams = PartStreams(manager)
 
     def application(self) -> FastAPI:
         application = FastAPI(
@@ -171,6 +175,9 @@ class _Routes:
             status_code=204,
             responses=too_late,
         )
+        add(f"{task}/answer", self.answer, methods=["POST"], status_code=204, responses=too_late)
+        add(f"{task}/parts", self.parts, response_class=Response, responses=unknown)
+        add("/api/questions", self.questions)
         add("/api/retry", self.retry_all, methods=["POST"], responses=too_late)
         add(f"{task}/story", self.story, responses=unknown)
         add(task, self.get_task, responses=unknown)
@@ -263,6 +270,35 @@ class _Routes:
     async def prioritize(self, task_id: str, order: PriorityOrder) -> None:
         """Change the priority of a waiting task."""
         self._manager.set_priority(read_task_id(task_id), order.priority)
+
+    async def answer(self, task_id: str, order: AnswerOrder) -> None:
+        """Answer what a task asks; whoever is first decides."""
+        self._manager.answer(
+            read_task_id(task_id), order.answer, by=order.by, question=order.question
+        )
+
+    async def questions(self) -> list[QuestionView]:
+        """List the questions that wait for an answer."""
+
+        def view() -> list[QuestionView]:
+            found = self._manager.board.questions.open()
+            return [view_question(record, question) for record, question in found]
+
+        return self._manager.ask(view)
+
+    async def parts(self, task_id: str) -> Response:
+        """Stream the parts of a task's output, as server-sent events.
+
+        Each event `part` has `attempt`, `number` and `data`; `begins_anew` if what earlier
+        attempts yielded is void, and `missed` if so many parts before it are not kept. The last
+        event is `end`, with the `error` of a task that failed.
+        """
+        parsed_id = read_task_id(task_id)
+        self._manager.ask(lambda: self._manager.board.find(parsed_id))
+        if self._part_streams.is_full:
+            error = f"{MAX_STREAMS} streams of parts are read, which is the limit"
+            return JSONResponse({"error": error}, 503)
+        return EventStream(self._part_streams.frames(parsed_id))
 
     # ------------------------------------------------------------------ the run
 

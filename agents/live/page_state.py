@@ -26,6 +26,7 @@ from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..kernel.model.records import TaskRecord, WorkerRecord
 from ..report.sums import cost_of
 from .history import History, Sample
+from .question_view import page_questions
 from .schedule_view import ScheduleView
 from .skill_view import SkillView
 from .states import run_state, worker_state
@@ -90,6 +91,7 @@ class PageState:
         self._schedules = ScheduleView()
         self._waiting = WaitingView()
         self._sent_waiting: View = {}
+        self._sent_questions: JsonValue = None
 
     # ------------------------------------------------------------------ taking events
 
@@ -143,7 +145,7 @@ class PageState:
         self._unsent_samples.clear()
         self._named.clear()
         self._sent_run, self._sent_counts, self._sent_workers = {}, {}, {}
-        self._sent_waiting = {}
+        self._sent_waiting, self._sent_questions = {}, None
         self._skills.forget()
         self._schedules.forget()
 
@@ -160,6 +162,7 @@ class PageState:
             "run": self._run(board),
             "counts": _counts(board),
             "waiting": self._waiting.change(board, now),
+            "questions": page_questions(board),
             "workers": list(self._workers(board, now).values()),
             "hidden_workers": self._hidden_workers(board),
             "names": {str(worker.order): worker.name for worker in board.workers.values()},
@@ -193,6 +196,9 @@ class PageState:
         waiting = self._waiting.change(board, now)
         if waiting != self._sent_waiting:
             change["waiting"] = self._sent_waiting = waiting
+        questions = page_questions(board)
+        if questions != self._sent_questions:
+            change["questions"] = self._sent_questions = questions
         workers = self._workers(board, now)
         changed = [row for name, row in workers.items() if self._sent_workers.get(name) != row]
         if changed or len(workers) != len(self._sent_workers):

@@ -41,6 +41,7 @@ from ..kernel.model.events import (
     PauseEnded,
     PauseRequested,
     PriorityChanged,
+    QuestionAnswered,
     RecoveryRequested,
     ResultsReceived,
     RetirementRequested,
@@ -57,10 +58,15 @@ from ..runtime.clock import Clock
 from ..runtime.loop_watch import LATE_FROM_S, LoopWatch
 from ..runtime.thread_gate import ThreadGate
 from ..store.protocol import Store
+from ..submission.questions import OpenQuestion
 from .group_commit import ConfirmResult, GroupCommit, ManagerInstruction
 
 CarryOut: TypeAlias = Callable[["deque[ManagerInstruction]"], None]
 """Carries out instructions, the first one first, and removes each from the queue."""
+
+
+MAX_BY_CHARACTERS = 200
+"""How much is kept of the name of a person who answers."""
 
 
 class BoardDriver:
@@ -158,6 +164,16 @@ class BoardDriver:
     def cancel(self, task_id: TaskId, reason: str) -> None:
         """Cancel a task that is not settled yet."""
         self.apply(CancelRequested(task_id, reason), at_once=True)
+
+    def answer(self, task_id: TaskId, answer: str, by: str, question: int | None = None) -> None:
+        """Answer the question of a task; see `QuestionAnswered`."""
+        answered = QuestionAnswered(task_id, answer, by[:MAX_BY_CHARACTERS], question)
+        self.apply(answered, at_once=True)
+
+    def open_questions(self) -> list[OpenQuestion]:
+        """The questions that wait for an answer."""
+        found = self.board.questions.open()
+        return [OpenQuestion.of(record.task_id, question) for record, question in found]
 
     def set_priority(self, task_id: TaskId, priority: int) -> None:
         """Change the priority of a waiting task."""

@@ -17,6 +17,7 @@ from ...messages import (
     Goodbye,
     ManagerReply,
     ManagerRequest,
+    MusterError,
     Refusal,
     Shutdown,
     SubmitTasks,
@@ -31,7 +32,9 @@ from ..submission.result_source import Outcome, Settle
 from ..transport.lane_router import LaneRouter
 from .awaited_results import AwaitedResults
 from .board_driver import BoardDriver
-from .request_answers import RequestAnswers
+from .part_replies import PartReplies
+from .request_answers import RequestAnswers, refusal, task_id_in
+from .task_parts import TaskParts
 
 MAX_CLIENTS = 1_000
 """How many clients may be connected at the same time."""
@@ -78,13 +81,19 @@ class Clients:
         driver: drives the board.
         awaited: tells the results of tasks.
         answers: answers the requests.
+        parts: tells the parts of tasks.
     """
 
     def __init__(
-        self, driver: BoardDriver, awaited: AwaitedResults, answers: RequestAnswers
+        self,
+        driver: BoardDriver,
+        awaited: AwaitedResults,
+        answers: RequestAnswers,
+        parts: TaskParts,
     ) -> None:
         self._driver = driver
         self._awaited = awaited
+        self._part_replies = PartReplies(parts, self._post)
         self._router: LaneRouter | None = None
         self._manager_session = ""
         self._last_admission = 0
@@ -183,6 +192,7 @@ class Clients:
             self._post(address, Shutdown(reason=reason))
 
     def _drop(self, address: str) -> None:
+        self._part_replies.drop(address)
         client = self._clients.pop(address, None)
         if client is not None:
             self._awaited.stop_waiting(client.awaiting, client.settle)
@@ -195,6 +205,8 @@ class Clients:
         """Take a message of a client."""
         client = self._clients[sender]
         match message:
+            case ManagerRequest(method="read_parts"):
+                self._read_parts(sender, message)
             case SubmitTasks() | AwaitTasks() | ManagerRequest():
                 reply = self._answers.answer(client, message)
                 if isinstance(message, SubmitTasks) and client.awaiting and not reply.error_kind:
@@ -206,6 +218,12 @@ class Clients:
             case _:
                 # A heartbeat has done what it is for by its arrival.
                 pass
+
+    def _read_parts(self, sender: str, request: ManagerRequest) -> None:
+        try:
+            self._part_replies.take(sender, request, task_id_in(request.arguments))
+        except MusterError as fault:
+            self._post(sender, refusal(request.number, fault))
 
     def _settled(self, address: str, task_id: TaskId, outcome: Outcome) -> None:
         client = self._clients.get(address)

@@ -25,6 +25,7 @@ from ...messages import (
     SkillsInquiry,
     SubmitTasks,
     TaskId,
+    TaskPart,
     TaskProgress,
     UnknownTask,
     WorkerProfile,
@@ -44,6 +45,7 @@ from ..transport.lane_manager import LaneManager
 from .board_driver import BoardDriver
 from .clients import Clients
 from .outgoing import OutgoingMessages
+from .task_parts import TaskParts
 from .worker_calls import WorkerCalls
 
 
@@ -63,6 +65,7 @@ class Incoming:
         outgoing: answers, and knows who is admitted.
         handlers: take all other messages.
         clients: takes what clients send.
+        parts: takes the parts of tasks.
         worker_calls: answers what the handlers of workers ask.
     """
 
@@ -72,6 +75,8 @@ class Incoming:
         outgoing: OutgoingMessages,
         handlers: MessageHandlers,
         clients: Clients,
+        *,
+        parts: TaskParts,
         worker_calls: WorkerCalls,
     ) -> None:
         self._driver = driver
@@ -79,6 +84,7 @@ class Incoming:
         self._offload = outgoing.offload
         self._handlers = handlers
         self._clients = clients
+        self._parts = parts
         self._worker_calls = worker_calls
         self._lanes: LaneManager | None = None
 
@@ -102,6 +108,8 @@ class Incoming:
                 self._driver.apply(WorkerHeard(sender, message.is_draining))
             case TaskProgress():
                 self._driver.apply(ProgressReported(sender, message))
+            case TaskPart():
+                self._parts.arrived(sender, message)
             case AttemptSuspended():
                 self._driver.apply(SuspensionReported(sender, message))
             case AttemptResumed():

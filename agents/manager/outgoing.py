@@ -214,6 +214,11 @@ class OutgoingMessages:
         if self._endpoint is not None:
             self._endpoint.post_datagram(to, message)
 
+    def post(self, worker_id: str, message: BaseModel) -> None:
+        """Send a message to a worker, if it is connected."""
+        if self.is_admitted(worker_id):
+            self._post(worker_id, message)
+
     # ------------------------------------------------------------------ assignments and results
 
     def _assign(self, order: SendAssignment) -> None:

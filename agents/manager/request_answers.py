@@ -71,10 +71,12 @@ class RequestAnswers:
         self._awaited = awaited
         self._subtasks = SubtaskSubmission(driver)
         self._methods: Mapping[str, Method] = {
+            "answer": self._answer_question,
             "cancel": self._cancel,
             "drain": self._drain,
             "pause": self._pause,
             "resume": self._resume,
+            "questions": self._questions,
             "retry": self._retry,
             "schedules": self._schedules,
             "set_priority": self._set_priority,
@@ -105,12 +107,12 @@ class RequestAnswers:
                     value: Payload = self._submit(caller, request, worker_address)
                 case AwaitTasks():
                     value = self._await(caller, request.task_ids)
-                case ManagerRequest():
+                case ManagerRequest() if request.method in self._methods:
                     value = self._methods[request.method](request.arguments)
+                case ManagerRequest():
+                    raise InvalidInput(f"{request.method} is not for those that ask this")
         except MusterError as fault:
-            return ManagerReply(
-                number=request.number, error_kind=type(fault).__name__, error=str(fault)
-            )
+            return refusal(request.number, fault)
         return ManagerReply(number=request.number, value=value)
 
     def _submit(self, caller: Caller, request: SubmitTasks, worker_address: str) -> None:
@@ -151,7 +153,7 @@ class RequestAnswers:
     # ------------------------------------------------------------------ methods
 
     def _cancel(self, arguments: Mapping[str, Payload]) -> None:
-        self._driver.cancel(_task_id(arguments), str(arguments.get("reason", "by a client")))
+        self._driver.cancel(task_id_in(arguments), str(arguments.get("reason", "by a client")))
 
     def _retry(self, arguments: Mapping[str, Payload]) -> list[Payload]:
         task_ids: object = arguments.get("task_ids")
@@ -161,13 +163,24 @@ class RequestAnswers:
         if not isinstance(task_ids, list | tuple):
             raise InvalidInput(f"task_ids is {show(task_ids)}; it must be a list of ids, or None")
         given = cast("Sequence[Payload]", task_ids)
-        return [*self._driver.retry(tuple(_task_id({"task_id": each}) for each in given), reason)]
+        return [*self._driver.retry(tuple(task_id_in({"task_id": each}) for each in given), reason)]
 
     def _set_priority(self, arguments: Mapping[str, Payload]) -> None:
         priority: object = arguments.get("priority")
         if type(priority) is not int:
             raise InvalidInput(f"priority is {show(priority)}; it must be an integer")
-        self._driver.set_priority(_task_id(arguments), priority)
+        self._driver.set_priority(task_id_in(arguments), priority)
+
+    def _answer_question(self, arguments: Mapping[str, Payload]) -> None:
+        number: object = arguments.get("question")
+        if number is not None and type(number) is not int:
+            raise InvalidInput(f"question is {show(number)}; it must be an integer, or None")
+        by = str(arguments.get("by", "a client"))
+        answer = cast("str", arguments.get("answer"))
+        self._driver.answer(task_id_in(arguments), answer, by, number)
+
+    def _questions(self, _: Mapping[str, Payload]) -> list[Payload]:
+        return [each.to_payload() for each in self._driver.open_questions()]
 
     def _drain(self, arguments: Mapping[str, Payload]) -> int:
         name = _worker_name(arguments)
@@ -188,12 +201,12 @@ class RequestAnswers:
             self._driver.end_drain(_worker_name(arguments))
 
     def _why(self, arguments: Mapping[str, Payload]) -> list[str]:
-        return list(self._driver.board.explain(_task_id(arguments)).lines())
+        return list(self._driver.board.explain(task_id_in(arguments)).lines())
 
     def _status(self, arguments: Mapping[str, Payload]) -> dict[str, int] | str:
         board = self._driver.board
         if "task_id" in arguments:
-            return board.find(_task_id(arguments)).status.value
+            return board.find(task_id_in(arguments)).status.value
         return {status.value: board.counts[status] for status in TaskStatus}
 
     def _schedules(self, _: Mapping[str, Payload]) -> list[dict[str, Payload]]:
@@ -231,7 +244,17 @@ def _naming_workers() -> Generator[None, None, None]:
         raise InvalidInput(str(fault)) from None
 
 
-def _task_id(arguments: Mapping[str, Payload]) -> TaskId:
+def refusal(number: int, fault: MusterError) -> ManagerReply:
+    """The reply to a request that can't be fulfilled."""
+    return ManagerReply(number=number, error_kind=type(fault).__name__, error=str(fault))
+
+
+def task_id_in(arguments: Mapping[str, Payload]) -> TaskId:
+    """The argument `task_id` of a request.
+
+    Raises:
+        InvalidInput: it is no task's id.
+    """
     try:
         return _TASK_ID.validate_python(arguments.get("task_id"))
     except ValidationError:

@@ -36,6 +36,7 @@ from .outgoing import OutgoingHooks, OutgoingMessages, SettlementListener, Stamp
 from .request_answers import RequestAnswers
 from .schedule_runner import ScheduleRunner
 from .stuck_log import log_stuck_tasks
+from .task_parts import TaskParts
 from .worker_calls import WorkerCalls
 
 CLOSING_CHECK_EVERY_S = 0.02
@@ -91,11 +92,18 @@ class ManagerShell:
         )
         self.awaited = AwaitedResults(self.driver, self._outgoing.notify)
         """Tells the results of tasks to those who wait for them."""
+        self.parts = TaskParts(self.driver, self.awaited, self._outgoing.post)
+        """Tells the parts of tasks to those who read them."""
         answers = RequestAnswers(self.driver, self.awaited)
-        self._clients = Clients(self.driver, self.awaited, answers)
-        self._worker_calls = WorkerCalls(self.driver, self.awaited, answers)
+        self._clients = Clients(self.driver, self.awaited, answers, self.parts)
+        self._worker_calls = WorkerCalls(self.driver, self.awaited, answers, self._outgoing.watch)
         self._incoming = Incoming(
-            self.driver, self._outgoing, hooks, self._clients, self._worker_calls
+            self.driver,
+            self._outgoing,
+            hooks,
+            self._clients,
+            parts=self.parts,
+            worker_calls=self._worker_calls,
         )
         self.schedules = ScheduleRunner(self.driver, self.awaited)
         """Makes the tasks of schedules."""

@@ -10,10 +10,12 @@ from itertools import islice
 from ...messages import InvalidInput, Limit, Task, TaskId, TaskResult
 from ..runtime.log import log
 from .options import expected_worker_rules
+from .question_control import QuestionControl
 from .schedule_control import ScheduleControl
+from .task_parts import TaskParts
 
 
-class TaskControl(ScheduleControl):
+class TaskControl(ScheduleControl, QuestionControl):
     """Adds, changes, recovers and cancels tasks, and retires workers, from any thread."""
 
     @property
@@ -27,6 +29,11 @@ class TaskControl(ScheduleControl):
         self.ask(
             lambda: driver.change_rules(replace(driver.rules, **expected_worker_rules(expected)))
         )
+
+    @property
+    def _parts(self) -> TaskParts:
+        """Tells the parts of tasks; see `stream`."""
+        return self._shell.parts
 
     def add_task(self, task: Task) -> None:
         """Add a task, before or during the run, from any thread.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel
@@ -12,15 +13,18 @@ from ...messages import (
     BacklogFull,
     EncodeError,
     ManagerReply,
+    ManagerRequest,
     TaskId,
     TaskResult,
     encode_message,
 )
+from ..kernel.model.occurrences import Watcher
 from ..runtime.log import log
 from ..submission.result_source import Outcome
 from ..transport.lane_router import LaneRouter
 from .awaited_results import AwaitedResults
 from .board_driver import BoardDriver
+from .question_desk import QuestionDesk
 from .request_answers import Request, RequestAnswers
 
 RESEND_AFTER_S = 0.05
@@ -64,14 +68,20 @@ class WorkerCalls:
         driver: drives the board.
         awaited: tells the results of tasks.
         answers: answers the requests.
+        watch: has a function called with each occurrence.
     """
 
     def __init__(
-        self, driver: BoardDriver, awaited: AwaitedResults, answers: RequestAnswers
+        self,
+        driver: BoardDriver,
+        awaited: AwaitedResults,
+        answers: RequestAnswers,
+        watch: Callable[[Watcher], None],
     ) -> None:
         self._driver = driver
         self._awaited = awaited
         self._answers = answers
+        self._questions = QuestionDesk(driver, watch, self.post)
         self._router: LaneRouter | None = None
         # By the worker's name.
         self._callers: dict[str, _WorkerCaller] = {}
@@ -96,7 +106,10 @@ class WorkerCalls:
             caller = _WorkerCaller(self, worker.name, worker.session, sender)
             self._callers[worker.name] = caller
         caller.address = sender
-        self.post(sender, self._answers.answer(caller, request, sender))
+        if isinstance(request, ManagerRequest) and request.method == "ask_person":
+            self._questions.take(sender, request)
+        else:
+            self.post(sender, self._answers.answer(caller, request, sender))
 
     def post(self, address: str, message: BaseModel) -> None:
         """Send a message to a worker, if it is still connected."""

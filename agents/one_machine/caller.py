@@ -31,7 +31,7 @@ class CallSubmitter(Protocol):
         ...
 
 
-class Caller:
+class FunctionCaller:
     """Submits calls with certain options; `Muster` itself, or what its `with_options` returns.
 
     Args:

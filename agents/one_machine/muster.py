@@ -20,7 +20,7 @@ from ..manager.task_manager import TaskManager
 from ..report.model import RunReport
 from ..runtime.loop_thread import LoopThread
 from ..simulation.memory_network import MemoryNetwork
-from .caller import CallArguments, Caller
+from .caller import CallArguments, FunctionCaller
 from .future_arguments import futures_in
 from .futures import CallFuture, CompletedCalls
 from .pending_calls import PendingCalls, make_task
@@ -32,7 +32,7 @@ _LOST_AFTER_S = 3_600.0
 _Value = TypeVar("_Value")
 
 
-class Muster(Caller):
+class Muster(FunctionCaller):
     """Calls plain functions in processes of this machine, as the tasks of a manager of its own.
 
     ```python
@@ -184,7 +184,7 @@ class Muster(Caller):
 
     # ------------------------------------------------------------------ calls
 
-    def with_options(self, **fields: Any) -> Caller:
+    def with_options(self, **fields: Any) -> FunctionCaller:
         """Returns what submits calls whose tasks have certain fields, such as `timeout=5.0`.
 
         Args:
@@ -194,7 +194,7 @@ class Muster(Caller):
             InvalidInput: there is no such field, or its value is invalid.
         """
         make_task(len, (), fields)
-        return Caller(self, fields)
+        return FunctionCaller(self, fields)
 
     def gather(self, *futures: Future[_Value]) -> list[_Value]:
         """Wait for futures, and return their results in order; the first exception is raised.
@@ -265,6 +265,8 @@ class Muster(Caller):
             InvalidInput: the call can't be sent to another process, or the times are not valid.
         """
         self._check(function)
+        typed = find_typed_function(function)
+        function = function if typed is None else typed.__muster_function__
         made = self._pending.schedule(name, function, args)
         self.manager.schedule(
             name, make=made, every_s=every_s, cron=cron, tz=tz, missed="skip", overlap=overlap
@@ -273,9 +275,6 @@ class Muster(Caller):
     def _check(self, function: Callable[..., object]) -> None:
         if not callable(function):
             raise InvalidInput(f"{show(function)} can't be called; give a function")
-        typed = find_typed_function(function)
-        if typed is not None:
-            function, options = typed.__muster_function__, {**typed.options, **options}
         self.start()
 
     def _call_soon(self, function: Callable[..., object], *arguments: object) -> None:

@@ -125,6 +125,7 @@ def _report_task(
         history=_report_attempts(record),
         required_skills=dict(task.required_skills),
         strict=task.strict,
+        limit_key=task.limit_key,
         deadline=task.deadline,
         escalate=list(task.escalate),
         review=task.review,

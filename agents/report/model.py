@@ -124,6 +124,9 @@ class TaskReport(_ReportPart):
     strict: bool = False
     """Whether a worker below one of those levels never gets it."""
 
+    limit_key: str | None = None
+    """Whose task it is, by which limits and turns go; None for nobody's."""
+
     deadline: Seconds | None = None
     """How soon it should be completed, in seconds after it was added; None: no deadline."""
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ...messages import TaskAssignment, TaskId, TaskResult, TaskStatus
 from ..kernel.board.invariants import check_invariants
+from ..kernel.board.limit_invariants import find_passed_rates
 from ..kernel.board.state import BoardState
 from ..kernel.matching.eligibility import FAILED_OUTCOMES, is_on_step
 from ..kernel.model.occurrence_text import describe_facts
@@ -22,6 +23,7 @@ from ..kernel.model.records import AttemptOutcome, TaskRecord
 from ..kernel.model.schedules import parse_scheduled_id
 from .faults import worker_at
 from .memory_network import FaultPlan
+from .retry_checks import find_wrong_retries
 
 
 class InvariantViolation(NamedTuple):
@@ -178,6 +180,13 @@ class RunChecker:
         for task_id, record in board.tasks.items():
             self._check_task(task_id, record.status, is_over=board.failure is None)
             self._check_terms(record)
+            for invariant, detail in find_wrong_retries(record, board.rules):
+                self.report(invariant, detail, task_id)
+        for limit, key, most in find_passed_rates(board):
+            self.report(
+                "no limit is ever passed",
+                f"{most} attempts began within {limit.per_s} s of {limit!r}, with the key {key!r}",
+            )
 
     def _check_terms(self, record: TaskRecord) -> None:
         """Check that no worker got a task that it may not have; profiles never change here."""

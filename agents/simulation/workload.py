@@ -11,8 +11,17 @@ from typing import cast, get_args
 
 from typing_extensions import Unpack
 
-from ...messages import IllegalTransition, InvalidTask, Payload, Task, TaskAssignment, TaskResult
-from ..execution.handler_requests import TaskDeclined
+from ...messages import (
+    IllegalTransition,
+    InvalidTask,
+    Limit,
+    Payload,
+    Retry,
+    Task,
+    TaskAssignment,
+    TaskResult,
+)
+from ..execution.handler_requests import GiveUp, RetryLater, TaskDeclined
 from ..execution.handlers import TaskContext
 from ..kernel.matching.policy_names import POLICIES
 from ..kernel.model.schedules import Missed, Overlap
@@ -41,8 +50,22 @@ _SCHEDULED = 0.4
 
 _SCHEDULE = "pulse"
 _DECLINED = 0.05
+_POSTPONED = 0.05
+_GIVEN_UP = 0.02
 _COSTLY = 0.2
 _STRICT = 0.2
+_RETRIED = 0.4
+_AT_SAME_WORKER = 0.3
+_LIMITED = 0.5
+"""The share of runs with limits, and of runs whose tasks have keys."""
+_LIMITS = (
+    Limit(concurrent=3),
+    Limit(rate=5, per_s=2.0),
+    Limit("paint", concurrent=1),
+    Limit("sing", rate=2, per_s=1.5, burst=1),
+    Limit(each_key=True, concurrent=1),
+    Limit(key="a", rate=3, per_s=2.0),
+)
 _STEPS = ("w1", "w2", "vision")
 """The steps of ladders; the last worker stands on each."""
 
@@ -66,7 +89,7 @@ class StressStory:
         """A new manager with its tasks."""
         chance = self._chance("manager")
         manager = TaskManager(
-            [_make_task(chance, number) for number in range(1, TASKS + 1)],
+            [self._with_key(_make_task(chance, number)) for number in range(1, TASKS + 1)],
             expected_workers=chance.randint(0, WORKERS),
             port=0,
             policy=chance.choice(sorted(POLICIES)),
@@ -82,7 +105,13 @@ class StressStory:
             prefetch_s=chance.choice((0.0, 0.1, 2.0)),
             budget=chance.choice((None, None, 0.0, 5.0, 20.0)),
             on_late=chance.choice(("run", "fail")),
+            retries=chance.choice(({}, {"paint": Retry(max_attempts=3, wait_s=2.0)})),
+            max_losses=chance.choice((1, 10)),
         )
+        chance = self._chance("limits")
+        if chance.random() < _LIMITED:
+            for scope in chance.sample(_LIMITS, chance.randint(1, 2)):
+                manager.set_limits([*manager.board.rules.limits, scope], {"b": 2.0})
         chance = self._chance("schedules")
         if self._has_schedule:
             manager.schedule(
@@ -93,6 +122,12 @@ class StressStory:
                 overlap=chance.choice(get_args(Overlap)),
             )
         return manager
+
+    def _with_key(self, task: Task) -> Task:
+        """In half of the runs some tasks have a key, by which limits and turns go."""
+        if self._chance("keys").random() < _LIMITED:
+            task.limit_key = self._chance(f"key of {task.id}").choice((None, "a", "a", "b"))
+        return task
 
     @property
     def _has_schedule(self) -> bool:
@@ -197,6 +232,10 @@ class _RandomEndingWorker(WorkerAgent):
         result = await super().handle_task(data, time, agent)
         if chance.random() < _DECLINED and self._may_decline:
             raise TaskDeclined("not me")
+        if chance.random() < _POSTPONED:
+            raise RetryLater(chance.uniform(0.0, 10.0), "busy")
+        if chance.random() < _GIVEN_UP:
+            raise GiveUp("no use")
         if chance.random() < _COSTLY and isinstance(result, TaskResult) and self.cost_per_s:
             unit = chance.choice(("", "USD", "EUR"))
             result = result.model_copy(update={"cost": chance.random(), "cost_unit": unit})
@@ -226,6 +265,7 @@ async def _make_scheduled(due: datetime) -> list[Task]:
 def _make_task(chance: random.Random, number: int, most_needed: int | None = None) -> Task:
     earlier = range(1, number if most_needed is None else most_needed + 1)
     needed = chance.sample(earlier, min(len(earlier), chance.choice((0, 0, 0, 1, 1, 2))))
+    retry = _make_retry(chance) if chance.random() < _RETRIED else None
     return Task(
         id=number,
         description="a stress",
@@ -234,10 +274,27 @@ def _make_task(chance: random.Random, number: int, most_needed: int | None = Non
         priority=chance.randint(-2, 2),
         depends_on=tuple(needed),
         timeout=chance.choice((None, None, 1.5, 6.0)),
-        max_attempts=chance.randint(1, 3),
+        max_attempts=chance.randint(1, 3) if retry is None else 1,
+        retry=retry,
+        max_losses=chance.choice((None, None, 0, 2)),
+        not_before=chance.choice((None, None, None, 10.0, 40.0)),
         expires_s=chance.choice((None, None, None, 20.0, 60.0)),
         deadline=chance.choice((None, None, None, 20.0, 60.0)),
         escalate=chance.choice(((), (), (), _STEPS[:2], _STEPS)),
         required_skills={"vision": chance.uniform(1.0, 10.0)},
         strict=chance.random() < _STRICT,
+    )
+
+
+def _make_retry(chance: random.Random) -> Retry:
+    wait_s = chance.choice((0.0, 1.0, 10.0))
+    return Retry(
+        max_attempts=chance.randint(1, 4),
+        wait_s=wait_s,
+        factor=chance.choice((1.0, 2.0)),
+        max_wait_s=max(wait_s, 15.0),
+        jitter=chance.choice((0.0, 0.1, 1.0)),
+        on=chance.choice(((), (), ("*Error", "timed out", "rejected"))),
+        unless=chance.choice(((), ("KeyError", "ValueError:*no*"))),
+        same_worker=chance.random() < _AT_SAME_WORKER,
     )

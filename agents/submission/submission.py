@@ -15,6 +15,7 @@ from ..execution.typed_function import (
     task_to_submit,
     typed_function_of,
 )
+from .parts import PartsSource, StreamedPart, stream_parts
 from .result_source import Outcome, ResultSource, call_in, fulfil
 from .task_flow import BATCH_SIZE, MAX_WAITING, TaskFlow, TaskSource
 
@@ -28,6 +29,11 @@ class Submission:
     """
 
     _awaited: ResultSource
+
+    @property
+    @abstractmethod
+    def _parts(self) -> PartsSource:
+        """Tells the parts of tasks."""
 
     @overload
     async def submit(self, /, task: Task) -> TaskResult: ...
@@ -218,6 +224,48 @@ class Submission:
             forget=self._forget if forget else None,
         )
         return flow.results()
+
+    @overload
+    def stream(self, /, task: Task | TaskId) -> AsyncGenerator[StreamedPart, None]: ...
+
+    @overload
+    def stream(
+        self,
+        task: Callable[ParametersT, Any],
+        /,
+        *arguments: ParametersT.args,
+        **named: ParametersT.kwargs,
+    ) -> AsyncGenerator[StreamedPart, None]: ...
+
+    def stream(self, /, *task: Any, **named: Any) -> AsyncGenerator[StreamedPart, None]:
+        """Yield the parts of a task's output as its handler yields them, until the task is settled.
+
+        ```python
+        async for part in manager.stream(Task(type="write", data="a poem")):
+            print(part.data, end="")
+        ```
+
+        The handler is a generator, async or plain; a task of another handler has no parts. If the
+        task is tried again, its parts begin anew, with `begins_anew`. Only the latest 1,000 parts
+        of a task, and 1 MiB, are kept: whoever reads late or slowly misses those before, and
+        `missed` says how many. They do not outlive the manager, as the task does.
+
+        Args:
+            task: the task, which is added as by `submit`, or the id of one that was added before.
+                Or a typed generator function that is registered with `@handlers.task`, and its
+                arguments.
+            named: arguments of the function by name.
+
+        Raises:
+            TaskFailed: the task has failed or was cancelled; raised after its parts.
+            UnknownTask: the manager has no such task.
+            RunEnded: the run ends before the task is settled.
+            MusterError: what the manager says against the task; see `submit`.
+        """
+        wanted: Task | TaskId = task[0] if task else named.get("task", "")
+        if not isinstance(wanted, int | str):
+            wanted, _ = task_to_submit(task, named)
+        return stream_parts(self._awaited, self._parts, wanted)
 
     @abstractmethod
     def _forget(self, task_ids: Sequence[TaskId]) -> None:

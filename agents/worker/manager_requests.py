@@ -69,6 +69,11 @@ class ManagerRequests:
 
     # ------------------------------------------------------------------ tasks and results
 
+    @property
+    def waiting_count(self) -> int:
+        """How many tasks are waited for."""
+        return len(self._waiting)
+
     def add(
         self,
         task_ids: Sequence[TaskId],

@@ -183,6 +183,16 @@ class ManagerSession:
             with contextlib.suppress(BacklogFull):
                 self.endpoint.post(self.manager, message)
 
+    def post_encoded(self, message: bytes) -> bool:
+        """Send an encoded message to the manager; False if there is none, or no room for it."""
+        if not self.is_member or self.manager is None:
+            return False
+        try:
+            self.endpoint.post_encoded(self.manager, message)
+        except BacklogFull:
+            return False
+        return True
+
     # ------------------------------------------------------------------ keeping in touch
 
     async def keep_in_touch(self, watch: LoopWatch) -> None:

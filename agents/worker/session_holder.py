@@ -16,6 +16,23 @@ class SessionHolder:
         """Whether a manager has accepted this member over the newest connection."""
         return self._manager_session is not None and self._manager_session.has_joined
 
+    @property
+    def manager_address(self) -> str:
+        """The manager's address, or "" while none has accepted this worker."""
+        session = self._manager_session
+        return "" if session is None or session.manager is None else session.manager
+
+    @property
+    def manager_name(self) -> str:
+        """The name of the manager that accepted this worker last, or ""."""
+        return "" if self._manager_session is None else self._manager_session.manager_name
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many frames and messages could not be read, by what was wrong with them."""
+        session = self._manager_session
+        return {} if session is None else dict(session.endpoint.dropped)
+
     def receive(self, frame: bytes) -> None:
         """Take a frame from the link."""
         if self._manager_session is not None:
@@ -30,3 +47,7 @@ class SessionHolder:
         """Ask to join at once; see `ManagerSession.greet`."""
         if self._manager_session is not None:
             self._manager_session.greet()
+
+    def _post_part(self, message: bytes) -> bool:
+        session = self._manager_session
+        return session is not None and session.post_encoded(message)

@@ -27,6 +27,7 @@ from ...messages import (
     JoinRefused,
     ManagerReply,
     Parcel,
+    PartsTaken,
     RecallTasks,
     Refusal,
     ResultRecorded,
@@ -43,6 +44,7 @@ from ...messages import (
 from ...messages.frame import EVERYONE
 from ..blobs.worker_offload import WorkerOffload
 from ..execution.held_slots import OverdueAttempt
+from ..execution.part_sender import PartSenders
 from ..execution.task_runner import TaskRunner
 from ..kernel.security.seal import Seal
 from ..runtime.error_text import MAX_ERROR_CHARACTERS
@@ -82,6 +84,7 @@ class WorkerShell(SessionHolder):
             queue=self._queue_result,
             unqueue=self._outbox.discard,
         )
+        self._parts = PartSenders(self._post_part)
         self._ended = asyncio.Event()
         self._failure: JoinRefused | WrongSecret | None = None
         self._worker = ""
@@ -118,23 +121,6 @@ class WorkerShell(SessionHolder):
     def is_over(self) -> bool:
         """Whether the worker is to stop; otherwise, after `run`, it needs another connection."""
         return self._ended.is_set()
-
-    @property
-    def manager_address(self) -> str:
-        """The manager's address, or "" while none has accepted this worker."""
-        session = self._manager_session
-        return "" if session is None or session.manager is None else session.manager
-
-    @property
-    def manager_name(self) -> str:
-        """The name of the manager that accepted this worker last, or ""."""
-        return "" if self._manager_session is None else self._manager_session.manager_name
-
-    @property
-    def dropped(self) -> dict[str, int]:
-        """How many frames and messages could not be read, by what was wrong with them."""
-        session = self._manager_session
-        return {} if session is None else dict(session.endpoint.dropped)
 
     # ------------------------------------------------------------------ life cycle
 
@@ -260,6 +246,7 @@ class WorkerShell(SessionHolder):
             self._report_result,
             self._post,
             sends_tracebacks=self._hooks.send_tracebacks,
+            senders=self._parts,
             report_state=self._report_state,
             calls=self._requests,
         )
@@ -289,7 +276,7 @@ class WorkerShell(SessionHolder):
     def take_unbegun(self) -> list[tuple[TaskId, int]]:
         """Drop the attempts that have not begun, and return them."""
         runner = self._runner
-        return [] if runner is None else [*self._offload.give_back_all(), *runner.give_back_all()]
+        return [] if runner is None else [*self._offload.give_back_all(), *runner.give_back()]
 
     def heartbeat(self) -> Heartbeat:
         """The heartbeat to send now."""
@@ -314,7 +301,8 @@ class WorkerShell(SessionHolder):
             self._ended.set()
 
     def send_results(self) -> None:
-        """Send the results and requests that wait."""
+        """Send the parts, results and requests that wait."""
+        self._parts.send()
         self._outbox.send()
         self._requests.send()
 
@@ -352,6 +340,8 @@ class WorkerShell(SessionHolder):
         self._was_member = True
         self.joined.set()
         self._offload.welcomed(welcome.blob_threshold_bytes)
+        # Before the results, since a result ends the stream of its attempt.
+        self._parts.send_again()
         self._outbox.send()
         if self._runner is not None:
             # What was told by a connection that broke may have been lost.
@@ -369,6 +359,8 @@ class WorkerShell(SessionHolder):
                     self._offload.receive(message)
             case BlobPlace():
                 self._offload.set_place(message)
+            case PartsTaken():
+                self._parts.taken(message)
             case ResultRecorded():
                 self._offload.recorded(message)
             case CancelTask():

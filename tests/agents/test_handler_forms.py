@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import pytest
@@ -337,19 +337,6 @@ def keyword_left(task: Task, *, size: int) -> None: ...
 def fits_nothing(x, y, z) -> None: ...  # type: ignore[no-untyped-def]
 
 
-def gives_parts(task: Task) -> Iterator[int]:
-    yield 1
-
-
-async def gives_async_parts(task: Task) -> Any:
-    yield 1
-
-
-class GeneratorCall:
-    def __call__(self, task: Task) -> Iterator[int]:
-        yield 1
-
-
 def task_after_gap(context: TaskContext, task: Task, /) -> None: ...
 
 
@@ -371,10 +358,6 @@ WRITE = r"write `def handler\(task\)` or `def handler\(task, context\)`"
         ),
         (task_after_gap, "takes 'task' by position only, at another place"),
         (Callables.method, "takes 'self', so it is a method without its object; register"),
-        (gives_parts, "handler gives_parts is a generator, but a handler returns .* a list"),
-        (gives_async_parts, "handler gives_async_parts is a generator"),
-        (GeneratorCall(), "handler object of class GeneratorCall is a generator"),
-        (functools.partial(gives_parts), "handler gives_parts is a generator"),
         (Callables, f"Callables is a class, not a handler; {WRITE}, or register an object"),
         (int, "int is a class, not a handler"),
         (PriorityTask, "PriorityTask is a class, not a handler"),

@@ -11,17 +11,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from muster.agents.kernel.board.restoration import read_board
 from muster.agents.kernel.board.rows import changed_rows
+from muster.agents.kernel.board.stuck_tasks import StuckCause, find_stuck_tasks
 from muster.agents.kernel.matching.limited_tasks import count_startable, describe_held_back
 from muster.agents.kernel.model.events import (
+    AssigningBegun,
     LimitsChanged,
     ListeningStarted,
     ResultReceived,
+    SuspensionReported,
     TasksAdded,
     TasksForgotten,
 )
 from muster.agents.kernel.model.instructions import SendAssignment
 from muster.agents.store.memory import SharedRows
-from muster.messages import Limit, Task, TaskResult, TaskStatus
+from muster.messages import AttemptSuspended, Limit, Task, TaskResult, TaskStatus
 
 from .conftest import WatchedBoard, joined
 
@@ -289,8 +292,6 @@ def test_backlogged_keys_share_by_their_weights_in_any_interval(
         for key in keys
         for n in range(60)
     ]
-    from muster.agents.kernel.model.events import AssigningBegun
-
     said = [*board.handle(AssigningBegun(), 0.0), *board.handle(TasksAdded(tuple(tasks)), 0.0)]
     order: list[str] = []
     going: list[tuple[str, str]] = []
@@ -311,3 +312,19 @@ def test_backlogged_keys_share_by_their_weights_in_any_interval(
                 for other, others in keys.items():
                     apart = abs(served[one] / weight - served[other] / others)
                     assert apart <= 2 + 1 / weight + 1 / others
+
+
+def test_a_limit_that_only_waiting_parents_hold_is_told_as_stuck() -> None:
+    board = limited(Limit("mail", concurrent=1))
+    board.add(*mails(1), *mails(2, parent_id=1))
+    assert find_stuck_tasks(board.board) == ()
+    waits = AttemptSuspended(task_id=1, attempt=1, reason="waits for a subtask")
+    board.handle(SuspensionReported("at Ada", waits))
+    (stuck,) = find_stuck_tasks(board.board)
+    assert stuck.cause is StuckCause.LIMIT
+    assert stuck.text == (
+        "1 waiting for a limit: 1 of 1 mail tasks in progress, and all of these wait for subtasks; "
+        "raise it, or limit another type"
+    )
+    # An attempt that waits holds no slot, but counts.
+    assert running(board) == [1]

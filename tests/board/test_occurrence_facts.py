@@ -17,6 +17,7 @@ from muster.agents.kernel.model.occurrence_text import (
 )
 from muster.agents.kernel.model.occurrences import (
     FACTS_OF,
+    AnswerFacts,
     BudgetFacts,
     CancellationCause,
     CancellationFacts,
@@ -33,6 +34,7 @@ from muster.agents.kernel.model.occurrences import (
     PriorityFacts,
     ProgressFacts,
     QuarantineFacts,
+    QuestionFacts,
     RequeueCause,
     RequeueFacts,
     RetryFacts,
@@ -106,6 +108,14 @@ WORDS: list[tuple[OccurrenceKind, Facts | str | None, str]] = [
 ]
 
 NEWER_WORDS: list[tuple[OccurrenceKind, Facts | str | None, str]] = [
+    (K.QUESTION_ASKED, QuestionFacts(1, "Publish?"), "Publish?"),
+    (K.QUESTION_ANSWERED, AnswerFacts(1, "yes", "Ada"), "'yes' by Ada"),
+    (K.QUESTION_EXPIRED, AnswerFacts(1, None), "nobody answered in time"),
+    (
+        K.QUESTION_EXPIRED,
+        AnswerFacts(1, "no"),
+        "nobody answered in time; the default is 'no'",
+    ),
     (K.ATTEMPT_DECLINED, DeclineFacts("needs a vision model"), "needs a vision model"),
     (K.ATTEMPT_REVIEWED, ReviewFacts(1, 0.25, "too dark"), "attempt 1 graded 0.25: too dark"),
     (K.ATTEMPT_REVIEWED, ReviewFacts(3, None), "attempt 3 accepted"),

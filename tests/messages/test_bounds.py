@@ -107,6 +107,13 @@ BOUNDS = {
     "ManagerRequest.asked_by": KEYS,
     "ManagerReply.number": ">= 1",
     "ManagerReply.error_kind": "characters <= 100",
+    "TaskPart.task_id": ID,
+    "TaskPart.attempt": ">= 1",
+    "TaskPart.number": ">= 1",
+    "TaskPart.part": "characters <= 262144",
+    "PartsTaken.task_id": ID,
+    "PartsTaken.attempt": ">= 1",
+    "PartsTaken.number": ">= 1",
 }
 
 

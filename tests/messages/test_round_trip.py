@@ -30,6 +30,7 @@ from muster.messages import (
     ManagerReply,
     ManagerRequest,
     Parcel,
+    PartsTaken,
     PriorityTask,
     RecallTasks,
     Refusal,
@@ -41,6 +42,7 @@ from muster.messages import (
     SubmitTasks,
     Task,
     TaskAssignment,
+    TaskPart,
     TaskProgress,
     TaskResult,
     TaskStatus,
@@ -231,6 +233,10 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
     ManagerReply: st.builds(
         ManagerReply, number=attempts, value=payloads, error_kind=short_texts, error=notes
     ),
+    TaskPart: st.builds(
+        TaskPart, task_id=ids, attempt=attempts, number=attempts, part=st.binary(max_size=40)
+    ),
+    PartsTaken: st.builds(PartsTaken, task_id=ids, attempt=attempts, number=attempts),
 }
 
 

@@ -253,6 +253,7 @@ def test_a_completed_task_is_told_in_full(run: Callable[..., Run]) -> None:
         "cost": 0.0,
         "quality": None,
         "late_s": None,
+        "limit_key": None,
     }
 
 

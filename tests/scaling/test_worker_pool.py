@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,7 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents import MemoryNetwork, TaskManager, WorkerAgent, run_in_virtual_time
+from muster.agents import (
+    ForkServer,
+    MemoryNetwork,
+    TaskManager,
+    WorkerAgent,
+    run_in_virtual_time,
+)
 from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.kernel.scaling import Step
 from muster.agents.worker_pool.pool import WorkerPool
@@ -296,6 +303,7 @@ def test_real_processes_end_with_the_one_that_started_them(tmp_path: Path) -> No
     program.write_text(
         """
 import asyncio
+import contextlib
 from muster.agents import TaskManager
 from muster.agents.worker_pool.processes import LocalProcesses
 
@@ -347,3 +355,74 @@ def test_a_real_process_that_ignores_its_end_is_killed() -> None:
         await manager.stop()
 
     asyncio.run(asyncio.wait_for(story(), DEADLINE_S))
+
+
+def test_the_death_of_a_process_is_known_at_once() -> None:
+    async def story() -> tuple[float, float]:
+        hall = Hall(lost_after_s=30.0)
+        await hall.open()
+        died: list[asyncio.Event] = []
+        spawn = hall.spawn
+
+        class Watched:
+            def __init__(self, spawned: Spawned) -> None:
+                self._spawned = spawned
+                self.death = asyncio.Event()
+                died.append(self.death)
+
+            @property
+            def is_alive(self) -> bool:
+                return not self.death.is_set()
+
+            async def ended(self) -> None:
+                await self.death.wait()
+
+            async def end(self) -> None:
+                await self._spawned.end()
+
+        async def spawn_watched(name: str) -> Watched:
+            return Watched(await spawn(name))
+
+        hall.spawn = spawn_watched  # type: ignore[assignment,method-assign]
+        hall.manager.add_task(Task(id=1, difficulty=4))
+        loop = asyncio.get_running_loop()
+        async with WorkerPool(hall.manager, hall, minimum=1, maximum=1, every_s=20.0):
+            await until(lambda: bool(hall.told(OccurrenceKind.TASK_ASSIGNED)))
+            # As kill -9 does: nothing more comes, and nobody says so.
+            hall.spawned["worker-1"].serving.cancel()
+            died[0].set()
+            died_at = loop.time()
+            await until(lambda: bool(hall.told(OccurrenceKind.WORKER_LOST)))
+            known_at = loop.time()
+        await hall.manager.stop()
+        return died_at, known_at
+
+    died_at, known_at = play(story)
+    assert known_at - died_at < 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.ceylon
+@pytest.mark.processes
+@pytest.mark.parametrize("forks", [False, True])
+def test_a_real_process_that_is_killed_is_known_at_once(forks: bool) -> None:
+    async def story() -> float:
+        manager = TaskManager(port=0, quiet=True, lost_after_s=60.0)
+        await manager.start()
+        with ForkServer() if forks else contextlib.nullcontext() as fork_server:
+            spawner = LocalProcesses(manager.ticket(), 5, fork_server=fork_server)
+            async with WorkerPool(manager, spawner, minimum=1, maximum=1, every_s=30.0) as pool:
+                manager.add_task(Task(id=1, difficulty=5, timeout=600.0))
+                record = manager.board.tasks[1]
+                await until(lambda: record.attempt == 1)
+                (pooled,) = pool._spawned_workers
+                process: Any = pooled.worker
+                os.kill(process._process.pid, signal.SIGKILL)
+                killed_at = time.monotonic()
+                await until(lambda: record.losses == 1)
+                took_s = time.monotonic() - killed_at
+            await manager.stop()
+        return took_s
+
+    # On a busy machine; the next look of the pool would come after 30 s, the silence after 60 s.
+    assert asyncio.run(asyncio.wait_for(story(), DEADLINE_S)) < 15.0

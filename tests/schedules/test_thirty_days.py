@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from muster.agents import Handlers, MemoryNetwork, TaskManager, WorkerAgent
+from muster.agents import (
+    Handlers,
+    MemoryNetwork,
+    RetryLater,
+    TaskContext,
+    TaskManager,
+    WorkerAgent,
+)
 from muster.agents.kernel.model.schedules import scheduled_id
 from muster.agents.manager import options, schedule_runner, stuck_log
 from muster.agents.runtime.clock import wall_now
 from muster.agents.simulation.crashing_store import CrashingStore, ManagerKilled
 from muster.agents.simulation.faults import Crash
 from muster.agents.worker import manager_session
-from muster.messages import Task
+from muster.messages import Retry, Task, TaskStatus
 
 from .conftest import CountingRows, play
 
@@ -29,19 +37,27 @@ EVERY_S = 300.0
 handlers = Handlers()
 
 
+RETRY = Retry(max_attempts=5, wait_s=40.0, on=("ConnectionError",))
+
+
 @handlers.task("measure")
-async def measure(task: Task) -> int:
+async def measure(task: Task, context: TaskContext) -> int:
     await asyncio.sleep(20.0)
+    if context.attempt == 1 and task.data % 10 == 0:
+        raise ConnectionError("the line is dead")
+    if context.attempt == 1 and task.data % 15 == 7:
+        raise RetryLater(after_s=90.0)
     return task.data
 
 
 def make_tasks(due: datetime) -> list[Task]:
     """The tasks of a due time; what is to be tried over thirty days is added here."""
     number = int((due.timestamp() - START) / EVERY_S)
-    first = Task(id="first", type="measure", data=number, max_attempts=3)
+    first = Task(id="first", type="measure", data=number, retry=RETRY)
     if number % 12:
         return [first]
-    return [first, Task(id="second", type="measure", data=number, depends_on=("first",))]
+    second = Task(id="second", type="measure", data=number, retry=RETRY, depends_on=("first",))
+    return [first, second]
 
 
 class Months:
@@ -52,6 +68,8 @@ class Months:
         self.network = MemoryNetwork()
         self.memory = CountingRows()
         self.kept: list[int] = []
+        # How often a task was completed, failed or cancelled, and whether it was tried again.
+        self.outcomes: Counter[tuple[TaskStatus, bool]] = Counter()
         self.starts = 0
         self.manager: TaskManager
 
@@ -117,6 +135,11 @@ class Months:
             stopping = {
                 each for worker in manager.board.workers.values() for each in worker.stopping
             }
+            self.outcomes.update(
+                (each.status, each.former_attempts + each.attempt > 1)
+                for each in records
+                if each.task_id in settled - needed - stopping
+            )
             manager.forget_tasks(settled - needed - stopping)
             self.kept.append(len(manager.board.tasks) + len(self.memory.read().tasks))
 
@@ -161,6 +184,8 @@ def test_in_thirty_days_each_due_time_is_made_once_and_memory_stays_flat() -> No
     assert set(added) == expected
     assert set(added.values()) == {1}
     assert months.starts > 20
+    assert {status for status, _ in months.outcomes} == {TaskStatus.COMPLETED}
+    assert months.outcomes[TaskStatus.COMPLETED, True] > len(expected) // 10
     week = len(months.kept) // 4
     assert max(months.kept[-week:]) <= 2 * max(months.kept[:week])
     assert max(months.kept) < 500

@@ -55,6 +55,7 @@ NOT_KEPT: Mapping[type[Any], Mapping[str, str]] = {
         "stopping": "told by the worker",
         "prefetched": "told by the worker",
         "prefetched_s": "told by the worker",
+        "suspended": "told by the worker",
         "withdrawn": "told by the worker",
         "is_retiring": "decided anew",
     },

@@ -19,7 +19,8 @@ ProblemsOf = Callable[[str, str | bytes], list[str]]
 
 FIELDS = (
     "id, description, difficulty, type, data, priority, depends_on, parent_id, timeout, "
-    "max_attempts, expires_s, required_skills, strict, deadline, escalate, review, votes, class"
+    "max_attempts, retry, max_losses, not_before, expires_s, required_skills, strict, deadline, "
+    "escalate, review, votes, class"
 )
 ID_RULE = (
     "must be an integer above 0 (63 bits at most) "

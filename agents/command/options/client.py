@@ -44,6 +44,9 @@ def submit(
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Print the ids of the tasks, and do not wait.")
     ] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Print the parts of their outputs as they come, too.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each result as a line of JSON.")
     ] = False,
@@ -57,6 +60,7 @@ def submit(
     The exit code is 1 if a task has failed. Tasks go on when this command is interrupted.
     """
     from ...client.client import Client
+    from ..following import follow_tasks
     from ..submit import make_task, submit_tasks
     from ..tasks_file import read_tasks
 
@@ -74,6 +78,11 @@ def submit(
         insecure=insecure,
         connect_timeout_s=connect_timeout,
     )
+    if stream and no_wait:
+        raise InvalidInput("give either --stream or --no-wait")
+    if stream:
+        following = follow_tasks(client, read, with_parts=True, as_json=as_json)
+        raise typer.Exit(asyncio.run(following))
     submitting = submit_tasks(client, read, waits=not no_wait, as_json=as_json)
     raise typer.Exit(asyncio.run(submitting))
 

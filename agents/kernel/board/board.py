@@ -28,6 +28,8 @@ from ..model.events import (
     PauseRequested,
     PriorityChanged,
     ProgressReported,
+    QuestionAnswered,
+    QuestionAsked,
     RecoveryRequested,
     RestConfirmed,
     ResultReceived,
@@ -62,6 +64,7 @@ from .expiry import Expiry
 from .held_slots import HeldSlotWarning
 from .lessons import Lessons
 from .prefetch import PrefetchRecall, attempts_of
+from .question_expiry import QuestionExpiry
 from .retention_end import RetentionEnd
 from .state import BoardState
 from .suspensions import Suspensions
@@ -128,6 +131,8 @@ class Board(BoardState):
         self._on(ResultsReceived, self._take_results)
         self._on(TasksGivenBack, self._take_back)
         self._on(CancelRequested, self.lifecycle.cancel)
+        self._on(QuestionAsked, self.questions.ask)
+        self._on(QuestionAnswered, self.questions.answer)
         self._on(PriorityChanged, self.lifecycle.change_priority)
         self._on(TasksForgotten, self.retention.forget)
         self._on(RecoveryRequested, self._recover)
@@ -320,12 +325,7 @@ class Board(BoardState):
 
     def _excuse(self, event: ListeningInterrupted) -> None:
         """Extend timeouts by the duration of a time in which nothing could be received."""
-        now = self.context.now
-        self.worker_registry.excuse(event.lasted_s, now)
-        for worker in self.worker_registry.present.values():
-            for attempt in attempts_of(worker.running):
-                if attempt.deadline is not None and attempt.deadline <= now:
-                    attempt.deadline += event.lasted_s
+        self.worker_registry.excuse(event.lasted_s, self.context.now)
 
     def _fire_timers(self, _: TimePassed) -> None:
         # Timers fire only here, so a message that arrived in time counts even if it is read late.
@@ -351,18 +351,17 @@ class Board(BoardState):
                     self.timers.set(timer)
                 case StartBarrier():
                     self._end_start_barrier()
-                case Expiry():
+                case Expiry() | Lateness():
                     if not self.has_ended:
-                        self.lifecycle.expire(timer.record)
-                    has_expired = True
-                case Lateness():
-                    if not self.has_ended:
-                        self.lifecycle.fail_late(timer.record)
+                        self.lifecycle.give_up(timer)
                     has_expired = True
                 case DelayEnd():
                     self.lifecycle.end_delay(timer.record)
                 case RetentionEnd():
                     timer.at = None
+                case QuestionExpiry():
+                    if not self.has_ended:
+                        self.questions.expire(timer)
                 case HeldSlotWarning():
                     self._leases.warn_of_held_slot(timer)
         if self.began_at is not None and not self.has_ended:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ....messages import Limit
 from ..matching.gate import Gate
 from ..matching.keyed_queue import KeyedQueue
 from ..matching.limiter import Limiter
 from ..matching.ready_queue import TaskGroup
+from ..model.occurrences import OccurrenceKind
 
 if TYPE_CHECKING:
     from .state import BoardState
@@ -86,3 +89,40 @@ def _check_order(board: BoardState, limiter: Limiter, group: TaskGroup) -> None:
         if lane.head is not None and not any(gate.is_shut for gate in lane.gates)
     ]
     assert queue.first == min(heads), "another task is first than the one whose turn it is"
+
+
+def find_passed_rates(board: BoardState) -> list[tuple[Limit, str | None, int]]:
+    """The rates that the attempts of a run have passed, with the key and how many began.
+
+    Under limits that have not changed since the first of them began.
+    """
+    begun: dict[tuple[Limit, str | None], list[float]] = {}
+    limits = board.rules.limits
+    for record in board.tasks.values():
+        task = record.task
+        own = {limit.type for limit in limits if limit.key == task.limit_key and limit.key}
+        times = [each.at for each in record.story if each.what is OccurrenceKind.TASK_ASSIGNED]
+        for limit in limits:
+            key = task.limit_key if limit.each_key or limit.key else None
+            if limit.each_key:
+                is_of_it = key is not None and limit.type not in own
+            else:
+                is_of_it = limit.key == key
+            if limit.rate is not None and limit.type in {None, task.type} and is_of_it:
+                begun.setdefault((limit, key), []).extend(times)
+    passed: list[tuple[Limit, str | None, int]] = []
+    for (limit, key), times in begun.items():
+        times.sort()
+        most = max(_within(times, limit.per_s or 0.0), default=0)
+        if most > (limit.rate or 0):
+            passed.append((limit, key, most))
+    return passed
+
+
+def _within(times: list[float], period_s: float) -> Iterator[int]:
+    """For each time, how many there are in the period that begins with it."""
+    end = 0
+    for begin, at in enumerate(times):
+        while end < len(times) and at + period_s > times[end]:
+            end += 1
+        yield end - begin

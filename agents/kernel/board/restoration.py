@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ....messages import (
@@ -15,6 +15,7 @@ from ....messages import (
     decode_message,
 )
 from ....messages.codec import decode_task
+from ....messages.question import QuestionText
 from ....messages.values import unpack
 from ..matching.policies import MatchingPolicy
 from ..matching.policy_names import POLICIES
@@ -25,6 +26,7 @@ from ..model.failed_attempt import FailedAttempt
 from ..model.instructions import Instruction
 from ..model.occurrence_text import facts_from_values
 from ..model.occurrences import Occurrence, OccurrenceKind
+from ..model.questions import Question
 from ..model.records import Attempt, AttemptOutcome, Drain, TaskRecord, WorkerRecord
 from ..model.second_opinions import open_attempts, wants_vote
 from ..model.snapshot import Snapshot
@@ -32,7 +34,8 @@ from ..model.worker_stats import WorkerStats
 from .board import Board
 from .delays import DelayEnd
 from .learned_rows import restore_learned
-from .rows import NO_COSTS, NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
+from .rows import NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
+from .run_row import read_run
 from .schedule_rows import restore_schedules
 from .task_checks import check_same
 from .worker_registry import Quarantine
@@ -159,6 +162,7 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
             board.queue.push(record, now)
         board.lifecycle.watch_expiry(record)
         board.lifecycle.watch_deadline(record)
+        board.questions.restore(record)
     board.context.forgotten_begins.restore(snapshot.forgotten_begins)
     board.count_begun(is_restored=True)
     for worker in workers.present.values():
@@ -195,7 +199,7 @@ def read_snapshot(rows: Rows) -> Snapshot:
             place = f"task {row.task_id!r}"
             tasks.append(_read_task(row, workers, candidates_by_bytes))
         place = "the run"
-        snapshot = Snapshot() if rows.run is None else _read_run(rows.run)
+        snapshot = Snapshot() if rows.run is None else read_run(rows.run)
     except DecodeError as fault:
         raise DecodeError(fault.flaw, f"{place}: {fault.detail}") from None
     except (TypeError, ValueError, IndexError, AttributeError) as fault:
@@ -222,40 +226,11 @@ def _rules_of(snapshot: Snapshot) -> Rules:
     return replace(waited_for, heartbeat_s=snapshot.heartbeat_s, lost_after_s=snapshot.lost_after_s)
 
 
-def _read_run(state: bytes) -> Snapshot:
-    began_at, ended_at, failure, ignored, policy, expected_workers, roster, *later = unpack(state)
-    heartbeat_s, lost_after_s, on_forgotten, in_other_units, budget, cost_unit, more = (
-        *later,
-        *_LATER_IN_THE_RUN[len(later) :],
-    )
-    return Snapshot(
-        began_at=began_at,
-        ended_at=ended_at,
-        failure=failure,
-        ignored=ignored,
-        policy=policy,
-        expected_workers=expected_workers,
-        roster=tuple(roster),
-        heartbeat_s=heartbeat_s,
-        lost_after_s=lost_after_s,
-        spent_on_forgotten=on_forgotten,
-        spent_in_other_units=in_other_units,
-        budget=budget,
-        cost_unit=cost_unit,
-        paused_since=more.get("paused_since"),
-        forgotten={TaskStatus(each): n for each, n in more.get("forgotten", {}).items()},
-        forgotten_begins=more.get("forgotten_begins", ()),
-    )
-
-
-_LATER_IN_THE_RUN: tuple[Payload, ...] = (None, None, *NO_COSTS, {})
-"""The defaults of the last values of a run, which older stores lack."""
-
 _LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None, ("", None, None, 0.0))
 """The defaults of the last values of an attempt, which older stores lack."""
 
 
-_LATER_IN_TASKS: tuple[Payload, ...] = (None, (), (None, 0), None, (None, "", ""))
+_LATER_IN_TASKS: tuple[Payload, ...] = (None, (), (None, 0), None, (None, "", ""), ())
 """The defaults of the last values of a task, which most rows lack."""
 
 
@@ -279,7 +254,10 @@ def _read_task(
         decision,
         *later,
     ) = unpack(row.state)
-    timeout, opinions, retried, traceback, delay = (*later, *_LATER_IN_TASKS[len(later) :])
+    timeout, opinions, retried, traceback, delay, questions = (
+        *later,
+        *_LATER_IN_TASKS[len(later) :],
+    )
     retried_at, former_attempts = retried
     wait_until, wait_reason, returns_to = delay
     task = decode_task(row.definition)
@@ -302,6 +280,7 @@ def _read_task(
         former_attempts=former_attempts,
         wait_until=wait_until,
         wait_reason=wait_reason,
+        questions=_read_questions(questions),
         returns_to=returns_to,
     )
     if priority is not None:
@@ -346,6 +325,15 @@ def _read_task(
         if attempt.outcome is AttemptOutcome.DECLINED
     )
     return record
+
+
+def _read_questions(questions: Sequence[Sequence[Payload]]) -> dict[str, Question] | None:
+    read: dict[str, Question] = {}
+    for number, asked, *later in questions:
+        text, choices, expires_s, default, key = asked
+        question = QuestionText(text, tuple(choices), expires_s, default, key)
+        read[key] = Question(number, question, *later)
+    return read or None
 
 
 def _read_opinions(record: TaskRecord, kept: Payload) -> None:

@@ -255,10 +255,11 @@ class _TaskRows:
         # The row of a settled task has the traceback in its result.
         traceback = record.error_traceback if result is None else None
         # Most rows lack these, and so do the rows of older stores.
-        if record.wait_until is not None or record.returns_to:
+        if record.wait_until is not None or record.returns_to or record.questions:
             begun = (record.retried_at, record.former_attempts)
             delay = (record.wait_until, record.wait_reason, record.returns_to)
             state = (*state, task.timeout, opinions, begun, traceback, delay)
+            state = (*state, _questions_state(record)) if record.questions else state
         elif traceback is not None or record.retried_at is not None:
             state = (*state, task.timeout, opinions, (record.retried_at, record.former_attempts))
             state = state if traceback is None else (*state, traceback)
@@ -278,6 +279,16 @@ class _TaskRows:
     def _pack(self, candidates: Candidates) -> bytes:
         packed = self._candidates[id(candidates)] = pack_scalars(candidates)
         return packed
+
+
+QUESTION = attrgetter(
+    "number", "asked", "attempt", "asked_at", "expires_at", "answer", "answered_by", "answered_at"
+)
+"""What a row has of a question, in this order."""
+
+
+def _questions_state(record: TaskRecord) -> tuple[Payload, ...]:
+    return tuple(map(QUESTION, (record.questions or {}).values()))
 
 
 def _attempts_state(record: TaskRecord) -> tuple[Payload, ...]:

@@ -36,6 +36,7 @@ from .membership import Membership
 from .pause import Pause
 from .prefetch import Prefetch
 from .quarantine import QuarantinePolicy
+from .questions import TaskQuestions
 from .retention import Retention
 from .schedule_book import ScheduleBook
 from .spending import Spending
@@ -86,6 +87,8 @@ class BoardState:
         self.draining = Draining(self.context, self.worker_registry, self.queue, self.prefetch)
         self.pause = Pause(self.context, self.queue, self.prefetch)
         self.lease_check = LeaseCheck(self.context, self.task_registry.by_id)
+        self.questions = TaskQuestions(self.context, self.task_registry, self.timers)
+        """What tasks ask people."""
         self.schedules = ScheduleBook(self.task_registry.by_id)
         self.is_suspended = False
         """Whether this is a restored run that has not been resumed yet."""

@@ -120,6 +120,7 @@ class TaskRetries:
         record.retried_at = self._context.now
         record.former_attempts = len(record.attempts)
         record.failures = record.losses = 0
+        record.questions = None
         record.failed_by = record.declined_by = frozenset()
         record.returns_to = ""
         record.progress, record.note = 0.0, ""

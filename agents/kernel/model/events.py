@@ -19,6 +19,7 @@ from ....messages import (
     WorkerProfile,
 )
 from ....messages.limit import Limit
+from ....messages.question import QuestionText
 from .schedules import ScheduleTerms
 
 WorkerId: TypeAlias = str
@@ -179,6 +180,40 @@ class CancelRequested:
 
     task_id: TaskId
     reason: str = "by the user"
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAsked:
+    """The handler of an attempt asks a person, or asks again what it has asked before.
+
+    Args:
+        worker_id: the address of its worker.
+        task_id: the task.
+        attempt: the number of the attempt.
+        asked: what it asks.
+    """
+
+    worker_id: WorkerId
+    task_id: TaskId
+    attempt: int
+    asked: QuestionText
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAnswered:
+    """A person answers a question of a task.
+
+    Args:
+        task_id: the task.
+        answer: the answer.
+        by: who answers, and where.
+        question: the number of the question; None for the only one that is open.
+    """
+
+    task_id: TaskId
+    answer: str
+    by: str
+    question: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +426,8 @@ Event: TypeAlias = (
     | ResultsReceived
     | TasksGivenBack
     | CancelRequested
+    | QuestionAsked
+    | QuestionAnswered
     | PriorityChanged
     | RecoveryRequested
     | RetryRequested

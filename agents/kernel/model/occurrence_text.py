@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from ....messages import TaskId, TaskStatus
 from .occurrences import (
     FACTS_OF,
+    AnswerFacts,
     BudgetFacts,
     CancellationCause,
     CancellationFacts,
@@ -28,6 +29,7 @@ from .occurrences import (
     PriorityFacts,
     ProgressFacts,
     QuarantineFacts,
+    QuestionFacts,
     RequeueCause,
     RequeueFacts,
     RetryFacts,
@@ -79,6 +81,10 @@ def describe_facts(occurrence: Occurrence) -> str:
             return f"from {before} to {after}"
         case RetryFacts(_, reason):
             return reason
+        case QuestionFacts(_, text):
+            return text
+        case AnswerFacts(_, answer, by):
+            return _describe_answer(answer, by)
         case ProgressFacts(percent, note):
             return f"{percent:g} %: {note}" if note else f"{percent:g} %"
         case HeldSlotFacts(held_s, reason):
@@ -111,6 +117,12 @@ def _describe_review(facts: ReviewFacts) -> str:
     reviewed, grade, reason = facts
     graded = "accepted" if grade is None else f"graded {grade:g}"
     return f"attempt {reviewed} {graded}" + (f": {reason}" if reason else "")
+
+
+def _describe_answer(answer: str | None, by: str) -> str:
+    if answer is None:
+        return "nobody answered in time"
+    return f"{answer!r} by {by}" if by else f"nobody answered in time; the default is {answer!r}"
 
 
 def _describe_budget(budget: float | None, unit: str) -> str:

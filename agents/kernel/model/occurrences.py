@@ -37,6 +37,11 @@ class OccurrenceKind(str, Enum):
     ATTEMPT_REJECTED = "attempt_rejected"
     ATTEMPT_DECLINED = "attempt_declined"
     ATTEMPT_CHARGED = "attempt_charged"
+    QUESTION_ASKED = "question_asked"
+    """A handler asks a person, and waits for the answer."""
+    QUESTION_ANSWERED = "question_answered"
+    QUESTION_EXPIRED = "question_expired"
+    """Nobody has answered in time."""
     ATTEMPT_SUSPENDED = "attempt_suspended"
     """An attempt that waits for something, and has given back its slot."""
     ATTEMPT_RESUMED = "attempt_resumed"
@@ -248,6 +253,32 @@ class RetryFacts(NamedTuple):
     reason: str
 
 
+class QuestionFacts(NamedTuple):
+    """What a task asks.
+
+    Args:
+        number: the number of the question within the task.
+        text: the question.
+    """
+
+    number: int
+    text: str
+
+
+class AnswerFacts(NamedTuple):
+    """What became of a question.
+
+    Args:
+        number: the number of the question within the task.
+        answer: the answer, or the default if nobody answered in time; None if there is none.
+        by: who answered; "" if nobody did.
+    """
+
+    number: int
+    answer: str | None
+    by: str = ""
+
+
 class ProgressFacts(NamedTuple):
     """The progress of an attempt.
 
@@ -317,6 +348,8 @@ Facts: TypeAlias = (
     | BudgetFacts
     | PriorityFacts
     | RetryFacts
+    | QuestionFacts
+    | AnswerFacts
     | ProgressFacts
     | HeldSlotFacts
     | JoinFacts
@@ -333,6 +366,9 @@ FACTS_OF: Mapping[OccurrenceKind, type[Facts]] = {
     OccurrenceKind.TASK_DELAYED: DelayFacts,
     OccurrenceKind.TASK_REPRIORITIZED: PriorityFacts,
     OccurrenceKind.TASK_RETRIED: RetryFacts,
+    OccurrenceKind.QUESTION_ASKED: QuestionFacts,
+    OccurrenceKind.QUESTION_ANSWERED: AnswerFacts,
+    OccurrenceKind.QUESTION_EXPIRED: AnswerFacts,
     OccurrenceKind.ATTEMPT_FAILED: FailureFacts,
     OccurrenceKind.ATTEMPT_TIMED_OUT: FailureFacts,
     OccurrenceKind.ATTEMPT_REVIEWED: ReviewFacts,

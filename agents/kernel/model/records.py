@@ -13,6 +13,7 @@ from .duration_estimate import DurationEstimate
 from .events import WorkerId
 from .failed_attempt import FailedAttempt
 from .occurrences import CancellationFacts, Occurrence, OccurrenceKind, move_occurrence
+from .questions import Question
 from .restriction import Restriction
 from .worker_stats import WorkerStats
 
@@ -266,6 +267,7 @@ class TaskRecord:
         restriction: the workers that may not have its next attempt; None if all may. The queue
             sets it.
         decision: the decision that assigned its last attempt.
+        questions: what it has asked people, by key, since it last began anew; None for nothing.
         forgotten: the number of occurrences dropped from the story.
     """
 
@@ -301,6 +303,7 @@ class TaskRecord:
     queue_entry: object | None = None
     restriction: Restriction | None = None
     decision: Decision | None = None
+    questions: dict[str, Question] | None = None
     forgotten: int = 0
     _story: list[Occurrence] = field(default_factory=list)
 

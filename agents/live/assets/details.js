@@ -1,6 +1,7 @@
 // One task: where it stands, why, its story, and what can be done with it.
 
 import { STATUSES } from "./model.js";
+import { Parts } from "./parts.js";
 import { ask, taskPath, tell } from "./stream.js";
 import { pillWords } from "./task_list.js";
 import { amount, seconds } from "./wording.js";
@@ -12,6 +13,7 @@ const WORDS = {
   task_added: "added", task_assigned: "given to", task_progressed: "progress at", task_completed: "done by", task_failed: "failed",
   task_cancelled: "cancelled", task_requeued: "waits again", task_delayed: "waits", task_reprioritized: "new priority", task_retried: "begins anew", attempt_failed: "attempt failed on",
   attempt_suspended: "waits at", attempt_resumed: "goes on at",
+  question_asked: "asked a person, at", question_answered: "answered", question_expired: "question expired",
   attempt_declined: "declined by", attempt_charged: "cost told by",
   attempt_succeeded: "attempt succeeded on", attempt_reviewed: "reviewed by", attempt_rejected: "result rejected of",
   attempt_timed_out: "timed out on", slot_held: "slot still held at", result_ignored: "result ignored, from",
@@ -25,6 +27,7 @@ export class Details {
     this.dialog = document.getElementById("details");
     this.error = document.getElementById("details-error");
     this.row = null;
+    this.parts = new Parts();
     this.cancel = document.getElementById("cancel");
     this.retry = document.getElementById("retry");
     this.fault = document.getElementById("details-fault");
@@ -35,6 +38,7 @@ export class Details {
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
     this.dialog.addEventListener("close", () => {
       this.row = null;
+      this.parts.close();
       if (location.hash.startsWith(LINK)) history.replaceState(null, "", location.pathname + location.search);
     });
     this.retry.addEventListener("click", () => this.order("POST", "/retry", { reason: "on the live page" }));
@@ -67,6 +71,7 @@ export class Details {
     document.getElementById("details-what").textContent = row.description;
     for (const id of ["facts", "why", "story", "payloads"]) document.getElementById(id).replaceChildren();
     this.priority.value = row.priority;
+    this.parts.open(row.id);
     this.showStatus();
     if (!this.dialog.open) this.dialog.showModal();
     await this.refresh();

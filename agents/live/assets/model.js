@@ -2,6 +2,7 @@
 
 export const STATUSES = ["pending", "in_progress", "completed", "failed", "cancelled"];
 export const WAITS = { ready: "waiting", blocked: "blocked", limited: "limited", nobody: "nobody can" };
+const NOTHING_ASKED = { shown: [], more: 0 };
 const NOTHING_WAITS = { ready: 0, blocked: 0, limited: 0, nobody: 0, reasons: [], numbers: [], stuck: "", limits: "" };
 export const LABELS = { pending: "waiting", in_progress: "running", completed: "done", failed: "failed", cancelled: "cancelled" };
 const [PENDING, RUNNING, COMPLETED, FAILED] = [0, 1, 2, 3];
@@ -74,6 +75,7 @@ export class Model {
     this.skills = null;
     this.schedules = null;
     this.waiting = NOTHING_WAITS;
+    this.questions = NOTHING_ASKED;
     this.undoable = new Set();
     this.tallied = null;
   }
@@ -104,6 +106,7 @@ export class Model {
       this.undoable = new Set(data.waiting.numbers);
       this.version += 1;
     }
+    if (data.questions) this.questions = data.questions;
     if (data.skills) this.skills = data.skills;
     if (data.schedules) this.schedules = data.schedules;
     if (data.history) this.takeHistory(data.history);

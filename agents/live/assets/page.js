@@ -6,6 +6,7 @@ import { Throughput, Timeline } from "./charts.js";
 import { Details } from "./details.js";
 import { Kinds } from "./kinds.js";
 import { Model, STATUSES } from "./model.js";
+import { Questions } from "./questions.js";
 import { follow, keepSecret } from "./stream.js";
 import { Schedules } from "./schedules.js";
 import { Skills } from "./skills.js";
@@ -24,6 +25,7 @@ const adding = new Adding(model);
 const list = new TaskList(model, (row) => details.open(row));
 const kinds = new Kinds(model, list);
 const summary = new Summary(model);
+const questions = new Questions(model);
 const workers = new Workers(model);
 const skills = new Skills(model);
 const schedules = new Schedules(model);
@@ -50,7 +52,7 @@ function drawFilters() {
 function drawAbilities() {
   const canChange = isLive && model.run !== null && model.run.ended_at === null;
   $("add").hidden = !canChange;
-  details.canChange = kinds.canRetry = canChange;
+  details.canChange = kinds.canRetry = questions.canAnswer = canChange;
   summary.isLive = workers.isLive = isLive;
   document.body.classList.toggle("offline", !isLive);
 }
@@ -64,6 +66,7 @@ function frame(at) {
     isChanged = false;
     drawAbilities();
     summary.draw();
+    questions.draw();
     drawFilters();
     list.draw();
     kinds.draw();

@@ -46,6 +46,31 @@ export async function tell(method, path, body) {
   return answer.status === 204 ? null : answer.json();
 }
 
+// Calls `heard()` whenever something comes, and `on(name, data)` with each event, until they end.
+async function readEvents(answer, heard, on) {
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let unread = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    heard();
+    unread += value;
+    for (let end; (end = unread.indexOf("\n\n")) >= 0; unread = unread.slice(end + 2)) {
+      const found = /^event: (\w+)\ndata: ([^]*)$/.exec(unread.slice(0, end));
+      // Others are comments.
+      if (found) on(found[1], JSON.parse(found[2]));
+    }
+  }
+}
+
+// The parts of a task's output, until they end or `signal` is aborted.
+export async function followParts(id, signal, on) {
+  try {
+    const answer = await check(await fetch(taskPath(id, "/parts"), { headers: headers({}), signal, cache: "no-store" }));
+    await readEvents(answer, () => {}, on);
+  } catch { /* the page is closed, or the run has ended; the details tell what there is */ }
+}
+
 // Follows the run for ever: `on.event(name, data)`, `on.connected()`, `on.lost(why, pauseMs)`,
 // and `on.secretNeeded(why)`, which is to be answered with `follow` once more.
 export async function follow(on) {
@@ -60,20 +85,11 @@ export async function follow(on) {
     try {
       heard();
       const answer = await check(await fetch("api/events", { headers: headers({}), signal: stop.signal, cache: "no-store" }));
-      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       on.connected();
-      let unread = "";
-      for (;;) {
-        const { value, done } = await reader.read();
-        if (done) break;
-        heard();
-        unread += value;
-        for (let end; (end = unread.indexOf("\n\n")) >= 0; unread = unread.slice(end + 2)) {
-          const [, name, data] = /^event: (\w+)\ndata: ([^]*)$/.exec(unread.slice(0, end));
-          pauseMs = FIRST_PAUSE_MS;
-          on.event(name, JSON.parse(data));
-        }
-      }
+      await readEvents(answer, heard, (name, data) => {
+        pauseMs = FIRST_PAUSE_MS;
+        on.event(name, data);
+      });
     } catch (fault) {
       if (fault instanceof Refused && fault.status === 401) {
         on.secretNeeded(sessionStorage.getItem(KEPT_AS) ? fault.message : "");

@@ -1,0 +1,120 @@
+"""The options of `muster questions`, `muster answer` and `muster results`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Annotated
+
+import typer
+
+from ....messages import InvalidInput
+from ..console.credentials import take_secret, take_ticket
+from ..console.logging_setup import configure_logging
+from ..output import write_json_text, write_line
+from .client import ConnectTimeout
+from .shared import Insecure, Join, SecretFile, Verbose
+
+# Each command imports its own modules when it runs, so that a worker starts quickly.
+# ruff: noqa: PLC0415
+# Each option of a command is a parameter; Typer passes them by name.
+# ruff: noqa: PLR0917
+
+
+def questions(
+    join: Join,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    connect_timeout: ConnectTimeout = 10.0,
+    secret_file: SecretFile = None,
+    insecure: Insecure = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Show what the tasks of a running manager ask people."""
+    from ...client.client import Client
+    from ..questions import ask_for_questions, question_lines
+
+    configure_logging(verbose)
+    client = Client(
+        take_ticket(join),
+        secret=take_secret(secret_file, insecure=insecure),
+        insecure=insecure,
+        connect_timeout_s=connect_timeout,
+    )
+    found = asyncio.run(ask_for_questions(client))
+    if as_json:
+        write_json_text(json.dumps([each.to_payload() for each in found], indent=2))
+        return
+    for line in question_lines(found):
+        write_line(line)
+
+
+def answer(
+    task: Annotated[str, typer.Argument(help="The task's id.")],
+    answer: Annotated[
+        str, typer.Argument(help="One of the choices, or any text if there are none.")
+    ],
+    join: Join,
+    question: Annotated[
+        int | None,
+        typer.Option(metavar="NUMBER", help="Which question, if the task asks several at once."),
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who answers [default: the user].")
+    ] = None,
+    connect_timeout: ConnectTimeout = 10.0,
+    secret_file: SecretFile = None,
+    insecure: Insecure = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Answer what a task of a running manager asks; whoever is first decides."""
+    from ...client.client import Client
+    from ..questions import give_answer
+    from ..why import possible_task_ids
+
+    configure_logging(verbose)
+    client = Client(
+        take_ticket(join),
+        secret=take_secret(secret_file, insecure=insecure),
+        insecure=insecure,
+        connect_timeout_s=connect_timeout,
+    )
+    asyncio.run(give_answer(client, possible_task_ids(task), answer, by, question))
+    write_line(f"task {task} goes on with {answer!r}")
+
+
+def results(
+    join: Join,
+    tasks: Annotated[
+        list[str] | None, typer.Argument(metavar="TASK...", help="The ids of the tasks.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Print the parts of their outputs as they come, too.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print each part and result as a line of JSON.")
+    ] = False,
+    connect_timeout: ConnectTimeout = 10.0,
+    secret_file: SecretFile = None,
+    insecure: Insecure = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Wait for tasks of a running manager, and print their results as they come.
+
+    The exit code is 1 if a task has failed.
+    """
+    from ...client.client import Client
+    from ..following import follow_tasks
+    from ..why import possible_task_ids
+
+    configure_logging(verbose)
+    if not tasks:
+        raise InvalidInput("name the tasks, such as `muster results 7`")
+    client = Client(
+        take_ticket(join),
+        secret=take_secret(secret_file, insecure=insecure),
+        insecure=insecure,
+        connect_timeout_s=connect_timeout,
+    )
+    possible = [possible_task_ids(each) for each in tasks]
+    following = follow_tasks(client, possible, with_parts=follow, as_json=as_json)
+    raise typer.Exit(asyncio.run(following))
