@@ -183,13 +183,10 @@ class TaskRunner:
             # It begins when another attempt ends, whose context variables it must not see.
             self._waiting[key] = assignment, copy_context()
 
-    def give_back(self, keys: Iterable[AttemptKey]) -> list[AttemptKey]:
-        """Drop those of the attempts that have not begun, and return them."""
-        return [key for key in keys if self._waiting.pop(key, None) is not None]
-
-    def give_back_all(self) -> list[AttemptKey]:
-        """Drop all attempts that have not begun, and return them."""
-        return self.give_back(tuple(self._waiting))
+    def give_back(self, keys: Iterable[AttemptKey] | None = None) -> list[AttemptKey]:
+        """Drop those of the attempts, or of all, that have not begun, and return them."""
+        named = tuple(self._waiting if keys is None else keys)
+        return [key for key in named if self._waiting.pop(key, None) is not None]
 
     def cancel(self, request: CancelTask) -> bool:
         """Stop an attempt if it runs, and drop it if it waits; False if it does neither."""

@@ -276,7 +276,7 @@ class WorkerShell(SessionHolder):
     def take_unbegun(self) -> list[tuple[TaskId, int]]:
         """Drop the attempts that have not begun, and return them."""
         runner = self._runner
-        return [] if runner is None else [*self._offload.give_back_all(), *runner.give_back_all()]
+        return [] if runner is None else [*self._offload.give_back_all(), *runner.give_back()]
 
     def heartbeat(self) -> Heartbeat:
         """The heartbeat to send now."""

@@ -138,10 +138,10 @@ def test_a_restored_run_goes_on_counting_and_forgetting(watched: Make, task: Mak
 
 def test_the_memory_of_forgotten_ids_is_bounded(task: Make, watched: Make) -> None:
     board = service(watched, keep_results=1)
-    registry = board.board.task_registry
+    registry, made = board.board.task_registry, task(1)
     for number in range(1, MAX_FORGOTTEN_IDS + 100):
         record = type("Record", (), {})()
-        record.task_id, record.status = number, TaskStatus.COMPLETED
+        record.task_id, record.status, record.task = number, TaskStatus.COMPLETED, made
         registry.by_id[number] = record
         registry.counts[TaskStatus.COMPLETED] += 1
         registry.forget(record, "")

@@ -27,10 +27,10 @@ from ..model.second_opinions import describe_missing, lacks_votes, open_attempts
 from ..model.story_text import describe_story
 from .attempt_leases import AttemptLeases
 from .context import BoardContext
-from .deadlines import describe_lateness, lateness_of
+from .deadlines import Lateness, describe_lateness, lateness_of
 from .delays import DelayEnd, earliest_of
 from .dependents import Dependents
-from .expiry import describe_expiry, expiry_of
+from .expiry import Expiry, describe_expiry, expiry_of
 from .spending import Spending
 from .task_checks import find_new
 from .task_registry import TaskRegistry
@@ -302,6 +302,13 @@ class TaskLifecycle:
             facts = FailureFacts(shortfall.cause, error)
             self._context.note_task(OccurrenceKind.TASK_FAILED, record, facts=facts)
             self.dependents.not_completed(record)
+
+    def give_up(self, timer: Expiry | Lateness) -> None:
+        """Fail a task that has not begun in time, or can't be completed in time any more."""
+        if isinstance(timer, Expiry):
+            self.expire(timer.record)
+        else:
+            self.fail_late(timer.record)
 
     def expire(self, record: TaskRecord) -> None:
         """Fail a task that did not begin before it expired."""

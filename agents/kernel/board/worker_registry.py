@@ -8,6 +8,7 @@ from ..model.events import WorkerId, WorkerJoined
 from ..model.health import LATE_AFTER_HEARTBEATS
 from ..model.records import WorkerRecord
 from .context import BoardContext
+from .prefetch import attempts_of
 
 MAX_LOST_KEPT = 10_000
 """The maximum number of lost workers, and of their addresses, that are kept: the latest."""
@@ -181,7 +182,7 @@ class WorkerRegistry:
             del self._lost[oldest], self.by_name[oldest]
 
     def excuse(self, seconds: float, now: float) -> None:
-        """Extend the timeouts of all workers by the time in which nothing could be received."""
+        """Extend all timeouts by the time in which nothing could be received."""
         for worker in self.by_name.values():
             if worker.alive:
                 worker.last_heard_at = min(worker.last_heard_at + seconds, now)
@@ -189,6 +190,10 @@ class WorkerRegistry:
                 worker.awaited_until += seconds
         for challenge in self.challenges.values():
             challenge.decided_at += seconds
+        for worker in self.present.values():
+            for attempt in attempts_of(worker.running):
+                if attempt.deadline is not None and attempt.deadline <= now:
+                    attempt.deadline += seconds
 
     def is_known(self, event: WorkerJoined) -> bool:
         """Whether the worker of a join request is or recently was connected in the same session."""
