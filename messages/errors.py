@@ -9,6 +9,7 @@ MusterError
 │   │   ├── UnknownDependency  a task depends on an unknown task
 │   │   └── DependencyCycle    tasks depend on each other in a cycle
 │   ├── UnknownTask            no task has this id
+│   │   └── ResultForgotten    a task had this id, and was forgotten
 │   ├── UnreadableTask         one task of a state file can't be read
 │   ├── TaskFailed             a task failed, and its output was asked for
 │   ├── RunEnded               the run ended before the task was settled or added
@@ -95,6 +96,10 @@ class UnknownTask(LocalError):
     """No task has this id."""
 
 
+class ResultForgotten(UnknownTask):
+    """A task was forgotten with its result; the message says when, and how long it was kept."""
+
+
 class UnreadableTask(LocalError):
     """A task of a state file can't be read. It stays in the file unchanged; other tasks run."""
 
@@ -179,7 +184,11 @@ class UnknownName(LocalError):
         self.name = name
         self.known = tuple(sorted(known))
         listed = ", ".join(self.known) or "none"
-        super().__init__(f"there is no {what} {name!r}; known: {listed}")
+        from difflib import get_close_matches  # noqa: PLC0415 - few programs need it
+
+        similar = get_close_matches(str(name), self.known, n=1)
+        question = f"did you mean {similar[0]!r}? " if similar else ""
+        super().__init__(f"there is no {what} {name!r}; {question}known: {listed}")
 
 
 class InvalidInput(LocalError):

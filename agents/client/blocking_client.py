@@ -172,6 +172,15 @@ class BlockingClient:
     set_priority = _waits(ManagerCalls.set_priority)
     """Change the priority of a waiting task; see `Client.set_priority`."""
 
+    pause = _waits(ManagerCalls.pause)
+    """Let the manager assign no more tasks; see `Client.pause`."""
+
+    resume = _waits(ManagerCalls.resume)
+    """Let the manager assign tasks again; see `Client.resume`."""
+
+    drain = _waits(ManagerCalls.drain)
+    """Give a worker no more tasks; see `Client.drain`."""
+
     status = _waits(ManagerCalls.status)
     """The status of a task; see `Client.status`."""
 

@@ -90,6 +90,39 @@ class ManagerCalls:
         """
         who = by or self._conversation.name
         await self._ask("answer", task_id=task_id, answer=answer, by=who, question=question)
+    async def pause(self) -> int:
+        """Let the manager assign no more tasks until `resume`; those that run go on.
+
+        Returns:
+            How many run.
+        """
+        return cast("int", await self._ask("pause"))
+
+    async def resume(self, worker: str | None = None) -> None:
+        """Let the manager assign tasks again, or give tasks to a drained worker again.
+
+        Args:
+            worker: the drained worker; None ends the pause of the whole manager.
+
+        Raises:
+            InvalidInput: no worker of this name is connected.
+        """
+        await self._ask("resume", worker=worker)
+
+    async def drain(self, worker: str, *, leaves: bool = True) -> int:
+        """Give a worker no more tasks; it finishes those that it has begun.
+
+        Args:
+            worker: its name.
+            leaves: whether it leaves then. If not, it stays without tasks until `resume`.
+
+        Returns:
+            How many tasks it finishes.
+
+        Raises:
+            InvalidInput: no worker of this name is connected; the message lists those that are.
+        """
+        return cast("int", await self._ask("drain", worker=worker, leaves=leaves))
 
     # ------------------------------------------------------------------ questions
 
@@ -115,7 +148,7 @@ class ManagerCalls:
         return cast("list[str]", await self._ask("why", task_id=task_id))
 
     async def workers(self) -> list[dict[str, Payload]]:
-        """The workers: name, whether connected, skill level, slots, running and completed tasks."""
+        """The workers: name, whether connected or drained, skill level, slots, and their tasks."""
         return cast("list[dict[str, Payload]]", await self._ask("workers"))
 
     async def schedules(self) -> list[ScheduleState]:

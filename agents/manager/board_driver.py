@@ -280,14 +280,28 @@ class BoardDriver:
         if timeout_s is not None:
             self.change_rules(replace(self.rules, join_timeout_s=timeout_s + more_s))
 
-    def stay(self, *, reassigns_failed: bool) -> None:
+    def stay(
+        self,
+        *,
+        reassigns_failed: bool,
+        keep_results_s: float | None = None,
+        keep_results: int | None = None,
+    ) -> None:
         """Do not end the run when all tasks are settled; call it before the run starts.
 
         Args:
-            reassigns_failed: see `Rules`.
+            reassigns_failed: see `Rules`, also for the others.
+            keep_results_s: for how long results are kept.
+            keep_results: how many results are kept.
         """
         self.change_rules(
-            replace(self.rules, ends_when_done=False, reassigns_failed=reassigns_failed)
+            replace(
+                self.rules,
+                ends_when_done=False,
+                reassigns_failed=reassigns_failed,
+                keep_results_s=keep_results_s,
+                keep_results=keep_results,
+            )
         )
 
     def is_settled(self, task_id: TaskId) -> bool:

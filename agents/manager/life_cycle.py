@@ -13,6 +13,7 @@ from ..kernel.model.config import check_grace
 from ..kernel.security.seal import Seal
 from ..runtime.background import BackgroundRun
 from ..runtime.log import log
+from ..runtime.started_block import StartedInBlock
 from ..submission.submission import Submission
 from ..transport.lane_manager import LaneManager
 from ..transport.link import Link
@@ -34,13 +35,13 @@ _HOW_TO_CONTINUE = (
 )
 
 
-class ManagerLifeCycle(TaskControl, Submission, HookDispatch, WorkspaceAgent):
+class ManagerLifeCycle(StartedInBlock, TaskControl, Submission, HookDispatch, WorkspaceAgent):
     """Starts a manager, runs it, and ends it."""
 
     _manager_options: ManagerOptions
     _service: BackgroundRun
     _run_finished: asyncio.Event
-    _has_logged_failure: bool
+    _has_logged_failure = False
     _kept_skills: AbstractAsyncContextManager[object, None]
 
     async def start(
@@ -66,8 +67,17 @@ class ManagerLifeCycle(TaskControl, Submission, HookDispatch, WorkspaceAgent):
 
         A failed task is tried at another worker if one could do it, unless `reassign_failed` says
         otherwise. `start` does this by itself, `start_agent` does not.
+
+        Results are kept for `keep_results_s`, and at most `keep_results` of them, or a few more.
+        Then the tasks are forgotten, as by `forget_tasks`. A task is kept as long as a kept task
+        depends on it or is its child, and a child as long as its parent is not settled.
         """
-        self._shell.driver.stay(reassigns_failed=self._manager_options.service_reassigns_failed)
+        options = self._manager_options
+        self._shell.driver.stay(
+            reassigns_failed=options.service_reassigns_failed,
+            keep_results_s=options.keep_results_s,
+            keep_results=options.keep_results,
+        )
 
     async def __aenter__(self) -> Self:
         """Start the manager as a service; see `start`."""

@@ -14,7 +14,7 @@ from ..blobs.store import BlobStore
 from ..kernel.lanes import Lanes
 from ..kernel.matching.policies import MatchingPolicy
 from ..kernel.matching.policy_names import find_policy
-from ..kernel.model.config import Rules, check_is_number
+from ..kernel.model.config import Rules, check_is_number, check_retention
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.ports import ANY_PORT, check_lane_ports
 from ..security.sealing import ManagerSealing, choose_manager_sealing
@@ -71,6 +71,8 @@ class ManagerOptions:
     cost_unit: str
     aging_s: float | None
     on_late: Literal["run", "fail"]
+    keep_results_s: float | None
+    keep_results: int | None
     retry: Retry | None
     retries: Mapping[str, Retry] | None
     max_losses: int
@@ -116,6 +118,7 @@ class ManagerOptions:
         if isinstance(self.allow, str):
             raise InvalidInput(f"allow is the text {self.allow!r}; give a list of names")
         self.rules()
+        check_retention(self.keep_results_s, self.keep_results)
         self.matching_policy()
         self.lanes()
         # The class is frozen; this keeps each port once.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol, TypeAlias, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -17,10 +18,13 @@ from ...messages import (
     ManagerRequest,
     MusterError,
     Payload,
+    ResultForgotten,
     RunEnded,
     SubmitTasks,
     TaskId,
     TaskStatus,
+    UnknownName,
+    UnknownTask,
 )
 from ...messages.codec import decode_task
 from ...messages.wording import show
@@ -70,6 +74,9 @@ class RequestAnswers:
             "answer": self._answer_question,
             "cancel": self._cancel,
             "questions": self._questions,
+            "drain": self._drain,
+            "pause": self._pause,
+            "resume": self._resume,
             "retry": self._retry,
             "schedules": self._schedules,
             "set_priority": self._set_priority,
@@ -125,11 +132,23 @@ class RequestAnswers:
             self._driver.add_tasks(tasks)
         self._await(caller, [task.id for task in tasks])
 
-    def _await(self, caller: Caller, task_ids: Iterable[TaskId]) -> list[TaskId]:
+    def _await(self, caller: Caller, task_ids: Iterable[TaskId]) -> list[Payload]:
         caller.awaiting.update(task_ids)
         unknown = self._awaited.wait_for(task_ids, caller.settle)
         caller.awaiting.difference_update(unknown)
-        return unknown
+        return [self._describe_unknown(task_id) for task_id in unknown]
+
+    def _describe_unknown(self, task_id: TaskId) -> list[Payload]:
+        """Why there is no result of a task, as its id and an error's class and text."""
+        board = self._driver.board
+        try:
+            board.find(task_id)
+        except ResultForgotten as fault:
+            return [task_id, type(fault).__name__, str(fault)]
+        except UnknownTask as fault:
+            kept = board.retention.describe()
+            return [task_id, type(fault).__name__, f"{fault}; {kept}" if kept else str(fault)]
+        return [task_id, UnknownTask.__name__, f"there is no result of task {task_id!r}"]
 
     # ------------------------------------------------------------------ methods
 
@@ -163,6 +182,24 @@ class RequestAnswers:
     def _questions(self, _: Mapping[str, Payload]) -> list[Payload]:
         return [each.to_payload() for each in self._driver.open_questions()]
 
+    def _drain(self, arguments: Mapping[str, Payload]) -> int:
+        name = _worker_name(arguments)
+        leaves = arguments.get("leaves", True) is not False
+        with _naming_workers():
+            self._driver.drain(name, leaves=leaves)
+        return len(self._driver.board.workers[name].running)
+
+    def _pause(self, _: Mapping[str, Payload]) -> int:
+        self._driver.pause()
+        return sum(len(each.running) for each in self._driver.board.workers.values())
+
+    def _resume(self, arguments: Mapping[str, Payload]) -> None:
+        if arguments.get("worker") is None:
+            self._driver.end_pause()
+            return
+        with _naming_workers():
+            self._driver.end_drain(_worker_name(arguments))
+
     def _why(self, arguments: Mapping[str, Payload]) -> list[str]:
         return list(self._driver.board.explain(task_id_in(arguments)).lines())
 
@@ -180,6 +217,7 @@ class RequestAnswers:
             {
                 "name": worker.name,
                 "connected": worker.alive,
+                "draining": worker.drain is not None,
                 "skill_level": worker.skill_level,
                 "slots": worker.slots,
                 "running": len(worker.running),
@@ -193,6 +231,22 @@ class RequestAnswers:
 def refusal(number: int, fault: MusterError) -> ManagerReply:
     """The reply to a request that can't be fulfilled."""
     return ManagerReply(number=number, error_kind=type(fault).__name__, error=str(fault))
+
+
+def _worker_name(arguments: Mapping[str, Payload]) -> str:
+    name: object = arguments.get("worker")
+    if not isinstance(name, str):
+        raise InvalidInput(f"worker is {show(name)}; it must be the name of a worker")
+    return name
+
+
+@contextmanager
+def _naming_workers() -> Generator[None, None, None]:
+    """Raise an unknown worker as an error that a client can make of its text."""
+    try:
+        yield
+    except UnknownName as fault:
+        raise InvalidInput(str(fault)) from None
 
 
 def task_id_in(arguments: Mapping[str, Payload]) -> TaskId:

@@ -175,7 +175,7 @@ class ManagerShell:
         driver.begin_closing()
         workers = driver.board.worker_registry.present
         while not self._ended.is_set() and now() < ends_at:
-            if all(worker.holds_nothing for worker in workers.values()):
+            if all(worker.is_idle for worker in workers.values()):
                 return
             await asyncio.sleep(CLOSING_CHECK_EVERY_S)
 

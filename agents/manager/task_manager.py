@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from ..trace.file import TraceFile
     from .kept_skills import KeptSkills
 
+KEEP_RESULTS_S = 86_400.0
+KEEP_RESULTS = 100_000
+"""For how long a service keeps results, in seconds, and how many."""
+
 PREFETCH_S = 0.05
 """How much work a worker may hold beyond each of its slots, in seconds: a few round trips."""
 
@@ -83,6 +87,11 @@ class TaskManager(ManagerLifeCycle):
             never.
         on_late: what happens to a task that can't be completed by its deadline any more: "run" it
             all the same, or "fail" it.
+        keep_results_s: for how long a service keeps a settled task and its result, in seconds; None
+            for ever. A manager that ends with its tasks keeps all of them, for its report. See
+            `stay`.
+        keep_results: how many settled tasks a service keeps, the latest ones, 1 or more; None for
+            all.
         retry: which failed attempts are followed by another, and after which wait, for tasks that
             have neither a `retry` nor several `max_attempts`; None for none.
         retries: the same for tasks of one type each, by type; they come before `retry`.
@@ -156,6 +165,8 @@ class TaskManager(ManagerLifeCycle):
         cost_unit: str = "USD",
         aging_s: float | None = None,
         on_late: Literal["run", "fail"] = "run",
+        keep_results_s: float | None = KEEP_RESULTS_S,
+        keep_results: int | None = KEEP_RESULTS,
         retry: Retry | None = None,
         retries: Mapping[str, Retry] | None = None,
         max_losses: int = DEFAULT_MAX_LOSSES,
@@ -205,6 +216,8 @@ class TaskManager(ManagerLifeCycle):
             cost_unit=cost_unit,
             aging_s=aging_s,
             on_late=on_late,
+            keep_results_s=keep_results_s,
+            keep_results=keep_results,
             retry=retry,
             retries=retries,
             max_losses=max_losses,
@@ -227,7 +240,6 @@ class TaskManager(ManagerLifeCycle):
         super().__init__(options)
         self._service = BackgroundRun(name, lambda: self._shell.end("stopped"))
         self._run_finished = asyncio.Event()
-        self._has_logged_failure = False
         self._trace_files: list[TraceFile] = []
         self._blob_directory: Path | None = None
         self._shell = ManagerShell(

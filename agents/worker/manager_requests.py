@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 from ... import messages
 from ...messages import (
@@ -161,10 +161,10 @@ class ManagerRequests:
             for task_id in task_ids:
                 self.take(task_id, reply)
             return
-        unknown = set(reply)
+        unknown = dict(map(_read_unknown, reply))
         for task_id in task_ids:
             if task_id in unknown:
-                self.take(task_id, UnknownTask(f"the manager has no task {task_id!r}"))
+                self.take(task_id, unknown[task_id])
             elif task_id in self._waiting:
                 self._added.add(task_id)
 
@@ -220,7 +220,7 @@ class ManagerRequests:
         _, replied = self._requests.pop(reply.number, (b"", None))
         self._unsent.pop(reply.number, None)
         if replied is not None:
-            replied(_error_of(reply) if reply.error_kind else reply.value)
+            replied(_error_of(reply.error_kind, reply.error) if reply.error_kind else reply.value)
 
     # ------------------------------------------------------------------ connections
 
@@ -247,15 +247,27 @@ def _settle_all(task_ids: Iterable[TaskId], outcome: Outcome, settle: Settle) ->
         settle(task_id, outcome)
 
 
-def _error_of(reply: ManagerReply) -> MusterError:
+def _error_of(kind_name: str, text: str) -> MusterError:
     """The error that a reply tells of, of the manager's own class if it can be made of a text."""
-    kind: object = getattr(messages, reply.error_kind, None)
+    kind: object = getattr(messages, kind_name, None)
     if isinstance(kind, type) and issubclass(kind, MusterError):
         try:
-            fault = kind(reply.error)
+            fault = kind(text)
         except TypeError:
             pass
         else:
-            if str(fault) == reply.error:
+            if str(fault) == text:
                 return fault
-    return LocalError(f"{reply.error_kind}: {reply.error}")
+    return LocalError(f"{kind_name}: {text}")
+
+
+def _read_unknown(entry: Payload) -> tuple[TaskId, MusterError]:
+    """A task whose result can't be had, and why.
+
+    Args:
+        entry: the task's id alone, as older managers send it, or with the error's class and text.
+    """
+    if isinstance(entry, list | tuple):
+        task_id, kind_name, text = cast("tuple[TaskId, str, str]", entry)
+        return task_id, _error_of(kind_name, text)
+    return entry, UnknownTask(f"the manager has no task {entry!r}")

@@ -23,6 +23,7 @@ from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.background import BackgroundRun
 from ..runtime.log import log
 from ..runtime.ports import DEFAULT_PORT, DEFAULT_WORKSPACE, LOOPBACK
+from ..runtime.started_block import StartedInBlock
 from ..security.ticket import Ticket
 from ..transport.ceylon_api import AgentDetail, PeerMode
 from ..transport.start_group import start_group_of_workers
@@ -34,13 +35,11 @@ from .registration import HandlerRegistration
 from .shell import WorkerShell
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from ..transport.ceylon_api import UnifiedAgent
     from ..transport.link import Link
 
 
-class WorkerAgent(WorkerActivity, HandlerRegistration):
+class WorkerAgent(StartedInBlock, WorkerActivity, HandlerRegistration):
     """A worker: it joins a manager's workspace and performs the tasks that are assigned to it.
 
     Without handlers it simulates work: it sleeps for the task's processing time, and succeeds if
@@ -407,15 +406,6 @@ class WorkerAgent(WorkerActivity, HandlerRegistration):
     def receive(self, frame: bytes) -> None:
         """Take in a frame from the workspace."""
         self._shell.receive(frame)
-
-    async def __aenter__(self) -> Self:
-        """Start the worker; see `start`."""
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Stop the worker; see `stop`."""
-        await self.stop()
 
     async def stop(self, *, grace_s: float = 0.0) -> None:
         """Say goodbye and stop; unfinished tasks go to other workers.

@@ -32,7 +32,7 @@ def filled(watched: Make) -> Make:
 
 def test_an_unknown_policy_lists_the_known_ones() -> None:
     with pytest.raises(
-        UnknownName, match="no policy 'best'; known: adaptive, best_fit, in_order, score"
+        UnknownName, match=r"no policy 'best'; did you mean 'best_fit'\? known: adaptive, best_fit"
     ):
         find_policy("best")
 

@@ -114,6 +114,8 @@ class Muster(RuleBasedStateMachine):
         prefetch_s=st.sampled_from([0.0, 2.5, 8.0]),
         budget=st.sampled_from([None, None, 0.0, 3.0, 12.0]),
         on_late=st.sampled_from(["run", "fail"]),
+        keep_results=st.sampled_from([None, None, 1, 4]),
+        keep_results_s=st.sampled_from([None, None, 6.0]),
     )
     def start(
         self,
@@ -126,6 +128,8 @@ class Muster(RuleBasedStateMachine):
         prefetch_s: float,
         budget: float | None = None,
         on_late: Literal["run", "fail"] = "run",
+        keep_results: int | None = None,
+        keep_results_s: float | None = None,
     ) -> None:
         if self.is_busy:
             policy, expected, prefetch_s, budget = "in_order", 1, 8.0, None
@@ -140,6 +144,8 @@ class Muster(RuleBasedStateMachine):
             prefetch_s=prefetch_s,
             budget=budget,
             on_late=on_late,
+            keep_results=keep_results,
+            keep_results_s=keep_results_s,
         )
         self.rules = rules
         self.policy = POLICIES[policy]()
@@ -838,7 +844,7 @@ def _essence(board: Board) -> Any:
             record.unfinished,
             # What is held back is handed out when the run goes on, unless it waits for other tasks.
             record.queue_entry is not None
-            or (task_id in board.held and not record.unfinished)
+            or (task_id in board.held and not record.unfinished and record.wait_until is None)
             # One more vote was asked for in vain while others are on their way; it is asked again.
             or wants_vote(record),
             [each for each in record.story if each.what is not OccurrenceKind.TASK_PROGRESSED],
@@ -859,7 +865,15 @@ def _essence(board: Board) -> Any:
         for name, worker in board.workers.items()
     }
     costs = round(board.budget.spent, 6), board.spending.in_other_units
-    return tasks, workers, dict(board.counts), board.began_at, costs, board.pause.since
+    return (
+        tasks,
+        workers,
+        dict(board.counts),
+        board.began_at,
+        costs,
+        board.pause.since,
+        dict(board.forgotten),
+    )
 
 
 class BusyMuster(Muster):

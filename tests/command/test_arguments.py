@@ -68,7 +68,8 @@ def test_scenarios_are_listed_with_headline_and_arguments(invoke: Invoke) -> Non
 def test_an_unknown_scenario_lists_the_known_ones(invoke: Invoke) -> None:
     ended = invoke("run", "all_wel")
     assert ended.code == 2
-    assert ended.err.startswith("muster: there is no scenario 'all_wel'; known: all_well, ")
+    told = "muster: there is no scenario 'all_wel'; did you mean 'all_well'? known: all_well, "
+    assert ended.err.startswith(told)
     assert ended.err.count("\n") == 1
 
 
@@ -169,7 +170,8 @@ def test_an_unknown_policy_lists_the_known_ones(
     ended = invoke("manager", "--tasks", tasks_file(1), "--workers", 1, "--policy", "best")
     assert ended.code == 2
     assert ended.err == (
-        "muster: there is no policy 'best'; known: adaptive, best_fit, in_order, score\n"
+        "muster: there is no policy 'best'; did you mean 'best_fit'? "
+        "known: adaptive, best_fit, in_order, score\n"
     )
 
 

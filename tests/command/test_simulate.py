@@ -85,7 +85,9 @@ def test_a_scenario_with_plain_agents_can_not_be_simulated(invoke: Invoke) -> No
 def test_an_unknown_fault_lists_the_known_ones(invoke: Invoke) -> None:
     ended = invoke("simulate", "all_well", "--faults", "kill,los")
     assert ended.code == 2
-    assert ended.err.startswith("muster: there is no fault 'los'; known: delay, duplicate, kill, ")
+    assert ended.err.startswith(
+        "muster: there is no fault 'los'; did you mean 'loss'? known: delay, "
+    )
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,10 @@ def test_replay_estimates_what_another_policy_would_have_done(invoke: Invoke, pl
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--store", "run.db", "--policy", "best"), "there is no policy 'best'; known: adaptive"),
+        (
+            ("--store", "run.db", "--policy", "best"),
+            "there is no policy 'best'; did you mean 'best_fit'?",
+        ),
         (("--policy", "score"), "give exactly one of --store and --trace"),
         (("--store", "no.db", "--policy", "score"), "there is no store"),
         (("--trace", "run.db", "--policy", "score"), "it is not a trace"),

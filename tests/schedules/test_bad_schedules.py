@@ -72,5 +72,5 @@ def test_a_name_is_given_once_and_can_be_given_again_after_its_removal() -> None
         manager.schedule("job", every_s=5, make="work")
     manager.unschedule("job")
     manager.schedule("job", every_s=5, make="work")
-    with pytest.raises(UnknownName, match="there is no schedule 'jobs'; known: job"):
+    with pytest.raises(UnknownName, match="there is no schedule 'jobs'; did you mean 'job'"):
         manager.unschedule("jobs")

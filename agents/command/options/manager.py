@@ -145,6 +145,23 @@ def manager(
             help="When a task can't be completed by its deadline any more: run it, or fail it."
         ),
     ] = OnLate.RUN,
+    keep_results_s: Annotated[
+        float | None,
+        typer.Option(
+            "--keep-results-s",
+            metavar="SECONDS",
+            help="Without --tasks, for how long results are kept [default: a day].",
+            show_default=False,
+        ),
+    ] = None,
+    keep_results: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Without --tasks, how many results are kept [default: 100000].",
+            show_default=False,
+        ),
+    ] = None,
     retry: Annotated[
         list[str] | None,
         typer.Option(
@@ -272,7 +289,7 @@ def manager(
     The first line of output is the ticket, with which workers join, or --ticket-file names the
     file instead.
     """
-    from ...manager.task_manager import TaskManager
+    from ...manager.task_manager import KEEP_RESULTS, KEEP_RESULTS_S, TaskManager
     from ...report.file import check_report_file
     from ..limit_options import read_limits, read_weights
     from ..manager import manage
@@ -319,6 +336,8 @@ def manager(
         cost_unit=cost_unit,
         aging_s=aging_s,
         on_late=on_late.value,
+        keep_results_s=KEEP_RESULTS_S if keep_results_s is None else keep_results_s,
+        keep_results=KEEP_RESULTS if keep_results is None else keep_results,
         retry=retry_of_all,
         retries=retries,
         max_losses=max_losses,

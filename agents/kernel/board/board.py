@@ -65,6 +65,7 @@ from .held_slots import HeldSlotWarning
 from .lessons import Lessons
 from .prefetch import PrefetchRecall, attempts_of
 from .question_expiry import QuestionExpiry
+from .retention_end import RetentionEnd
 from .state import BoardState
 from .suspensions import Suspensions
 from .task_lifecycle import TaskLifecycle
@@ -133,7 +134,7 @@ class Board(BoardState):
         self._on(QuestionAsked, self.questions.ask)
         self._on(QuestionAnswered, self.questions.answer)
         self._on(PriorityChanged, self.lifecycle.change_priority)
-        self._on(TasksForgotten, self.lifecycle.forget)
+        self._on(TasksForgotten, self.retention.forget)
         self._on(RecoveryRequested, self._recover)
         self._on(RetryRequested, self._retry)
         self._on(RetirementRequested, self.quarantine.retire)
@@ -187,6 +188,8 @@ class Board(BoardState):
                 self._is_rest_announced = False
         if self.draining.leaving and self.ended_at is None:
             self.draining.dismiss_idle()
+        if self.task_registry.settled and not (self.has_ended or self.is_suspended):
+            self.retention.forget_due()
         return instructions
 
     # ------------------------------------------------------------------ tasks
@@ -303,15 +306,11 @@ class Board(BoardState):
         worker = self.membership.hear(event.worker_id)
         if worker is not None and not self.has_ended:
             self.lease_check.ask(worker)
-            if event.is_draining:
-                self.draining.note_own(worker)
+            self.draining.note_heard(worker, event)
 
     def _leave(self, event: WorkerLeft) -> None:
-        left = self.membership.leave(event)
-        if event.is_orderly:
-            self._results.return_all(left)
-        else:
-            self._results.lose(left)
+        end = self._results.return_all if event.is_orderly else self._results.lose
+        end(self.membership.leave(event))
 
     # ------------------------------------------------------------------ time
 
@@ -361,12 +360,13 @@ class Board(BoardState):
                 case QuestionExpiry():
                     if not self.has_ended:
                         self.questions.expire(timer)
+                case RetentionEnd():
+                    timer.at = None
                 case HeldSlotWarning():
                     self._leases.warn_of_held_slot(timer)
-        is_over = self.has_ended
-        if self.began_at is not None and not is_over:
+        if self.began_at is not None and not self.has_ended:
             self.lifecycle.fail_unmatched()
-        elif has_expired and not (self.unsettled or is_over or self.is_suspended):
+        elif has_expired and not (self.unsettled or self.has_ended or self.is_suspended):
             # All tasks expired during the wait for workers, so the run can end now.
             self._look_for_rest()
 

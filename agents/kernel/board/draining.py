@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ....messages import UnknownName
 from ..matching.task_queue import TaskQueue
-from ..model.events import DrainEnded, DrainRequested
+from ..model.events import DrainEnded, DrainRequested, WorkerHeard
 from ..model.instructions import RetireWorker
 from ..model.occurrences import OccurrenceKind
 from ..model.records import Drain, WorkerRecord
@@ -61,9 +61,9 @@ class Draining:
         self._queue.update_availability(worker)
         self._context.note(OccurrenceKind.WORKER_RESUMED, worker.name)
 
-    def note_own(self, worker: WorkerRecord) -> None:
-        """Note that a worker said that it leaves; it gives back what it has not begun."""
-        if worker.drain is not Drain.OWN:
+    def note_heard(self, worker: WorkerRecord, event: WorkerHeard) -> None:
+        """Note whether a worker said that it leaves; it gives back what it has not begun."""
+        if event.is_draining and worker.drain is not Drain.OWN:
             self._drain(worker, Drain.OWN)
 
     def note_joined(self, worker: WorkerRecord) -> None:

@@ -49,6 +49,12 @@ class Pause:
             self.is_closing = True
             self._hold()
 
+    def describe(self) -> str:
+        """Why nothing is assigned."""
+        if self.since is None:
+            return "the run is about to be stopped"
+        return f"the run has been paused for {max(self._context.now - self.since, 0.0):.0f} s"
+
     def restore(self, since: float | None) -> None:
         """Restore the pause of a stored run."""
         self.since = since

@@ -169,6 +169,9 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
     board.spending.in_other_units.update(snapshot.spent_in_other_units)
     attempts = [attempt for record in snapshot.tasks for attempt in record.attempts]
     board.spending.restore(attempts, snapshot.spent_on_forgotten)
+    tasks.forgotten.update(snapshot.forgotten)
+    if tasks.settled is not None:
+        tasks.list_settled()
     with_result = [record for record in snapshot.tasks if record.result is not None]
     with_result.sort(key=lambda record: record.finished_at or 0.0)
     tasks.results.update(
@@ -242,6 +245,7 @@ def _read_run(state: bytes) -> Snapshot:
         budget=budget,
         cost_unit=cost_unit,
         paused_since=more.get("paused_since"),
+        forgotten={TaskStatus(each): n for each, n in more.get("forgotten", {}).items()},
         forgotten_begins=more.get("forgotten_begins", ()),
     )
 

@@ -191,6 +191,8 @@ def _run_state(board: BoardState) -> bytes:
     more: dict[str, Payload] = {}
     if board.pause.since is not None:
         more["paused_since"] = board.pause.since
+    if any(board.forgotten.values()):
+        more["forgotten"] = {status.value: n for status, n in board.forgotten.items() if n}
     begins = board.context.forgotten_begins.export()
     if begins:
         more["forgotten_begins"] = begins

@@ -37,6 +37,7 @@ from .pause import Pause
 from .prefetch import Prefetch
 from .quarantine import QuarantinePolicy
 from .questions import TaskQuestions
+from .retention import Retention
 from .schedule_book import ScheduleBook
 from .spending import Spending
 from .task_registry import TaskRegistry
@@ -79,6 +80,10 @@ class BoardState:
         self.quarantine = QuarantinePolicy(
             self.context, self.worker_registry, self.queue, self.timers
         )
+        self.retention = Retention(
+            self.context, self.task_registry, self.queue, self.spending, self.timers
+        )
+        self._list_settled()
         self.draining = Draining(self.context, self.worker_registry, self.queue, self.prefetch)
         self.pause = Pause(self.context, self.queue, self.prefetch)
         self.lease_check = LeaseCheck(self.context, self.task_registry.by_id)
@@ -155,6 +160,11 @@ class BoardState:
     def counts(self) -> Mapping[TaskStatus, int]:
         """How many tasks have each status."""
         return self.task_registry.counts
+
+    @property
+    def forgotten(self) -> Mapping[TaskStatus, int]:
+        """How many tasks of each status were forgotten."""
+        return self.task_registry.forgotten
 
     @property
     def results(self) -> Sequence[TaskResult]:
@@ -239,6 +249,13 @@ class BoardState:
         self.queue.set_thrift(rules.thrift)
         self._follow_rules(rules)
         self.worker_registry.follow_roster()
+        self._list_settled()
+
+    def _list_settled(self) -> None:
+        """List when tasks were settled, if they are not kept for ever."""
+        keeps_all = self.rules.keep_results_s is None and self.rules.keep_results is None
+        if not keeps_all and self.task_registry.settled is None:
+            self.task_registry.list_settled()
 
     def _follow_rules(self, rules: Rules) -> None:
         urgency = self.queue.urgency
@@ -322,6 +339,8 @@ class BoardState:
             return explain_wait(record, policy, f"was never assigned: {self.failure}")
         if self.has_ended:
             return explain_wait(record, policy, "waits no more: the run was stopped")
+        if self.pause.holds:
+            return explain_wait(record, policy, f"waits: {self.pause.describe()}")
         if record.wait_until is not None:
             return explain_wait(record, policy, self._describe_delay(record))
         candidates, workers = queue.candidates_for(record), queue.workers
@@ -375,10 +394,6 @@ class BoardState:
 
     def _describe_wait(self, record: TaskRecord) -> str:
         queue, barrier = self.queue, self.start_barrier
-        if self.pause.since is not None:
-            return f"waits: the run is paused since {self.context.now - self.pause.since:.0f} s"
-        if self.pause.is_closing:
-            return "waits: the run is about to be stopped"
         if self.began_at is None:
             awaited = "" if barrier.is_over else f": {barrier.progress(self.worker_registry)}"
             return f"waits for the assigning to begin{awaited}"

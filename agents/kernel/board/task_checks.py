@@ -204,6 +204,15 @@ def _find_circle(
     return [*path[place[task_id] :], task_id]
 
 
+def is_stopping(record: TaskRecord) -> bool:
+    """Whether a worker has not confirmed yet that it stopped an attempt at a task.
+
+    The confirmation must find the record; and until then the slot is not free.
+    """
+    keys = ((each.worker, (record.task_id, each.number)) for each in record.attempts)
+    return any(key in worker.stopping or key in worker.withdrawn for worker, key in keys)
+
+
 def _check_forgettable(record: TaskRecord, named_by: int) -> None:
     told = f"task {record.task_id!r} is {record.status.value}"
     if not record.status.is_final:
@@ -214,7 +223,6 @@ def _check_forgettable(record: TaskRecord, named_by: int) -> None:
             "forgotten; forget those tasks first, or together with this one"
         )
     for attempt in record.attempts:
-        # The confirmation must find the record; and until then the slot is not free.
         key, worker = (record.task_id, attempt.number), attempt.worker
         if key in worker.stopping or key in worker.withdrawn:
             raise IllegalTransition(

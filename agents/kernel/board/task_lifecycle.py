@@ -1,4 +1,4 @@
-"""Adds, requeues, settles, cancels and forgets tasks."""
+"""Adds, requeues, settles and cancels tasks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ....messages import IllegalTransition, InvalidTask, Task, TaskId, TaskResul
 from ..matching.eligibility import describe_declines
 from ..matching.task_queue import TaskQueue
 from ..model.duration_estimate import DurationEstimate
-from ..model.events import CancelRequested, PriorityChanged, RecoveryRequested, TasksForgotten
+from ..model.events import CancelRequested, PriorityChanged, RecoveryRequested
 from ..model.occurrences import (
     CancellationCause,
     CancellationFacts,
@@ -32,7 +32,7 @@ from .delays import DelayEnd, earliest_of
 from .dependents import Dependents
 from .expiry import describe_expiry, expiry_of
 from .spending import Spending
-from .task_checks import find_forgettable, find_new, named_tasks
+from .task_checks import find_new
 from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
 from .transitions import Cause
@@ -79,7 +79,7 @@ class TaskLifecycle:
         self.dependents = Dependents(context, tasks, queue, leases, self.enqueue)
         """Follows what becomes of the tasks that others wait for or belong to."""
 
-    # ------------------------------------------------------------------ added and forgotten
+    # ------------------------------------------------------------------ added
 
     def add(self, given: Sequence[Task], packed: Sequence[bytes | None] = ()) -> None:
         """Add tasks, all of them or none.
@@ -152,22 +152,6 @@ class TaskLifecycle:
         while f"{task_id}-recovery-{number}" in self._tasks.by_id:
             number += 1
         return f"{task_id}-recovery-{number}"
-
-    def forget(self, event: TasksForgotten) -> None:
-        """Remove settled tasks, all of them or none."""
-        by_id = self._tasks.by_id
-        records = find_forgettable(event.task_ids, by_id)
-        if self._queue.limiter is not None:
-            self._context.forgotten_begins.note(records, self._queue.limiter, self._context.now)
-        for record in records:
-            self._tasks.forget(record)
-            self._queue.forget(record.task_id)
-            self._spending.forget(record)
-            self._context.note_task(OccurrenceKind.TASK_FORGOTTEN, record)
-        for record in records:
-            for task_id in named_tasks(record.task):
-                if task_id in by_id:
-                    by_id[task_id].named_by -= 1
 
     # ------------------------------------------------------------------ changed while it waits
 

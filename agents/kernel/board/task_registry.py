@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from ....messages import IllegalTransition, TaskId, TaskResult, TaskStatus, UnknownTask
+from collections import deque
+
+from ....messages import (
+    IllegalTransition,
+    ResultForgotten,
+    TaskId,
+    TaskResult,
+    TaskStatus,
+    UnknownTask,
+)
 from ..model.records import TaskRecord
 from ..model.second_opinions import needs_second_opinion
 from ..model.story_text import describe_story
 from .context import BoardContext
+from .durations import in_words
 from .transitions import TRANSITIONS, Cause
 
 _FINAL = frozenset(status for status in TaskStatus if status.is_final)
 _LONG_NUMBER = 20
+
+MAX_FORGOTTEN_IDS = 10_000
+"""Of how many forgotten tasks, the latest ones, the manager still knows that it forgot them."""
 
 
 class TaskRegistry:
@@ -36,15 +49,36 @@ class TaskRegistry:
         self.ignored: dict[str, int] = {}
         """The number of ignored results, by reason."""
         self.next_sequence = 0
+        self.settled: deque[tuple[float, TaskRecord]] | None = None
+        """When tasks were settled, the oldest first; None if all are kept."""
+        self.forgotten = dict.fromkeys(TaskStatus, 0)
+        """The number of forgotten tasks by status."""
+        # The latest ones, with when and why they were forgotten.
+        self._forgotten_ids: dict[TaskId, tuple[float, str]] = {}
+
+    def list_settled(self) -> None:
+        """List when tasks were settled, from now on."""
+        ended = [each for each in self.by_id.values() if each.finished_at is not None]
+        ended.sort(key=lambda record: record.finished_at or 0.0)
+        self.settled = deque((record.finished_at or 0.0, record) for record in ended)
 
     def find(self, task_id: TaskId) -> TaskRecord:
         """The record of a task.
 
         Raises:
             UnknownTask: no task has this id.
+            ResultForgotten: a task had this id, and was forgotten.
         """
         record = self.by_id.get(task_id)
         if record is None:
+            if task_id in self._forgotten_ids:
+                at, why = self._forgotten_ids[task_id]
+                ago_s = max(self._context.now - at, 0.0)
+                reason = f"; {why}" if why else ""
+                raise ResultForgotten(
+                    f"no task has the id {task_id!r} any more: it was forgotten {in_words(ago_s)} "
+                    f"ago{reason}"
+                )
             other: TaskId = str(task_id)
             if isinstance(task_id, str) and task_id.isdecimal() and len(task_id) < _LONG_NUMBER:
                 other = int(task_id)
@@ -58,11 +92,15 @@ class TaskRegistry:
         self.unsettled += not record.status.is_final
         self.next_sequence = max(self.next_sequence, record.sequence + 1)
 
-    def forget(self, record: TaskRecord) -> None:
+    def forget(self, record: TaskRecord, why: str) -> None:
         """Remove a settled task, and its result."""
         del self.by_id[record.task_id]
         self.results.pop(record.task_id, None)
         self.counts[record.status] -= 1
+        self.forgotten[record.status] += 1
+        self._forgotten_ids[record.task_id] = self._context.now, why
+        if len(self._forgotten_ids) > MAX_FORGOTTEN_IDS:
+            del self._forgotten_ids[next(iter(self._forgotten_ids))]
         parent_id = record.task.parent_id
         parent = None if parent_id is None else self.by_id.get(parent_id)
         if parent is not None and parent.children is not None:
@@ -118,6 +156,8 @@ class TaskRegistry:
         elif after in _FINAL:
             record.finished_at = self._context.now
             self.unsettled -= 1
+            if self.settled is not None:
+                self.settled.append((self._context.now, record))
             if record.wait_until is not None:
                 self.end_delay(record)
             if needs_second_opinion(record.task):

@@ -11,6 +11,7 @@ from .expiry import Expiry
 from .held_slots import HeldSlotWarning
 from .prefetch import PrefetchRecall
 from .question_expiry import QuestionExpiry
+from .retention_end import RetentionEnd
 from .timers import TimerQueue
 from .worker_registry import Absence, Challenge, Quarantine, Silence, StartBarrier
 
@@ -27,5 +28,6 @@ BoardTimers: TypeAlias = TimerQueue[
     | DelayEnd
     | HeldSlotWarning
     | QuestionExpiry
+    | RetentionEnd
 ]
 """The timers of one board."""

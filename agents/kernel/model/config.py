@@ -15,7 +15,7 @@ from ....messages.task import MAX_LOSSES
 _NUMBERS = (
     *("expected_workers", "join_timeout_s", "lost_after_s", "heartbeat_s", "time_scale"),
     *("unmatched_after_s", "max_losses", "max_workers", "quarantine_after", "quarantine_s"),
-    *("prefetch_s", "thrift", "budget", "aging_s"),
+    *("prefetch_s", "thrift", "budget", "aging_s", "keep_results_s", "keep_results"),
 )
 
 LONGEST_PREFETCH_S = 10.0
@@ -66,6 +66,8 @@ class Rules:
             never.
         on_late: what happens to a task that can't be completed by its deadline any more: "run" it
             all the same, or "fail" it.
+        keep_results_s: for how long a settled task is kept, in seconds; None for ever.
+        keep_results: how many settled tasks are kept at least, the latest ones; None for all.
         limits: how many tasks may begin in a period, or be in progress at once.
         weights: how many tasks each key may begin in its turn; 1 for all others.
 
@@ -97,6 +99,8 @@ class Rules:
     cost_unit: str = "USD"
     aging_s: float | None = None
     on_late: Literal["run", "fail"] = "run"
+    keep_results_s: float | None = None
+    keep_results: int | None = None
     limits: tuple[Limit, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict[str, float])
 
@@ -154,6 +158,7 @@ class Rules:
             raise InvalidInput(f"budget is {self.budget}; it must be 0 or more, or None")
         if self.aging_s is not None and not (self.aging_s > 0 and math.isfinite(self.aging_s)):
             raise InvalidInput(f"aging_s is {self.aging_s}; it must be above 0, or None")
+        check_retention(self.keep_results_s, self.keep_results)
         if self.on_late not in ("run", "fail"):
             raise InvalidInput(f"on_late is {self.on_late!r}; it must be 'run' or 'fail'")
         if not self.cost_unit.strip() or len(self.cost_unit) > MAX_UNIT_CHARACTERS:
@@ -208,6 +213,23 @@ def check_is_number(name: str, value: object) -> None:
     """
     if value is not None and not isinstance(value, Real):
         raise InvalidInput(f"{name} is {value!r}; it must be a number")
+
+
+def check_retention(keep_results_s: float | None, keep_results: int | None) -> None:
+    """Check for how long, and how many, settled tasks are kept.
+
+    Raises:
+        InvalidInput: one is out of range.
+    """
+    if keep_results_s is not None and not keep_results_s > 0:
+        raise InvalidInput(
+            f"keep_results_s is {keep_results_s}; it must be above 0, or None to keep results for "
+            "ever"
+        )
+    if keep_results is not None and keep_results < 1:
+        raise InvalidInput(
+            f"keep_results is {keep_results}; it must be 1 or more, or None to keep all results"
+        )
 
 
 def check_grace(grace_s: float) -> None:

@@ -135,9 +135,12 @@ class WorkerRecord:
     @property
     def holds_nothing(self) -> bool:
         """Whether no attempt is leased to it, and none that it was told to stop may still run."""
-        return not (
-            self.running or self.suspended or self.stopping or self.prefetched or self.withdrawn
-        )
+        return self.is_idle and not (self.suspended or self.stopping or self.withdrawn)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it runs nothing, and holds nothing that it will begin."""
+        return not (self.running or self.prefetched)
 
     @property
     def is_free(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ....messages import Payload
+from ....messages import Payload, TaskStatus
 from .records import TaskRecord, WorkerRecord
 
 
@@ -29,6 +29,7 @@ class Snapshot:
         spent_in_other_units: what was reported in other units than the run's, by unit.
         budget: what all attempts together may cost; None for no limit.
         cost_unit: the unit of costs.
+        forgotten: the number of forgotten tasks, by status.
         forgotten_begins: when attempts at forgotten tasks began, for the rates that count them.
         paused_since: when the run was paused, None if it is not.
     """
@@ -50,3 +51,4 @@ class Snapshot:
     cost_unit: str = "USD"
     forgotten_begins: Payload = ()
     paused_since: float | None = None
+    forgotten: dict[TaskStatus, int] = field(default_factory=dict[TaskStatus, int])

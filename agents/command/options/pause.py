@@ -1,0 +1,95 @@
+"""The options of `muster pause`, `muster resume` and `muster drain`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..console.credentials import take_secret, take_ticket
+from ..console.logging_setup import configure_logging
+from ..output import write_line
+from .client import ConnectTimeout
+from .shared import Insecure, Join, SecretFile, Verbose
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ...client.client import Client
+
+# Each command imports its own modules when it runs, so that a worker starts quickly.
+# ruff: noqa: PLC0415
+# Each option of a command is a parameter; Typer passes them by name.
+# ruff: noqa: PLR0917
+
+
+def pause(
+    join: Join,
+    connect_timeout: ConnectTimeout = 10.0,
+    secret_file: SecretFile = None,
+    insecure: Insecure = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Let a running manager assign no more tasks until `muster resume`.
+
+    Tasks that run go on, and tasks can be submitted. With a store, a manager that is started again
+    is paused, too.
+    """
+    from ..pause import pause_run
+
+    configure_logging(verbose)
+    client = _make_client(join, secret_file, connect_timeout, insecure=insecure)
+    write_line(asyncio.run(pause_run(client)))
+
+
+def resume(
+    join: Join,
+    worker: Annotated[
+        str | None,
+        typer.Argument(metavar="[WORKER]", help="A drained worker that is to get tasks again."),
+    ] = None,
+    connect_timeout: ConnectTimeout = 10.0,
+    secret_file: SecretFile = None,
+    insecure: Insecure = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Let a paused manager assign tasks again, or give tasks to a drained worker again."""
+    from ..pause import resume_run
+
+    configure_logging(verbose)
+    client = _make_client(join, secret_file, connect_timeout, insecure=insecure)
+    write_line(asyncio.run(resume_run(client, worker)))
+
+
+def drain(
+    join: Join,
+    worker: Annotated[str, typer.Argument(metavar="WORKER", help="The worker's name.")],
+    no_leave: Annotated[
+        bool,
+        typer.Option("--no-leave", help="It stays, without tasks, until `muster resume WORKER`."),
+    ] = False,
+    connect_timeout: ConnectTimeout = 10.0,
+    secret_file: SecretFile = None,
+    insecure: Insecure = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Give a worker no more tasks; it finishes those it has begun, and leaves."""
+    from ..pause import drain_worker
+
+    configure_logging(verbose)
+    client = _make_client(join, secret_file, connect_timeout, insecure=insecure)
+    write_line(asyncio.run(drain_worker(client, worker, leaves=not no_leave)))
+
+
+def _make_client(
+    join: str, secret_file: Path | None, connect_timeout_s: float, *, insecure: bool
+) -> Client:
+    from ...client.client import Client
+
+    return Client(
+        take_ticket(join),
+        secret=take_secret(secret_file, insecure=insecure),
+        insecure=insecure,
+        connect_timeout_s=connect_timeout_s,
+    )
