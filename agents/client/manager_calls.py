@@ -90,6 +90,7 @@ class ManagerCalls:
         """
         who = by or self._conversation.name
         await self._ask("answer", task_id=task_id, answer=answer, by=who, question=question)
+
     async def pause(self) -> int:
         """Let the manager assign no more tasks until `resume`; those that run go on.
 
