@@ -59,6 +59,11 @@ class HandlerOutput:
             self._sender = senders.open(key)
         return self._sender, self._loop
 
+    def close_stream(self) -> None:
+        """Send no more parts: the attempt is over."""
+        if self._sender is not None and self._senders is not None:
+            self._senders.end((self._assignment.task.id, self._assignment.attempt))
+
     def end_stream(self) -> None:
         """Send no more parts; called when the attempt is to stop."""
         if self._sender is not None:

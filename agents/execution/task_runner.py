@@ -291,8 +291,7 @@ class TaskRunner:
         context.slots, context.calls = self._keeper, self._calls
         attempt = self._attempts[key] = _RunningAttempt(assignment, context)
         attempt.work = loop.create_task(self._work(key, attempt))
-        # This is called however the asyncio task ends.
-        attempt.work.add_done_callback(partial(self._end, key, attempt))
+        attempt.work.add_done_callback(partial(self._end, key, attempt))  # however it ends
 
     def _end(self, key: AttemptKey, attempt: _RunningAttempt, work: asyncio.Task[None]) -> None:
         del self._attempts[key]
@@ -306,8 +305,7 @@ class TaskRunner:
         attempt.work = None
         if self._progress:
             self._progress.pop(key, None)
-        if self._senders:
-            self._senders.end(key)
+        attempt.context.close_stream()
         # Retrieved here, or asyncio logs that it never was.
         fault = asyncio.CancelledError() if work.cancelled() else work.exception()
         try:

@@ -11,7 +11,7 @@ from ...messages import TaskId
 from ...messages.question import MAX_ANSWER_CHARACTERS
 from ..kernel.board.questions import open_questions
 from ..kernel.board.state import BoardState
-from ..kernel.model.questions import Question
+from ..kernel.model.questions import TaskQuestion
 from ..kernel.model.records import TaskRecord
 from .task_addresses import write_task_id
 
@@ -61,7 +61,7 @@ class AnswerOrder(_Model):
     """Who answers; the task's story contains it."""
 
 
-def view_question(record: TaskRecord, question: Question) -> QuestionView:
+def view_question(record: TaskRecord, question: TaskQuestion) -> QuestionView:
     """A question as the API shows it."""
     asked = question.asked
     return QuestionView(

@@ -18,7 +18,7 @@ from ...messages.wording import show
 from ..kernel.board.questions import describe_outcome
 from ..kernel.model.events import QuestionAsked
 from ..kernel.model.occurrences import SETTLING, Occurrence, OccurrenceKind, Watcher
-from ..kernel.model.questions import Question
+from ..kernel.model.questions import TaskQuestion
 from ..kernel.model.records import TaskRecord
 from .board_driver import BoardDriver
 from .request_answers import refusal
@@ -106,7 +106,7 @@ class QuestionDesk:
             self._waiting.pop(task_id, None)
 
 
-def _reply_to(number: int, record: TaskRecord, question: Question) -> ManagerReply:
+def _reply_to(number: int, record: TaskRecord, question: TaskQuestion) -> ManagerReply:
     if question.has_expired:
         asked = show(question.asked.text)
         outcome = describe_outcome(record, question)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from ...messages import Payload, TaskId
-from ..kernel.model.questions import Question
+from ..kernel.model.questions import TaskQuestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class OpenQuestion:
     default: str | None = None
 
     @classmethod
-    def of(cls, task_id: TaskId, question: Question) -> OpenQuestion:
+    def of(cls, task_id: TaskId, question: TaskQuestion) -> OpenQuestion:
         """The question of a board."""
         asked = question.asked
         return cls(

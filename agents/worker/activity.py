@@ -11,6 +11,7 @@ from .history import TaskHistory
 
 if TYPE_CHECKING:
     from ..execution.attempt_state import AttemptStates
+    from .hooks import Around
     from .shell import WorkerShell
 
 WorkerStatus: TypeAlias = Literal["Stopped", "Connecting", "Idle", "Busy"]
@@ -127,3 +128,11 @@ class WorkerActivity(CeylonAgent):
     def _adopt_history(self) -> None:
         """Use the history that a subclass has set before it called `__init__`, if any."""
         self._shell.history = vars(self).pop("_history_before", self._shell.history)
+
+    def surround(self, around: Around) -> None:
+        """Have a function called around each task that is performed; call this before the start.
+
+        Args:
+            around: takes the function that performs a task, and the assignment.
+        """
+        self._shell.surround(around)

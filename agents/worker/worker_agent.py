@@ -29,7 +29,6 @@ from ..transport.ceylon_api import AgentDetail, PeerMode
 from ..transport.start_group import start_group_of_workers
 from .activity import WorkerActivity
 from .dialer import Dialer
-from .hooks import Around
 from .manager_session import Connect
 from .options import ROLE, check_abilities, check_costs, check_kind
 from .registration import HandlerRegistration
@@ -181,14 +180,6 @@ class WorkerAgent(StartedInBlock, WorkerActivity, HandlerRegistration):
         """
         del time, agent
         return await self._performer.perform_by_default(data)
-
-    def surround(self, around: Around) -> None:
-        """Have a function called around each task that is performed; call this before the start.
-
-        Args:
-            around: takes the function that performs a task, and the assignment.
-        """
-        self._shell.surround(around)
 
     def perform(self, assignment: TaskAssignment) -> Awaitable[TaskResult]:
         """Perform a task by whichever method a subclass has for it.

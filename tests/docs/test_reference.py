@@ -35,7 +35,7 @@ PLUMBING: Mapping[str, str] = {
     "Subtask": "take open settled",
     "TaskContext": """
         mark_cancelled complete has_report suspended_s wait_in_thread cancel_waits stop_waiting
-        senders open_stream end_stream own_output has_output
+        senders open_stream end_stream close_stream own_output has_output
     """,
 }
 """What is public for other modules of Muster alone, by class. A user needs none of it."""

@@ -212,6 +212,7 @@ VALUES = {
     float: MOMENTS,
     float | None: st.none() | MOMENTS,
     str: TEXTS,
+    str | None: st.none() | TEXTS,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..model.questions import Question
+from ..model.questions import TaskQuestion
 from ..model.records import TaskRecord
 
 
@@ -18,7 +18,7 @@ class QuestionExpiry:
     """
 
     record: TaskRecord
-    question: Question
+    question: TaskQuestion
 
     def due_at(self) -> float | None:
         """When it expires; None if it is answered, or its task is settled."""

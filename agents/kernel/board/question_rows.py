@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from ....messages import Payload
 from ....messages.question import QuestionText
-from ..model.questions import Question
+from ..model.questions import TaskQuestion
 from ..model.records import TaskRecord
 
 _QUESTION = attrgetter(
@@ -20,11 +20,11 @@ def questions_state(record: TaskRecord) -> tuple[Payload, ...]:
     return tuple(map(_QUESTION, (record.questions or {}).values()))
 
 
-def read_questions(kept: Sequence[Sequence[Payload]]) -> dict[str, Question] | None:
+def read_questions(kept: Sequence[Sequence[Payload]]) -> dict[str, TaskQuestion] | None:
     """The questions that a row has, by key; None for none."""
-    read: dict[str, Question] = {}
+    read: dict[str, TaskQuestion] = {}
     for number, asked, *later in kept:
         text, choices, expires_s, default, key = asked
         question = QuestionText(text, tuple(choices), expires_s, default, key)
-        read[key] = Question(number, question, *later)
+        read[key] = TaskQuestion(number, question, *later)
     return read or None

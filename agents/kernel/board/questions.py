@@ -9,7 +9,7 @@ from ....messages.question import check_answer
 from ....messages.wording import show
 from ..model.events import QuestionAnswered, QuestionAsked
 from ..model.occurrences import AnswerFacts, OccurrenceKind, QuestionFacts
-from ..model.questions import Question
+from ..model.questions import TaskQuestion
 from ..model.records import TaskRecord
 from .context import BoardContext
 from .question_expiry import QuestionExpiry
@@ -63,7 +63,7 @@ class TaskQuestions:
                     f"task {record.task_id!r} has asked {len(questions):,} questions, which is the "
                     "limit"
                 )
-            question = Question(len(questions) + 1, asked, event.attempt, self._context.now)
+            question = TaskQuestion(len(questions) + 1, asked, event.attempt, self._context.now)
             questions[asked.key] = question
         elif question.asked.text != asked.text:
             raise InvalidInput(
@@ -108,7 +108,7 @@ class TaskQuestions:
         question.answer = question.asked.default
         self._conclude(OccurrenceKind.QUESTION_EXPIRED, expiry.record, question)
 
-    def open(self) -> Iterator[tuple[TaskRecord, Question]]:
+    def open(self) -> Iterator[tuple[TaskRecord, TaskQuestion]]:
         """The questions that wait for an answer, the tasks in the order in which they asked."""
         for record in tuple(self._asking.values()):
             questions = open_questions(record)
@@ -122,17 +122,17 @@ class TaskQuestions:
         for question in open_questions(record):
             self._watch(record, question)
 
-    def _set_expiry(self, record: TaskRecord, question: Question) -> None:
+    def _set_expiry(self, record: TaskRecord, question: TaskQuestion) -> None:
         limit_s = question.asked.expires_s
         if limit_s is not None:
             question.expires_at = question.asked_at + limit_s * self._context.rules.time_scale
         self._watch(record, question)
 
-    def _watch(self, record: TaskRecord, question: Question) -> None:
+    def _watch(self, record: TaskRecord, question: TaskQuestion) -> None:
         self._asking[record.task_id] = record
         self._timers.set(QuestionExpiry(record, question))
 
-    def _find(self, record: TaskRecord, number: int | None) -> Question:
+    def _find(self, record: TaskRecord, number: int | None) -> TaskQuestion:
         """The open question of a number, or the only one."""
         task_id, questions = record.task_id, record.questions or {}
         if record.status.is_final:
@@ -159,20 +159,20 @@ class TaskQuestions:
             raise IllegalTransition(f"task {task_id!r} asks nothing")
         return found[0]
 
-    def _conclude(self, what: OccurrenceKind, record: TaskRecord, question: Question) -> None:
+    def _conclude(self, what: OccurrenceKind, record: TaskRecord, question: TaskQuestion) -> None:
         question.answered_at = self._context.now
         facts = AnswerFacts(question.number, question.answer, question.answered_by)
         self._context.note_task(what, record, question.attempt, record.worker, facts)
 
 
-def open_questions(record: TaskRecord) -> list[Question]:
+def open_questions(record: TaskRecord) -> list[TaskQuestion]:
     """The questions of a task that wait for an answer."""
     if not record.questions or record.status.is_final:
         return []
     return [each for each in record.questions.values() if each.is_open]
 
 
-def describe_outcome(record: TaskRecord, question: Question) -> str:
+def describe_outcome(record: TaskRecord, question: TaskQuestion) -> str:
     """What became of a question, in a sentence."""
     asked = f"question {question.number} of task {record.task_id!r}"
     if question.answered_by:

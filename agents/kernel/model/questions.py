@@ -8,7 +8,7 @@ from ....messages.question import QuestionText
 
 
 @dataclass(slots=True, eq=False)
-class Question:
+class TaskQuestion:
     """A question of a task.
 
     Args:

@@ -13,7 +13,7 @@ from .duration_estimate import DurationEstimate
 from .events import WorkerId
 from .failed_attempt import FailedAttempt
 from .occurrences import CancellationFacts, Occurrence, OccurrenceKind, move_occurrence
-from .questions import Question
+from .questions import TaskQuestion
 from .restriction import Restriction
 from .worker_stats import WorkerStats
 
@@ -303,7 +303,7 @@ class TaskRecord:
     queue_entry: object | None = None
     restriction: Restriction | None = None
     decision: Decision | None = None
-    questions: dict[str, Question] | None = None
+    questions: dict[str, TaskQuestion] | None = None
     forgotten: int = 0
     _story: list[Occurrence] = field(default_factory=list)
 
