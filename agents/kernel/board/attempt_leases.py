@@ -162,4 +162,4 @@ class AttemptLeases:
         for attempt in attempts_of(worker.running):
             if attempt.deadline is not None:
                 attempt.deadline = max(attempt.deadline, earliest)
-                self._timers.set(attempt)
+                self.timers.set(attempt)

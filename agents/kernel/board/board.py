@@ -63,7 +63,7 @@ from .delays import DelayEnd
 from .expiry import Expiry
 from .held_slots import HeldSlotWarning
 from .lessons import Lessons
-from .prefetch import PrefetchRecall, attempts_of
+from .prefetch import PrefetchRecall
 from .question_expiry import QuestionExpiry
 from .retention_end import RetentionEnd
 from .state import BoardState
@@ -306,12 +306,7 @@ class Board(BoardState):
 
     def _excuse(self, event: ListeningInterrupted) -> None:
         """Extend timeouts by the duration of a time in which nothing could be received."""
-        now = self.context.now
-        self.worker_registry.excuse(event.lasted_s, now)
-        for worker in self.worker_registry.present.values():
-            for attempt in attempts_of(worker.running):
-                if attempt.deadline is not None and attempt.deadline <= now:
-                    attempt.deadline += event.lasted_s
+        self.worker_registry.excuse(event.lasted_s, self.context.now)
 
     def _fire_timers(self, _: TimePassed) -> None:
         # Timers fire only here, so a message that arrived in time counts even if it is read late.
@@ -337,13 +332,9 @@ class Board(BoardState):
                     self.timers.set(timer)
                 case StartBarrier():
                     self._end_start_barrier()
-                case Expiry():
+                case Expiry() | Lateness():
                     if not self.has_ended:
-                        self.lifecycle.expire(timer.record)
-                    has_expired = True
-                case Lateness():
-                    if not self.has_ended:
-                        self.lifecycle.fail_late(timer.record)
+                        self.lifecycle.give_up(timer)
                     has_expired = True
                 case DelayEnd():
                     self.lifecycle.end_delay(timer.record)
