@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .execution.handlers import Handlers, TaskContext
     from .execution.process_pool import ProcessPool
     from .execution.reviews import Rejected, Review
+    from .execution.subtasks import Subtask
     from .execution.typed_function import TypedFunction
     from .kernel.board.rows import Rows
     from .kernel.matching.explanation import Explanation
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from .store.memory import MemoryStore
     from .store.protocol import Store
     from .store.sqlite import SqliteStore, read_store
+    from .submission.flows import chain, chord, group, map_reduce
     from .submission.parts import StreamedPart
     from .submission.questions import OpenQuestion
     from .trace.follow import follow
@@ -122,6 +124,7 @@ __all__ = [
     "Store",
     "StreamedPart",
     "StressStory",
+    "Subtask",
     "TaskContext",
     "TaskDeclined",
     "TaskManager",
@@ -138,8 +141,12 @@ __all__ = [
     "WorkerDetail",
     "WorkerPool",
     "WorkerReport",
+    "chain",
     "check_worker_health",
+    "chord",
     "follow",
+    "group",
+    "map_reduce",
     "on",
     "on_connect",
     "on_run",
@@ -200,6 +207,7 @@ _MODULES = {
     "Store": ".store.protocol",
     "StreamedPart": ".submission.parts",
     "StressStory": ".simulation.workload",
+    "Subtask": ".execution.subtasks",
     "TaskContext": ".execution.handlers",
     "TaskDeclined": ".execution.handler_requests",
     "GiveUp": ".execution.handler_requests",
@@ -216,7 +224,11 @@ _MODULES = {
     "ForkServer": ".worker_pool.fork_server",
     "WorkerPool": ".worker_pool.pool",
     "WorkerReport": ".report.model",
+    "chain": ".submission.flows",
     "check_worker_health": ".worker.health",
+    "chord": ".submission.flows",
+    "group": ".submission.flows",
+    "map_reduce": ".submission.flows",
     "follow": ".trace.follow",
     "on": ".transport.ceylon_api",
     "on_connect": ".transport.ceylon_api",

@@ -167,6 +167,8 @@ class Task(Record):
             end; or "failed", to run if one of them fails or is cancelled. If it is not "completed",
             the task waits until all of them are settled, and the handler finds the errors in
             `TaskContext.upstream_errors`.
+        takes_output: whether its data are the output of the task that it depends on; of several,
+            the list of their outputs, in the order of `depends_on`. See `chain`.
         parent_id: the id of the task that this one belongs to. It does not affect scheduling,
             except as `on_parent_cancel` says.
         on_parent_cancel: whether the task is cancelled when its parent is cancelled or fails
@@ -219,6 +221,7 @@ class Task(Record):
         Literal["completed", "failed", "settled"],
         Rule("must be 'completed', 'failed' or 'settled'"),
     ] = "completed"
+    takes_output: bool = False
     parent_id: TaskId | None = None
     on_parent_cancel: Annotated[
         Literal["cancel", "keep"] | None, Rule("must be 'cancel', 'keep' or None")

@@ -62,6 +62,35 @@ class ManagerCalls:
         """
         await self._ask("set_priority", task_id=task_id, priority=priority)
 
+    async def questions(self) -> list[OpenQuestion]:
+        """What tasks ask people, and nobody has answered yet; see `TaskContext.ask`."""
+        told = cast("list[Payload]", await self._ask("questions"))
+        return [OpenQuestion.from_payload(each) for each in told]
+
+    async def answer(
+        self,
+        task_id: TaskId,
+        answer: str,
+        *,
+        by: str = "",
+        question: int | None = None,
+    ) -> None:
+        """Answer the question of a task.
+
+        Args:
+            task_id: the task.
+            answer: one of the choices, or any text if the question has none.
+            by: who answers, for the task's story; by default this client's name.
+            question: the number of the question, if the task asks several at once.
+
+        Raises:
+            UnknownTask: the manager has no such task.
+            IllegalTransition: it asks nothing now, or somebody has answered, or it is too late.
+            InvalidInput: the answer is no choice, or the question must be named.
+        """
+        who = by or self._conversation.name
+        await self._ask("answer", task_id=task_id, answer=answer, by=who, question=question)
+
     async def pause(self) -> int:
         """Let the manager assign no more tasks until `resume`; those that run go on.
 
@@ -95,35 +124,6 @@ class ManagerCalls:
             InvalidInput: no worker of this name is connected; the message lists those that are.
         """
         return cast("int", await self._ask("drain", worker=worker, leaves=leaves))
-
-    async def questions(self) -> list[OpenQuestion]:
-        """What tasks ask people, and nobody has answered yet; see `TaskContext.ask`."""
-        told = cast("list[Payload]", await self._ask("questions"))
-        return [OpenQuestion.from_payload(each) for each in told]
-
-    async def answer(
-        self,
-        task_id: TaskId,
-        answer: str,
-        *,
-        by: str = "",
-        question: int | None = None,
-    ) -> None:
-        """Answer the question of a task.
-
-        Args:
-            task_id: the task.
-            answer: one of the choices, or any text if the question has none.
-            by: who answers, for the task's story; by default this client's name.
-            question: the number of the question, if the task asks several at once.
-
-        Raises:
-            UnknownTask: the manager has no such task.
-            IllegalTransition: it asks nothing now, or somebody has answered, or it is too late.
-            InvalidInput: the answer is no choice, or the question must be named.
-        """
-        who = by or self._conversation.name
-        await self._ask("answer", task_id=task_id, answer=answer, by=who, question=question)
 
     # ------------------------------------------------------------------ questions
 

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ...messages import Payload, TaskAssignment, TaskResult
 from ...messages.wording import show
 
 if TYPE_CHECKING:
     from .attempt_state import AttemptState
+
+
+class ReportedAttempt(Protocol):
+    """What a context knows of its attempt that belongs into the result."""
+
+    @property
+    def has_report(self) -> bool:
+        """Whether the handler has reported a cost or a grade."""
+        ...
+
+    @property
+    def suspended_s(self) -> float:
+        """For how long the attempt has waited without a slot, in seconds."""
+        ...
+
+    def complete(self, result: TaskResult) -> TaskResult:
+        """The result with the cost and the grade."""
+        ...
+
 
 _TICKS_PER_S = 2**20
 
@@ -127,3 +146,19 @@ def in_ticks(seconds: float) -> float:
         seconds: the duration; below 0 counts as 0.
     """
     return round(seconds * _TICKS_PER_S) / _TICKS_PER_S if seconds > 0 else 0.0
+
+
+def completed(outcome: object, context: ReportedAttempt) -> object:
+    """A result with what its handler has reported, and without the time in which it waited.
+
+    Args:
+        outcome: the outcome of an attempt; anything but a result stays as it is.
+        context: the attempt's context.
+    """
+    if context.has_report and isinstance(outcome, TaskResult):
+        outcome = context.complete(outcome)
+    suspended_s = context.suspended_s
+    if suspended_s and isinstance(outcome, TaskResult) and outcome.execution_time:
+        worked_s = in_ticks(max(outcome.execution_time - suspended_s, 0.0))
+        outcome = outcome.model_copy(update={"execution_time": worked_s})
+    return outcome

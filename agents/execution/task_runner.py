@@ -37,9 +37,10 @@ from .handler_calls import HandlerCalls
 from .handler_requests import request_in
 from .handlers import TaskContext, current_context
 from .held_slots import OverdueAttempt
-from .outcome import failure, in_ticks
+from .outcome import completed, failure, in_ticks
 from .part_sender import PartSenders
 from .suspension import AttemptKey, SlotKeeper
+from .task_data import with_outputs_as_data
 
 __all__ = ["PROGRESS_EVERY_S", "TaskRunner"]
 
@@ -176,7 +177,7 @@ class TaskRunner:
         key = (assignment.task.id, assignment.attempt)
         if key in self._attempts or key in self._waiting or self._is_stopped:
             return
-        if len(self._attempts) - len(self._suspended) < self._slots:
+        if self.working_count < self._slots:
             self._begin(key, assignment)
         else:
             # It begins when another attempt ends, whose context variables it must not see.
@@ -219,7 +220,8 @@ class TaskRunner:
         """Stop all attempts without waiting."""
         self._is_stopped = True
         self._waiting.clear()
-        for slot in self._resuming.values():
+        resuming, self._resuming = self._resuming, {}
+        for slot in resuming.values():
             slot.cancel()
         for attempt in self._attempts.values():
             attempt.stop()
@@ -241,6 +243,11 @@ class TaskRunner:
         """How many attempts are suspended."""
         return len(self._suspended)
 
+    @property
+    def working_count(self) -> int:
+        """How many attempts hold a slot."""
+        return len(self._attempts) - len(self._suspended)
+
     def give_back_slot(self, key: AttemptKey, reason: str) -> None:
         """Suspend an attempt: others may run in its slot."""
         if key not in self._attempts or self._is_stopped:
@@ -261,7 +268,7 @@ class TaskRunner:
         return slot
 
     def _fill_slots(self) -> None:
-        while (self._resuming or self._waiting) and self._has_free_slot:
+        while (self._resuming or self._waiting) and self.working_count < self._slots:
             if self._resuming:
                 key = next(iter(self._resuming))
                 slot = self._resuming.pop(key)
@@ -272,14 +279,12 @@ class TaskRunner:
             else:
                 self._begin_next()
 
-    @property
-    def _has_free_slot(self) -> bool:
-        return len(self._attempts) - len(self._suspended) < self._slots
-
     # ------------------------------------------------------------------ one attempt
 
     def _begin(self, key: AttemptKey, assignment: TaskAssignment) -> None:
         loop = asyncio.get_running_loop()
+        if assignment.task.takes_output:
+            assignment = with_outputs_as_data(assignment)
         if type(loop.get_task_factory()) is not ContainingTaskFactory:
             contain_attempts(loop)
         context = TaskContext(assignment, partial(self._take_progress, key), loop, self._senders)
@@ -351,10 +356,10 @@ class TaskRunner:
                 return
             outcome = request.outcome() if request else self._failed(attempt, reason, fault)
         try:
-            self._report(key, _completed(outcome, context), started_at + context.suspended_s)
+            self._report(key, completed(outcome, context), started_at + context.suspended_s)
         except Exception as fault:  # noqa: BLE001 - what a handler returned may be of any kind
             error = f"{describe_fault(fault)}; its result was {show(outcome)}"
-            outcome = _completed(failure(error), context)
+            outcome = completed(failure(error), context)
             self._report(key, outcome, started_at + context.suspended_s)
         attempt.is_reported = True
 
@@ -431,17 +436,6 @@ class TaskRunner:
                 gives_up=not success and outcome.gives_up,
             )
         )
-
-
-def _completed(outcome: object, context: TaskContext) -> object:
-    """A result with the cost and the grade that its handler has reported."""
-    if context.has_report and isinstance(outcome, TaskResult):
-        outcome = context.complete(outcome)
-    suspended_s = context.suspended_s
-    if suspended_s and isinstance(outcome, TaskResult) and outcome.execution_time:
-        worked_s = in_ticks(max(outcome.execution_time - suspended_s, 0.0))
-        outcome = outcome.model_copy(update={"execution_time": worked_s})
-    return outcome
 
 
 def _suspended(key: AttemptKey, reason: str) -> AttemptSuspended:

@@ -42,7 +42,7 @@ Method: TypeAlias = Callable[[Mapping[str, Payload]], Payload]
 Request: TypeAlias = SubmitTasks | AwaitTasks | ManagerRequest
 
 
-class Caller(Protocol):
+class RequestCaller(Protocol):
     """One that asks: a client or a worker.
 
     Args:
@@ -73,10 +73,10 @@ class RequestAnswers:
         self._methods: Mapping[str, Method] = {
             "answer": self._answer_question,
             "cancel": self._cancel,
+            "questions": self._questions,
             "drain": self._drain,
             "pause": self._pause,
             "resume": self._resume,
-            "questions": self._questions,
             "retry": self._retry,
             "schedules": self._schedules,
             "set_priority": self._set_priority,
@@ -85,7 +85,9 @@ class RequestAnswers:
             "workers": self._workers,
         }
 
-    def answer(self, caller: Caller, request: Request, worker_address: str = "") -> ManagerReply:
+    def answer(
+        self, caller: RequestCaller, request: Request, worker_address: str = ""
+    ) -> ManagerReply:
         """Answer a request; one that is repeated gets the reply that it had before.
 
         Args:
@@ -100,7 +102,7 @@ class RequestAnswers:
                 caller.replies.popitem(last=False)
         return reply
 
-    def _answer(self, caller: Caller, request: Request, worker_address: str) -> ManagerReply:
+    def _answer(self, caller: RequestCaller, request: Request, worker_address: str) -> ManagerReply:
         try:
             match request:
                 case SubmitTasks():
@@ -115,7 +117,7 @@ class RequestAnswers:
             return refusal(request.number, fault)
         return ManagerReply(number=request.number, value=value)
 
-    def _submit(self, caller: Caller, request: SubmitTasks, worker_address: str) -> None:
+    def _submit(self, caller: RequestCaller, request: SubmitTasks, worker_address: str) -> None:
         board = self._driver.board
         if board.has_ended and not board.is_suspended:
             raise RunEnded("the run has ended; no further tasks can be submitted")
@@ -132,7 +134,7 @@ class RequestAnswers:
             self._driver.add_tasks(tasks)
         self._await(caller, [task.id for task in tasks])
 
-    def _await(self, caller: Caller, task_ids: Iterable[TaskId]) -> list[Payload]:
+    def _await(self, caller: RequestCaller, task_ids: Iterable[TaskId]) -> list[Payload]:
         caller.awaiting.update(task_ids)
         unknown = self._awaited.wait_for(task_ids, caller.settle)
         caller.awaiting.difference_update(unknown)
@@ -228,6 +230,11 @@ class RequestAnswers:
         ]
 
 
+def refusal(number: int, fault: MusterError) -> ManagerReply:
+    """The reply to a request that can't be fulfilled."""
+    return ManagerReply(number=number, error_kind=type(fault).__name__, error=str(fault))
+
+
 def _worker_name(arguments: Mapping[str, Payload]) -> str:
     name: object = arguments.get("worker")
     if not isinstance(name, str):
@@ -242,11 +249,6 @@ def _naming_workers() -> Generator[None, None, None]:
         yield
     except UnknownName as fault:
         raise InvalidInput(str(fault)) from None
-
-
-def refusal(number: int, fault: MusterError) -> ManagerReply:
-    """The reply to a request that can't be fulfilled."""
-    return ManagerReply(number=number, error_kind=type(fault).__name__, error=str(fault))
 
 
 def task_id_in(arguments: Mapping[str, Payload]) -> TaskId:

@@ -418,9 +418,17 @@ class RunReport(_ReportPart):
 
     @property
     def exit_code(self) -> int:
-        """0 if every task completed and the run did not fail, otherwise 1."""
-        every_task_completed = self.counts.get(TaskStatus.COMPLETED, 0) == len(self.tasks)
-        return 0 if every_task_completed and self.failure is None else 1
+        """0 if every task that was needed completed and the run did not fail, otherwise 1."""
+        unneeded = sum(
+            task.status is TaskStatus.CANCELLED and task.kind_of_error == _UNNEEDED
+            for task in self.tasks
+        )
+        completed = self.counts.get(TaskStatus.COMPLETED, 0)
+        return 0 if completed + unneeded == len(self.tasks) and self.failure is None else 1
+
+
+_UNNEEDED = "not needed"
+"""The kind of error of a task that was to run if others failed, when none did."""
 
 
 def kind_of_error(error_message: str | None, status: TaskStatus) -> str:

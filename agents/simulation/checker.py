@@ -14,6 +14,7 @@ from ..kernel.matching.eligibility import FAILED_OUTCOMES, is_on_step
 from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.occurrences import (
     SETTLING,
+    AnswerFacts,
     Occurrence,
     OccurrenceKind,
     RequeueCause,
@@ -53,8 +54,10 @@ class RunChecker:
         self._hash = hashlib.blake2b(digest_size=16)
         # Bounded by the tasks and attempts of the run.
         self._settled: dict[TaskId, OccurrenceKind] = {}
+        self._ever_settled: set[TaskId] = set()
         self._performed: dict[tuple[TaskId, int], str] = {}
         self._added: set[TaskId] = set()
+        self._answered: dict[TaskId, set[int]] = {}
         self._succeeded: set[tuple[TaskId, int, str]] = set()
 
     @property
@@ -88,6 +91,9 @@ class RunChecker:
             self._added.add(task_id)
         if what is OccurrenceKind.TASK_RETRIED and task_id is not None:
             self._settled.pop(task_id, None)
+            self._answered.pop(task_id, None)
+        if what is OccurrenceKind.QUESTION_ANSWERED and task_id is not None:
+            self._note_answer(task_id, facts)
         if what not in SETTLING or task_id is None:
             return
         earlier = self._settled.get(task_id)
@@ -98,6 +104,14 @@ class RunChecker:
                 task_id,
             )
         self._settled[task_id] = what
+        self._ever_settled.add(task_id)
+
+    def _note_answer(self, task_id: TaskId, facts: object) -> None:
+        answered = self._answered.setdefault(task_id, set())
+        if isinstance(facts, AnswerFacts):
+            if facts.number in answered:
+                self.report("a question is answered once", f"{facts} came twice", task_id)
+            answered.add(facts.number)
 
     def manager_resumed(self, board: BoardState) -> None:
         """Check the board with which a new manager resumes the run of one that was killed.
@@ -121,6 +135,7 @@ class RunChecker:
                 )
             if kept is not None:
                 self._settled[task_id] = kept
+                self._ever_settled.add(task_id)
 
     def attempt_began(self, address: str, assignment: TaskAssignment) -> None:
         """Note that a worker began to perform an attempt."""
@@ -140,10 +155,13 @@ class RunChecker:
                 task.id,
             )
         needed = set(task.depends_on)
-        unmet = [
-            each for each in needed if self._settled.get(each) is not OccurrenceKind.TASK_COMPLETED
-        ]
-        if unmet or set(assignment.inputs) != needed:
+        ends = {each: self._settled.get(each) for each in needed}
+        if task.run_if == "completed":
+            unmet = [each for each in needed if ends[each] is not OccurrenceKind.TASK_COMPLETED]
+        else:
+            # It may have begun anew since the task was assigned.
+            unmet = [each for each in needed if each not in self._ever_settled]
+        if unmet or {*assignment.inputs, *assignment.upstream_errors} != needed:
             self.report(
                 "a task starts only when all its dependencies are completed",
                 f"{attempt} began at {address} with the inputs of "

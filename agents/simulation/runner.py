@@ -275,6 +275,7 @@ class _Simulation:
 
         async def checked(assignment: TaskAssignment) -> TaskResult:
             checker.attempt_began(address, assignment)
+            self._check_slots(worker)
             try:
                 result = await perform(assignment)
             finally:
@@ -286,6 +287,15 @@ class _Simulation:
         worker.perform = checked
         worker.dials_again = True
         worker.executor = _InlineExecutor(max_workers=1)
+
+    def _check_slots(self, worker: WorkerAgent) -> None:
+        runner = worker._shell._runner  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        working = 0 if runner is None else runner.working_count
+        if working > worker.slots:
+            self._checker.report(
+                "a worker never works at more attempts than it has slots",
+                f"{worker.name} works at {working} with {worker.slots} slots",
+            )
 
     def _check_attempt_end(self, worker: WorkerAgent, assignment: TaskAssignment) -> None:
         """Check that an attempt that was performed ended in a result and freed its slot."""

@@ -15,6 +15,7 @@ from ...messages import (
     IllegalTransition,
     InvalidTask,
     Limit,
+    MusterError,
     Payload,
     Retry,
     Task,
@@ -22,7 +23,7 @@ from ...messages import (
     TaskResult,
 )
 from ..execution.handler_requests import GiveUp, RetryLater, TaskDeclined
-from ..execution.handlers import TaskContext
+from ..execution.handlers import TaskContext, current_context
 from ..kernel.matching.policy_names import POLICIES
 from ..kernel.model.schedules import Missed, Overlap
 from ..manager.task_manager import TaskManager
@@ -45,11 +46,19 @@ _IN_THREADS = 0.5
 _REVIEWED = 0.2
 _VOTED_ON = 0.1
 """The shares of tasks that are reviewed, if they have a type, and on which workers vote."""
+_FAMILIES = 0.2
+"""The share of tasks that have subtasks."""
+_GENERATIONS = 2
+_SETTLED = 0.1
 _SCHEDULED = 0.4
 """The share of runs in which a schedule makes tasks for a while."""
 
 _SCHEDULE = "pulse"
 _DECLINED = 0.05
+_STREAMED = 0.2
+_ASKED = 0.1
+"""The shares of attempts that yield parts, and that ask a person."""
+_QUESTION = "Go on?"
 _POSTPONED = 0.05
 _GIVEN_UP = 0.02
 _COSTLY = 0.2
@@ -74,9 +83,9 @@ class StressStory:
     """30 tasks with dependencies, priorities, timeouts, retries and cancellations, on 4 workers.
 
     Some tasks have deadlines, ladders and strict skills, some are reviewed, on some the workers
-    vote, and some workers cost something. In some runs a schedule makes more tasks for a while. A
-    quarter of the attempts ends in a random one of all the ways in which a handler can end; some
-    workers decline tasks.
+    vote, some have subtasks, some run however others ended, and some workers cost something. In
+    some runs a schedule makes more tasks for a while. A quarter of the attempts ends in a random
+    one of all the ways in which a handler can end; some workers decline tasks.
 
     Args:
         seed: the seed of the workload.
@@ -153,8 +162,39 @@ class StressStory:
     async def direct(self, manager: TaskManager) -> None:
         """Cancel, reprioritize, add and retry tasks while the manager runs."""
         await asyncio.gather(
-            self._change(manager), self._try_again(manager), self._end_schedule(manager)
+            self._change(manager),
+            self._try_again(manager),
+            self._end_schedule(manager),
+            self._answer(manager),
+            self._read_parts(manager),
         )
+
+    async def _answer(self, manager: TaskManager) -> None:
+        """Answer what tasks ask at random moments; they go on without an answer later."""
+        chance = self._chance("answers")
+        for _ in range(12):
+            await asyncio.sleep(chance.uniform(0.0, _LONGEST_S / 6))
+            for question in manager.questions():
+                # The task may be settled meanwhile, or the store may fail.
+                with contextlib.suppress(MusterError):
+                    manager.answer(question.task_id, chance.choice(question.choices))
+
+    async def _read_parts(self, manager: TaskManager) -> None:
+        """Read the parts of some tasks, which come in order and without gaps."""
+        chance = self._chance("readers")
+        await asyncio.gather(
+            *(self._read(manager, task_id) for task_id in chance.sample(range(1, TASKS + 1), 5))
+        )
+
+    async def _read(self, manager: TaskManager, task_id: int) -> None:
+        attempt = last = 0
+        # The task may fail, and the run may end before.
+        with contextlib.suppress(MusterError):
+            async for part in manager.stream(task_id):
+                is_next = part.number == (last if part.attempt == attempt else 0) + 1 + part.missed
+                if part.attempt < attempt or not is_next or part.data != part.number:
+                    raise AssertionError(f"{part} of task {task_id} came after part {last}")
+                attempt, last = part.attempt, part.number
 
     async def _end_schedule(self, manager: TaskManager) -> None:
         """Remove the schedule after a while, or the run would not end."""
@@ -230,6 +270,8 @@ class _RandomEndingWorker(WorkerAgent):
         key = f"{self._seed}/ending/{data.task.id}/{data.attempt}"
         chance = random.Random(key)  # noqa: S311 - reproducible, no secret
         result = await super().handle_task(data, time, agent)
+        await self._involve_people(data)
+        await self._submit_subtasks(data.task)
         if chance.random() < _DECLINED and self._may_decline:
             raise TaskDeclined("not me")
         if chance.random() < _POSTPONED:
@@ -249,6 +291,46 @@ class _RandomEndingWorker(WorkerAgent):
         else:
             output = ending(data.task)
         return result.model_copy(update={"output": output})
+
+    async def _involve_people(self, data: TaskAssignment) -> None:
+        """Yield some parts, or ask a person, in some attempts."""
+        context = current_context.get()
+        chance = random.Random(f"{self._seed}/people/{data.task.id}/{data.attempt}")  # noqa: S311 - as above
+        if chance.random() < _STREAMED:
+            sender, _ = context.open_stream()
+            for number in range(1, chance.randint(1, 100)):
+                await sender.send(number)
+        if chance.random() < _ASKED:
+            await context.ask(_QUESTION, ["yes", "no"], expires_s=10.0, default="no")
+
+    async def _submit_subtasks(self, task: Task) -> None:
+        """Submit a few subtasks, the same in each attempt, and mostly wait for them."""
+        chance = random.Random(f"{self._seed}/family/{task.id}")  # noqa: S311 - as above
+        if chance.random() >= _FAMILIES or sum(map(str(task.id).count, "/:")) >= _GENERATIONS:
+            return
+        context = current_context.get()
+        subtasks = [
+            context.submit(
+                Task(
+                    description="a part",
+                    type=chance.choice(_TYPES),
+                    difficulty=chance.randint(1, 4),
+                    max_attempts=chance.randint(1, 2),
+                ),
+                key=chance.choice((None, f"part {number}")),
+                on_parent_cancel=chance.choice(("cancel", "keep")),
+                unwrap=False,
+            )
+            for number in range(chance.randint(1, 3))
+        ]
+        match chance.randint(1, 4):
+            case 1:
+                # Nobody waits for them.
+                return
+            case 2:
+                await asyncio.gather(*subtasks)
+            case _:
+                await context.gather(*subtasks)
 
 
 async def _make_scheduled(due: datetime) -> list[Task]:
@@ -273,6 +355,7 @@ def _make_task(chance: random.Random, number: int, most_needed: int | None = Non
         type=chance.choice(_TYPES),
         priority=chance.randint(-2, 2),
         depends_on=tuple(needed),
+        run_if=chance.choice(("settled", "failed")) if chance.random() < _SETTLED else "completed",
         timeout=chance.choice((None, None, 1.5, 6.0)),
         max_attempts=chance.randint(1, 3) if retry is None else 1,
         retry=retry,

@@ -32,6 +32,7 @@ PLUMBING: Mapping[str, str] = {
         surround hand_to_handlers member_appeared can_dial_again is_done is_ticket_outdated
     """,
     "Handlers": "has_plain refuse_contexts start run start_review",
+    "Subtask": "take open settled",
     "TaskContext": """
         mark_cancelled complete has_report suspended_s wait_in_thread cancel_waits stop_waiting
         senders open_stream end_stream own_output has_output

@@ -33,6 +33,7 @@ NOT_KEPT: Mapping[type[Any], Mapping[str, str]] = {
         "unfinished": "counted anew",
         "named_by": "counted anew",
         "dependents": "found anew",
+        "children": "found anew",
         "queue_entry": "the queue is made anew",
         "_story": "compared as the story",
         "attempts": "compared one by one",

@@ -12,7 +12,7 @@ from ..model.records import Attempt, AttemptOutcome, WorkerRecord
 from ..model.suspension import resume, worked_s
 from .context import BoardContext
 from .held_slots import FIRST_WARNING_AFTER_S, WARNING_EVERY_S, HeldSlotWarning, held_slot_of
-from .prefetch import Prefetch
+from .prefetch import Prefetch, attempts_of
 from .spending import Spending
 from .timer_kinds import BoardTimers
 
@@ -154,3 +154,12 @@ class AttemptLeases:
         worker.stopping.remove(key)
         self.update_slots(worker)
         return True
+
+    def continue_deadlines(self, worker: WorkerRecord) -> None:
+        """Let the attempts of a worker time out again, which did not while it was awaited."""
+        # What it has finished meanwhile arrives within a heartbeat.
+        earliest = self._context.now + self._context.rules.heartbeat_s
+        for attempt in attempts_of(worker.running):
+            if attempt.deadline is not None:
+                attempt.deadline = max(attempt.deadline, earliest)
+                self._timers.set(attempt)

@@ -63,7 +63,7 @@ from .delays import DelayEnd
 from .expiry import Expiry
 from .held_slots import HeldSlotWarning
 from .lessons import Lessons
-from .prefetch import PrefetchRecall, attempts_of
+from .prefetch import PrefetchRecall
 from .question_expiry import QuestionExpiry
 from .retention_end import RetentionEnd
 from .state import BoardState
@@ -93,7 +93,15 @@ class Board(BoardState):
         self.lifecycle = TaskLifecycle(
             context, tasks, queue, self._leases, timers, spending=spending
         )
-        self._suspensions = Suspensions(context, tasks, self.prefetch, self._leases, timers)
+        suspensions = Suspensions(
+            context,
+            tasks,
+            self.membership,
+            self.prefetch,
+            leases=self._leases,
+            timers=timers,
+            spending=spending,
+        )
         self._retries = TaskRetries(context, tasks, self.lifecycle)
         self._results = AttemptResults(
             context,
@@ -125,8 +133,8 @@ class Board(BoardState):
         self._on(TasksHandedOut, self._hand_out)
         self._on(RestConfirmed, self._leave_rest)
         self._on(ProgressReported, self._note_progress)
-        self._on(SuspensionReported, self._suspend)
-        self._on(ResumptionReported, self._continue)
+        self._on(SuspensionReported, suspensions.suspend)
+        self._on(ResumptionReported, suspensions.resume)
         self._on(ResultReceived, self._take_result)
         self._on(ResultsReceived, self._take_results)
         self._on(TasksGivenBack, self._take_back)
@@ -245,16 +253,6 @@ class Board(BoardState):
     def _note_progress(self, event: ProgressReported) -> None:
         self._results.note_progress(event.progress, self.membership.hear(event.worker_id))
 
-    def _suspend(self, event: SuspensionReported) -> None:
-        worker = self.membership.hear(event.worker_id)
-        if worker is not None:
-            self._suspensions.suspend(worker, event.suspended)
-
-    def _continue(self, event: ResumptionReported) -> None:
-        worker = self.membership.hear(event.worker_id)
-        if worker is not None:
-            self._suspensions.resume(worker, event.resumed)
-
     def _take_back(self, event: TasksGivenBack) -> None:
         worker = self.membership.hear(event.worker_id)
         if worker is not None:
@@ -267,7 +265,7 @@ class Board(BoardState):
         if returned is not None:
             self._note_what_it_still_does(returned, event)
             self._leases.update_slots(returned)
-            self._continue_deadlines(returned)
+            self._leases.continue_deadlines(returned)
             # Its prefetched tasks were not recalled while it was disconnected.
             if self.prefetch.watch(returned):
                 self.timers.set(self.prefetch.recall)
@@ -277,15 +275,6 @@ class Board(BoardState):
         if joined is not None and joined.drain is not None:
             self.draining.note_joined(joined)
         self._results.lose(lost)
-
-    def _continue_deadlines(self, worker: WorkerRecord) -> None:
-        """Let the attempts of a worker time out again, which did not while it was awaited."""
-        # What it has finished meanwhile arrives within a heartbeat.
-        earliest = self.context.now + self.rules.heartbeat_s
-        for attempt in attempts_of(worker.running):
-            if attempt.deadline is not None:
-                attempt.deadline = max(attempt.deadline, earliest)
-                self.timers.set(attempt)
 
     def _note_what_it_still_does(self, worker: WorkerRecord, event: WorkerJoined) -> None:
         """Count the slots of attempts that ended on the board but still run at the worker.
@@ -357,11 +346,11 @@ class Board(BoardState):
                     has_expired = True
                 case DelayEnd():
                     self.lifecycle.end_delay(timer.record)
-                case RetentionEnd():
-                    timer.at = None
                 case QuestionExpiry():
                     if not self.has_ended:
                         self.questions.expire(timer)
+                case RetentionEnd():
+                    timer.at = None
                 case HeldSlotWarning():
                     self._leases.warn_of_held_slot(timer)
         if self.began_at is not None and not self.has_ended:

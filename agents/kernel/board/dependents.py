@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
-from ....messages import TaskStatus
+from ....messages import TaskId, TaskStatus
 from ..matching.task_queue import TaskQueue
 from ..model.occurrences import CancellationCause, CancellationFacts, OccurrenceKind
 from ..model.records import AttemptOutcome, TaskRecord
@@ -57,10 +57,8 @@ class Dependents:
         for needed in self.link_named(record):
             if needed.finished_at is not None:
                 reason = reason or _upstream_facts(needed)
-            elif needed.dependents is None:
-                needed.dependents = [record]
             else:
-                needed.dependents.append(record)
+                _add_dependent(needed, record)
         if not record.unfinished and not self._is_needed(record):
             return CancellationFacts(CancellationCause.NOT_NEEDED, NOT_NEEDED)
         return reason
@@ -80,13 +78,36 @@ class Dependents:
         record.unfinished = len(unfinished)
         return unfinished
 
-    def await_again(self, record: TaskRecord, dependents: list[TaskRecord]) -> None:
-        """Let dependents wait for a task that begins anew, if its end made them start."""
-        for dependent in dependents:
-            if dependent.task.run_if != "completed":
-                dependent.unfinished += 1
-                if dependent.status is _PENDING:
-                    self._queue.remove(dependent)
+    def link_anew(
+        self, revived: Iterable[TaskRecord], dependents: Mapping[TaskId, list[TaskRecord]]
+    ) -> None:
+        """Let tasks wait for those that begin anew, unless they have begun since these ended.
+
+        Args:
+            revived: the tasks that begin anew.
+            dependents: all tasks that depend on each task.
+        """
+        by_id = self._tasks.by_id
+        changed: dict[TaskId, TaskRecord] = {}
+        for record in revived:
+            record.dependents = None
+            if record.task.run_if != "completed":
+                changed[record.task_id] = record
+        for record in revived:
+            for dependent in dependents.get(record.task_id, ()):
+                if dependent.task.run_if == "completed":
+                    _add_dependent(record, dependent)
+                else:
+                    changed[dependent.task_id] = dependent
+        for record in changed.values():
+            awaited = [by_id[each] for each in dict.fromkeys(record.task.depends_on)]
+            awaited = [each for each in awaited if waits_for(record, each)]
+            record.unfinished = len(awaited)
+            for each in awaited:
+                if record not in (each.dependents or ()):
+                    _add_dependent(each, record)
+            if awaited and record.status is _PENDING:
+                self._queue.remove(record)
 
     # ------------------------------------------------------------------ settled
 
@@ -158,10 +179,20 @@ class Dependents:
 
 
 def waits_for(record: TaskRecord, needed: TaskRecord) -> bool:
-    """Whether a task waits for another one that it depends on, by its `run_if`."""
+    """Whether a task waits for another one that it depends on, by its `run_if`.
+
+    One that runs however others end does not wait again for those that begin anew after it began.
+    """
     if record.task.run_if == "completed":
         return needed.status is not _COMPLETED
-    return needed.finished_at is None
+    return needed.finished_at is None and not record.current_attempts
+
+
+def _add_dependent(needed: TaskRecord, dependent: TaskRecord) -> None:
+    if needed.dependents is None:
+        needed.dependents = [dependent]
+    else:
+        needed.dependents.append(dependent)
 
 
 def _link_parent(record: TaskRecord, parent: TaskRecord) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ....messages import (
@@ -15,7 +15,6 @@ from ....messages import (
     decode_message,
 )
 from ....messages.codec import decode_task
-from ....messages.question import QuestionText
 from ....messages.values import unpack
 from ..matching.policies import MatchingPolicy
 from ..matching.policy_names import POLICIES
@@ -26,7 +25,6 @@ from ..model.failed_attempt import FailedAttempt
 from ..model.instructions import Instruction
 from ..model.occurrence_text import facts_from_values
 from ..model.occurrences import Occurrence, OccurrenceKind
-from ..model.questions import Question
 from ..model.records import Attempt, AttemptOutcome, Drain, TaskRecord, WorkerRecord
 from ..model.second_opinions import open_attempts, wants_vote
 from ..model.snapshot import Snapshot
@@ -34,6 +32,7 @@ from ..model.worker_stats import WorkerStats
 from .board import Board
 from .delays import DelayEnd
 from .learned_rows import restore_learned
+from .question_rows import read_questions
 from .rows import NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
 from .run_row import read_run
 from .schedule_rows import restore_schedules
@@ -280,7 +279,7 @@ def _read_task(
         former_attempts=former_attempts,
         wait_until=wait_until,
         wait_reason=wait_reason,
-        questions=_read_questions(questions),
+        questions=read_questions(questions),
         returns_to=returns_to,
     )
     if priority is not None:
@@ -325,15 +324,6 @@ def _read_task(
         if attempt.outcome is AttemptOutcome.DECLINED
     )
     return record
-
-
-def _read_questions(questions: Sequence[Sequence[Payload]]) -> dict[str, Question] | None:
-    read: dict[str, Question] = {}
-    for number, asked, *later in questions:
-        text, choices, expires_s, default, key = asked
-        question = QuestionText(text, tuple(choices), expires_s, default, key)
-        read[key] = Question(number, question, *later)
-    return read or None
 
 
 def _read_opinions(record: TaskRecord, kept: Payload) -> None:

@@ -20,6 +20,7 @@ from ..model.occurrences import Occurrence, OccurrenceKind
 from ..model.records import TaskRecord, WorkerRecord
 from ..model.second_opinions import needs_second_opinion
 from ..model.worker_stats import WorkerStats
+from .question_rows import questions_state
 from .state import BoardState
 
 
@@ -259,7 +260,7 @@ class _TaskRows:
             begun = (record.retried_at, record.former_attempts)
             delay = (record.wait_until, record.wait_reason, record.returns_to)
             state = (*state, task.timeout, opinions, begun, traceback, delay)
-            state = (*state, _questions_state(record)) if record.questions else state
+            state = (*state, questions_state(record)) if record.questions else state
         elif traceback is not None or record.retried_at is not None:
             state = (*state, task.timeout, opinions, (record.retried_at, record.former_attempts))
             state = state if traceback is None else (*state, traceback)
@@ -279,16 +280,6 @@ class _TaskRows:
     def _pack(self, candidates: Candidates) -> bytes:
         packed = self._candidates[id(candidates)] = pack_scalars(candidates)
         return packed
-
-
-QUESTION = attrgetter(
-    "number", "asked", "attempt", "asked_at", "expires_at", "answer", "answered_by", "answered_at"
-)
-"""What a row has of a question, in this order."""
-
-
-def _questions_state(record: TaskRecord) -> tuple[Payload, ...]:
-    return tuple(map(QUESTION, (record.questions or {}).values()))
 
 
 def _attempts_state(record: TaskRecord) -> tuple[Payload, ...]:

@@ -91,6 +91,10 @@ class Spending:
         if has_begun and not attempt.is_reported and (worker.cost_per_s or worker.cost_per_task):
             took_s = max(worked_s(attempt, self._context.now), 0.0)
             self._charge(attempt, worker.cost_per_task + worker.cost_per_s * took_s)
+        self.release(attempt)
+
+    def release(self, attempt: Attempt) -> None:
+        """Release the reserve of an attempt: it has ended, or it waits and costs nothing."""
         if attempt.reserved:
             budget = self.budget
             self._reserving -= 1
@@ -146,7 +150,7 @@ class Spending:
         self.on_forgotten = on_forgotten
         self.budget.spent = on_forgotten + math.fsum(attempt.cost for attempt in attempts)
         for attempt in attempts:
-            if attempt.outcome is None:
+            if attempt.outcome is None and attempt.suspended_at is None:
                 self.reserve(attempt, None)
         self._queue.follow_budget()
 

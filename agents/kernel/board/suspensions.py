@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from ....messages import AttemptResumed, AttemptSuspended
+from ..model.events import ResumptionReported, SuspensionReported
 from ..model.occurrences import OccurrenceKind
 from ..model.records import WorkerRecord
 from ..model.suspension import resume, suspend
 from .attempt_leases import AttemptLeases
 from .context import BoardContext
+from .membership import Membership
 from .prefetch import Prefetch, attempts_of
+from .spending import Spending
 from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
 
@@ -21,27 +23,37 @@ class Suspensions:
     Args:
         context: the state that the parts of the board share.
         tasks: the tasks.
+        membership: knows the connected workers.
         prefetch: the prefetched attempts.
         leases: keeps the slots of workers up to date.
         timers: the timers for timeouts.
+        spending: reserves what running attempts are expected to cost.
     """
 
     def __init__(
         self,
         context: BoardContext,
         tasks: TaskRegistry,
+        membership: Membership,
         prefetch: Prefetch,
+        *,
         leases: AttemptLeases,
         timers: BoardTimers,
+        spending: Spending,
     ) -> None:
         self._context = context
         self._tasks = tasks
+        self._membership = membership
         self._prefetch = prefetch
         self._leases = leases
         self._timers = timers
+        self._spending = spending
 
-    def suspend(self, worker: WorkerRecord, message: AttemptSuspended) -> None:
+    def suspend(self, event: SuspensionReported) -> None:
         """Free the slot of an attempt; ignored unless it is one of the worker's leases."""
+        worker, message = self._membership.hear(event.worker_id), event.suspended
+        if worker is None:
+            return
         key = (message.task_id, message.attempt)
         if key in worker.stopping:
             # It was told to stop, and waits for a slot to do so.
@@ -63,6 +75,7 @@ class Suspensions:
             del worker.running[key]
             worker.suspended[key] = record
             suspend(attempt, message.reason, now)
+            self._spending.release(attempt)
         self._context.note_task(
             OccurrenceKind.ATTEMPT_SUSPENDED,
             record,
@@ -72,8 +85,11 @@ class Suspensions:
         )
         self._leases.update_slots(worker)
 
-    def resume(self, worker: WorkerRecord, message: AttemptResumed) -> None:
+    def resume(self, event: ResumptionReported) -> None:
         """Note that a suspended attempt has a slot again; ignored if it is not suspended."""
+        worker, message = self._membership.hear(event.worker_id), event.resumed
+        if worker is None:
+            return
         key = (message.task_id, message.attempt)
         record = worker.suspended.get(key)
         is_withdrawn = key in worker.withdrawn
@@ -89,6 +105,7 @@ class Suspensions:
             worker.running[key] = record
             attempt = record.attempts[message.attempt - 1]
             resume(attempt, self._context.now)
+            self._spending.reserve(attempt, attempt.duration)
             self._timers.set(attempt)
             self._context.note_task(
                 OccurrenceKind.ATTEMPT_RESUMED, record, message.attempt, worker.name

@@ -65,9 +65,7 @@ class TaskRetries:
         )
         for record in revived:
             self._reset(record, reasons[record.task_id])
-            record.dependents = dependents.get(record.task_id)
-            if record.dependents:
-                self._lifecycle.dependents.await_again(record, record.dependents)
+        self._lifecycle.dependents.link_anew(revived, dependents)
         for record in revived:
             self._lifecycle.watch_expiry(record)
             self._lifecycle.watch_deadline(record)

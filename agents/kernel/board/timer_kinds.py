@@ -27,7 +27,7 @@ BoardTimers: TypeAlias = TimerQueue[
     | Lateness
     | DelayEnd
     | HeldSlotWarning
-    | RetentionEnd
     | QuestionExpiry
+    | RetentionEnd
 ]
 """The timers of one board."""
