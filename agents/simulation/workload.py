@@ -68,8 +68,7 @@ _AT_SAME_WORKER = 0.3
 _LIMITED = 0.5
 """The share of runs with limits, and of runs whose tasks have keys."""
 _LIMITS = (
-    Limit(concurrent=3),
-    Limit(rate=5, per_s=2.0),
+    Limit(concurrent=3, rate=5, per_s=2.0),
     Limit("paint", concurrent=1),
     Limit("sing", rate=2, per_s=1.5, burst=1),
     Limit(each_key=True, concurrent=1),
