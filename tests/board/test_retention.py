@@ -162,3 +162,14 @@ def test_the_memory_of_forgotten_ids_is_bounded(task: Make, watched: Make) -> No
 def test_bad_input_is_refused_with_what_would_be_right(rules: dict[str, Any], told: str) -> None:
     with pytest.raises(InvalidInput, match=told):
         Rules(**rules)
+
+
+def test_it_ends_at_times_that_are_rounded(watched: Make, task: Make) -> None:
+    for number in range(1, 40):
+        settled_at, keep_s = number / 7.0, number / 3.0
+        board = service(watched, keep_results_s=keep_s)
+        board.now = settled_at
+        board.add(task(number))
+        board.succeed(number)
+        board.wait_until(settled_at + keep_s, hearing=["Ada"])
+        assert set(board.board.tasks) == set()

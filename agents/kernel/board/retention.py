@@ -80,19 +80,24 @@ class Retention:
 
     def forget_due(self) -> None:
         """Forget the oldest results: those whose time is over, and those that are too many."""
-        # Once it is not due any more, the timer for the next time is set.
-        while self._is_due():
+        if self._is_due():
             self._forget_oldest()
+            # Sets the timer for the next time.
+            self._is_due()
 
     def _forget_oldest(self) -> None:
         settled, rules = self._tasks.settled, self._context.rules
         assert settled is not None
         keep_s, most = rules.keep_results_s, rules.keep_results
-        before = None if keep_s is None else self._context.now - keep_s
-        while settled and before is not None and settled[0][0] <= before:
-            self._release(settled.popleft(), f"its result was kept for {in_words(keep_s or 0.0)}")
-        while most is not None and len(settled) > most:
-            self._release(settled.popleft(), f"the latest {most:,} results are kept")
+        # Each is looked at once, because those that must stay for now go to the end.
+        for _ in range(len(settled)):
+            if keep_s is not None and settled[0][0] + keep_s <= self._context.now:
+                why = f"its result was kept for {in_words(keep_s)}"
+            elif most is not None and len(settled) > most:
+                why = f"the latest {most:,} results are kept"
+            else:
+                return
+            self._release(settled.popleft(), why)
 
     def describe(self) -> str:
         """How long results are kept, such as "results are kept for 24 h"; "" if for ever."""
