@@ -97,9 +97,7 @@ class AwaitedResults:
             elif record.status.is_final:
                 settle(task_id, result_of(record))
             else:
-                waiting = self._waiting.get(task_id, ())
-                if settle not in waiting:
-                    self._waiting[task_id] = (*waiting, settle)
+                self._waiting[task_id] = (*self._waiting.get(task_id, ()), settle)
         return unknown
 
     def stop_waiting(self, task_ids: Iterable[TaskId], settle: Settle) -> None:

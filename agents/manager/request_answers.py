@@ -135,8 +135,10 @@ class RequestAnswers:
         self._await(caller, [task.id for task in tasks])
 
     def _await(self, caller: RequestCaller, task_ids: Iterable[TaskId]) -> list[Payload]:
-        caller.awaiting.update(task_ids)
-        unknown = self._awaited.wait_for(task_ids, caller.settle)
+        # One result is enough for a caller that wants it several times.
+        wanted = [each for each in dict.fromkeys(task_ids) if each not in caller.awaiting]
+        caller.awaiting.update(wanted)
+        unknown = self._awaited.wait_for(wanted, caller.settle)
         caller.awaiting.difference_update(unknown)
         return [self._describe_unknown(task_id) for task_id in unknown]
 
