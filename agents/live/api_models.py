@@ -261,7 +261,7 @@ class WorkerView(ApiModel):
     """Its name."""
 
     state: str
-    """healthy, late, resting, leaving, gone home or lost."""
+    """healthy, late, resting, draining, leaving, gone home or lost."""
 
     skill: int
     """Its skill level."""
@@ -329,7 +329,7 @@ class Stats(ApiModel):
     """The manager's name."""
 
     state: str
-    """waiting, running, idle, finished, stopped or failed."""
+    """waiting, running, paused, idle, finished, stopped or failed."""
 
     failure: str | None
     """Why the run failed."""

@@ -9,20 +9,22 @@ from ..kernel.model.records import WorkerRecord
 
 
 def run_state(board: BoardState) -> str:
-    """The state of a run: waiting, running, idle, finished, stopped, or failed."""
+    """The state of a run: waiting, running, paused, idle, finished, stopped, or failed."""
     counts = board.counts
     is_done = not (counts[TaskStatus.PENDING] or counts[TaskStatus.IN_PROGRESS])
     if board.has_ended:
         if board.failure is not None:
             return "failed"
         return "finished" if is_done else "stopped"
+    if board.pause.since is not None and not board.is_suspended:
+        return "paused"
     if board.began_at is None or board.is_suspended:
         return "waiting"
     return "idle" if is_done else "running"
 
 
 def worker_state(board: BoardState, worker: WorkerRecord, now: float) -> str:
-    """The state of a worker: healthy, late, resting, leaving, gone home, or lost.
+    """The state of a worker: healthy, late, resting, draining, leaving, gone home, or lost.
 
     A worker has gone home if it was there at the end of the run, or if it left because it was not
     needed any more.
@@ -37,4 +39,6 @@ def worker_state(board: BoardState, worker: WorkerRecord, now: float) -> str:
         return health.value
     if worker.is_retiring:
         return "leaving"
+    if worker.drain is not None:
+        return "draining"
     return "healthy" if worker.quarantined_until is None else "resting"

@@ -123,6 +123,23 @@ def test_a_second_attempt_says_so(lines_of: Callable[[RunTally, float], list[str
     assert lines_of(tally_of(1, again), 0) == ["    0.0s  a -> Ada (attempt 2)"]
 
 
+def test_a_pause_and_a_draining_worker_are_shown(screen_of: Callable[..., list[str]]) -> None:
+    tally = tally_of(
+        3,
+        *STORY[:5],
+        Occurrence(BEGAN + 2, OccurrenceKind.RUN_PAUSED),
+        Occurrence(BEGAN + 2, OccurrenceKind.WORKER_DRAINED, worker="Ada"),
+    )
+    shown = "\n".join(screen_of(tally, 3))
+    assert "Paused: no tasks" in shown
+    assert "Draining" in shown
+    tally.note(Occurrence(BEGAN + 4, OccurrenceKind.RUN_UNPAUSED))
+    tally.note(Occurrence(BEGAN + 4, OccurrenceKind.WORKER_RESUMED, worker="Ada"))
+    shown = "\n".join(screen_of(tally, 5))
+    assert "Paused" not in shown
+    assert "Draining" not in shown
+
+
 def test_many_tasks_are_summed_up_once_a_second(
     lines_of: Callable[[RunTally, float], list[str]],
 ) -> None:

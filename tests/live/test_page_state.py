@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from muster.agents.kernel.model.events import (
+    DrainEnded,
+    DrainRequested,
+    PauseEnded,
+    PauseRequested,
     RetryRequested,
     StopRequested,
     TimePassed,
     WorkerHeard,
     WorkerLeft,
 )
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.live import page_state
 from muster.agents.live.states import run_state
 from muster.messages import Task
@@ -194,6 +200,32 @@ def test_a_run_waits_runs_rests_and_is_stopped(desk: Make) -> None:
     here.handle(StopRequested())
     states.append(run_state(here.board))
     assert states == ["waiting", "running", "idle", "stopped"]
+
+
+def test_a_paused_run_and_a_draining_worker_are_told(desk: Make) -> None:
+    here = desk()
+    here.add(1)
+    here.join("Ada")
+    here.begin()
+    here.open()
+    here.handle(PauseRequested())
+    here.handle(DrainRequested("Ada", leaves=False))
+    told = here.change()
+    assert told["run"]["state"] == "paused"
+    assert [worker["state"] for worker in told["workers"]] == ["draining"]
+    here.handle(PauseEnded())
+    here.handle(DrainEnded("Ada"))
+    told = here.change()
+    assert told["run"]["state"] == "running"
+    assert [worker["state"] for worker in told["workers"]] == ["healthy"]
+
+
+@pytest.mark.parametrize("kind", OccurrenceKind)
+def test_every_kind_of_occurrence_has_words_on_the_page(kind: OccurrenceKind) -> None:
+    assets = Path(page_state.__file__).parent / "assets"
+    words = "".join((assets / name).read_text("utf-8") for name in ("summary.js", "details.js"))
+    # The page drops a forgotten task.
+    assert f"{kind.value}: " in words or kind is OccurrenceKind.TASK_FORGOTTEN
 
 
 def test_a_run_is_finished_or_has_failed(desk: Make) -> None:

@@ -69,6 +69,8 @@ def render(tally: RunTally, at: float) -> Group:
 
 
 def _waiting(tally: RunTally) -> Text:
+    if tally.is_paused:
+        return Text("Paused: no tasks are assigned until the run is resumed", style="yellow")
     if tally.assigning_since is not None:
         return Text(one_line(tally.limits, MAX_DETAIL_CHARACTERS), style="dim")
     connected = sum(worker.is_connected for worker in tally.workers.values())
@@ -92,7 +94,7 @@ def _workers(tally: RunTally) -> Group:
                 style="" if worker.is_connected else "red",
             ),
             Text(
-                one_line(worker.profile, MAX_DETAIL_CHARACTERS) if worker.is_connected else "lost",
+                _state(worker),
                 style="dim",
             ),
             Text(f"{len(worker.running):,}{worker.slots and '/' + worker.slots}"),
@@ -104,6 +106,13 @@ def _workers(tally: RunTally) -> Group:
         return Group()
     more = len(workers) - MAX_WORKERS_SHOWN
     return Group(table, Text(f"… and {more:,} more workers")) if more > 0 else Group(table)
+
+
+def _state(worker: WorkerTally) -> str:
+    if not worker.is_connected:
+        return "lost"
+    profile = one_line(worker.profile, MAX_DETAIL_CHARACTERS)
+    return f"Draining; {profile}" if worker.is_draining else profile
 
 
 def _is_gone(worker: WorkerTally) -> bool:

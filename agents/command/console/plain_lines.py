@@ -111,6 +111,14 @@ class PlainLines:
             ):
                 kind = occurrence.what.value.removeprefix("worker_")
                 return f"{worker} {kind}: {detail}"
+            case OccurrenceKind.WORKER_DRAINED:
+                return f"{worker} draining: {detail}"
+            case OccurrenceKind.WORKER_RESUMED:
+                return f"{worker} gets tasks again"
+            case OccurrenceKind.RUN_PAUSED:
+                return "paused: no tasks are assigned until the run is resumed"
+            case OccurrenceKind.RUN_UNPAUSED:
+                return "resumed after the pause"
             case OccurrenceKind.WORKER_REFUSED:
                 return f"{worker} refused: {detail}"
             case _:

@@ -63,6 +63,7 @@ class Progress:
             # The counts of a run that is resumed from a store.
             before = manager.report().counts if manager.tasks_assigned else None
             self._tally = RunTally(len(manager.tasks), now(), before)
+            self._tally.is_paused = manager.board.pause.since is not None
             self._queue = manager.board.queue
             manager.watch(self._tally.note)
 

@@ -35,6 +35,7 @@ class WorkerTally:
         profile: its profile as text, such as "skill 3", without the slots.
         slots: how many tasks it runs at once, or "" if unknown.
         is_connected: whether it is connected.
+        is_draining: whether it gets no more tasks.
         running: its tasks, the latest last.
         succeeded: how many attempts succeeded.
         failed: how many attempts failed.
@@ -44,6 +45,7 @@ class WorkerTally:
     profile: str = ""
     slots: str = ""
     is_connected: bool = True
+    is_draining: bool = False
     running: dict[TaskId, None] = field(default_factory=dict[TaskId, None])
     succeeded: int = 0
     failed: int = 0
@@ -72,6 +74,8 @@ class RunTally:
         self.tasks = tasks
         self.began_at = began_at
         self.assigning_since: float | None = None
+        self.is_paused = False
+        """Whether the run is paused: nothing is assigned."""
         self.limits = ""
         """Which limit holds back waiting tasks, as one line; "" if none does."""
         self._is_resumed = before is not None
@@ -137,6 +141,11 @@ class RunTally:
                     worker.slots = str(occurrence.facts.slots)
             case OccurrenceKind.WORKER_LOST:
                 self._worker(occurrence.worker).is_connected = False
+            case OccurrenceKind.WORKER_DRAINED | OccurrenceKind.WORKER_RESUMED:
+                draining = what is OccurrenceKind.WORKER_DRAINED
+                self._worker(occurrence.worker).is_draining = draining
+            case OccurrenceKind.RUN_PAUSED | OccurrenceKind.RUN_UNPAUSED:
+                self.is_paused = what is OccurrenceKind.RUN_PAUSED
             case OccurrenceKind.ASSIGNING_BEGUN:
                 self.assigning_since = occurrence.at
             case OccurrenceKind.RUN_RESUMED if self._is_resumed:

@@ -2,11 +2,13 @@
 
 import { amount, count, rate, seconds, share } from "./wording.js";
 
-const STATES = { waiting: "waiting for workers", running: "running", idle: "idle", finished: "finished", stopped: "stopped", failed: "could not go on" };
+const STATES = { waiting: "waiting for workers", running: "running", paused: "⏸ Paused", idle: "idle", finished: "finished", stopped: "stopped", failed: "could not go on" };
 const NEWS = {
   assigning_begun: "the work began", run_resumed: "the run went on", run_ended: "the run ended", worker_joined: "WORKER came",
   worker_returned: "WORKER came back", worker_lost: "WORKER was lost", worker_refused: "WORKER was not let in",
   worker_quarantined: "WORKER was sent to rest", worker_released: "WORKER is back from its rest", worker_retired: "WORKER was sent home",
+  worker_drained: "WORKER gets no more tasks", worker_resumed: "WORKER gets tasks again",
+  run_paused: "the run was paused", run_unpaused: "the run was resumed",
   budget_changed: "the budget changed", task_failed: "TASK failed", attempt_failed: "an attempt at TASK failed on WORKER",
   attempt_rejected: "a result of TASK by WORKER was rejected",
 };
@@ -97,7 +99,7 @@ export class Summary {
     $("state").dataset.run = tone;
     let told = "";
     if (isOver && total) told = bad || settled < total ? `✗ ${count(counts.completed)} of ${count(total)} done` : "✓ all done";
-    else if (total) told = [`${Math.floor((100 * counts.completed) / total)} % done`, failed, waiting.stuck && "stuck"].filter(Boolean).join(", ");
+    else if (total) told = [`${Math.floor((100 * counts.completed) / total)} % done`, run.state === "paused" && "paused", failed, waiting.stuck && "stuck"].filter(Boolean).join(", ");
     if (!this.isLive) told = ["offline", told].filter(Boolean).join(" · ");
     document.title = told ? `${told} · ${title}` : title;
     const isBad = bad > 0 || run.state === "failed" || Boolean(waiting.stuck);
@@ -109,6 +111,7 @@ export class Summary {
     const { run, news } = this.model;
     if (run.failure) return run.failure;
     if (run.waits_for) return run.waits_for;
+    if (run.state === "paused") return "Paused: the manager assigns no tasks until it is resumed. What runs goes on.";
     if (!this.model.total) return run.ended_at === null ? "No tasks yet; add one here, by the API, or with muster manager --tasks FILE." : "The run had no tasks.";
     const last = news.at(-1);
     if (!last) return "";

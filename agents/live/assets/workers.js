@@ -67,7 +67,7 @@ export class Workers {
     item.title = `${worker.name}, ${worker.state}: ${worker.taken} of ${worker.slots} slots taken, ${worker.succeeded} of ${worker.ended} attempts succeeded`;
     set(item, ".name", worker.name);
     item.querySelector(".name").title = worker.name;
-    const states = { resting: "resting after failures; ", leaving: "leaving; ", late: "late; ", "gone home": "gone home; " };
+    const states = { resting: "resting after failures; ", draining: "⏸ Draining; ", leaving: "leaving; ", late: "late; ", "gone home": "gone home; " };
     set(item, ".skill", `${states[worker.state] || ""}skill ${worker.skill}${worker.specialties.length ? `, ${worker.specialties.join(", ")}` : ""}${worker.ahead ? `, ${count(worker.ahead)} ahead` : ""}`);
     item.querySelector(".held").hidden = !worker.held.length;
     item.querySelector(".meter i").style.width = `${Math.min((100 * worker.taken) / worker.slots, 100)}%`;
