@@ -32,6 +32,15 @@ MAX_WORKERS_NAMED = 100
 OTHERS = "(others)"
 """The name under which all other connected workers are aggregated."""
 
+_RETRIED = (
+    AttemptOutcome.FAILED,
+    AttemptOutcome.TIMED_OUT,
+    AttemptOutcome.LOST,
+    AttemptOutcome.POSTPONED,
+    AttemptOutcome.RETURNED,
+)
+"""The outcomes after which a task is queued again."""
+
 _SETTLED_AS: Mapping[OccurrenceKind, TaskStatus] = {
     OccurrenceKind.TASK_COMPLETED: TaskStatus.COMPLETED,
     OccurrenceKind.TASK_FAILED: TaskStatus.FAILED,
@@ -118,10 +127,7 @@ class ManagerCollector(Collector):
             "muster_retries",
             "Attempts after which a task was queued again, by their outcome.",
             "outcome",
-            {
-                _label(ending.value): tallies.retries[ending]
-                for ending in (AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.LOST)
-            },
+            {_label(ending.value): tallies.retries[ending] for ending in _RETRIED},
         )
         yield _counter(
             "muster_attempts_declined",

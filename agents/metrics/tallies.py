@@ -137,10 +137,10 @@ class MetricTallies:
         if what is OccurrenceKind.TASK_REQUEUED:
             if ending is not None:
                 self.retries[ending] += 1
-            if ending is not AttemptOutcome.LOST:
+            if ending not in _ENDED_UNTOLD:
                 # It was counted when it failed or timed out.
                 return
-        elif what is OccurrenceKind.TASK_FAILED and ending is not AttemptOutcome.LOST:
+        elif what is OccurrenceKind.TASK_FAILED and ending not in _ENDED_UNTOLD:
             return
         elif what is OccurrenceKind.ATTEMPT_SUCCEEDED and record.task.review:
             # It counts when a review has accepted or rejected it.
@@ -170,6 +170,9 @@ BEGUN = tuple(ending for ending in AttemptOutcome if ending is not AttemptOutcom
 
 _ADDED, _ASSIGNED = OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_ASSIGNED
 
+
+_ENDED_UNTOLD = frozenset({AttemptOutcome.LOST, AttemptOutcome.RETURNED})
+"""The outcomes of attempts about whose end nothing else is told."""
 
 _GIVEN_UP = frozenset({OccurrenceKind.TASK_FAILED, OccurrenceKind.TASK_CANCELLED})
 

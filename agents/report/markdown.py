@@ -41,6 +41,7 @@ _MARKS: Sequence[tuple[AttemptOutcome | None, str]] = (
     (AttemptOutcome.REJECTED, "r"),
     (AttemptOutcome.DECLINED, "d"),
     (AttemptOutcome.OVERTAKEN, "o"),
+    (AttemptOutcome.POSTPONED, "p"),
     (AttemptOutcome.RETURNED, "b"),
     (None, ">"),
     (AttemptOutcome.SUCCEEDED, "#"),

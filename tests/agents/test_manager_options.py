@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from muster.agents import PeerMode, TaskManager
 from muster.agents.manager.options import ManagerOptions
-from muster.messages import InvalidInput, MusterError, UnknownName
+from muster.messages import InvalidInput, Limit, MusterError, Retry, UnknownName
 
 OTHERS: dict[str, Any] = {
     "name": "boss",
@@ -37,6 +37,13 @@ OTHERS: dict[str, Any] = {
     "cost_unit": "EUR",
     "aging_s": 60.0,
     "on_late": "fail",
+    "retry": Retry(max_attempts=3),
+    "retries": {"fetch": Retry(max_attempts=5)},
+    "max_losses": 2,
+    "keep_results_s": 60.0,
+    "keep_results": 50,
+    "limits": (Limit(concurrent=2),),
+    "weights": {"a": 2.0},
     "skills": None,
     "time_scale": 0.5,
     "quiet": True,

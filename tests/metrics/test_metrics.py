@@ -177,7 +177,7 @@ def test_a_dependency_is_not_waiting_for_a_worker() -> None:
     assert run_in_virtual_time(story())[0.001] == 2
 
 
-def test_lost_timed_out_cancelled_and_overtaken_attempts_are_told_apart(scrape: Scrape) -> None:
+def test_returned_timed_out_cancelled_and_overtaken_attempts_are_told_apart(scrape: Scrape) -> None:
     async def story() -> Samples:
         tasks = [
             Task(task_id="slow", difficulty=9, timeout=2, max_attempts=1),
@@ -201,13 +201,15 @@ def test_lost_timed_out_cancelled_and_overtaken_attempts_are_told_apart(scrape: 
         "succeeded": 1,
         "failed": 0,
         "timed_out": 1,
-        "lost": 1,
+        "lost": 0,
+        "returned": 1,
+        "postponed": 0,
         "cancelled": 1,
         "overtaken": 0,
         "declined": 0,
         "rejected": 0,
     }
-    assert told["muster_retries_total", "lost"] == 1
+    assert told["muster_retries_total", "returned"] == 1
     assert told[("muster_workers_lost_total",)] == 1
 
 

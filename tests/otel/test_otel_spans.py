@@ -137,7 +137,7 @@ def test_each_attempt_has_a_span_with_a_link_to_the_one_before(observatory: Obse
         assert span.attributes["error.type"] == "too difficult"
 
 
-def test_lost_cancelled_and_unfinished_attempts_end_too(observatory: Observatory) -> None:
+def test_returned_cancelled_and_unfinished_attempts_end_too(observatory: Observatory) -> None:
     def meanwhile(manager: TaskManager) -> None:
         loop = asyncio.get_running_loop()
         loop.call_later(2, manager.cancel_task, 1)
@@ -150,7 +150,7 @@ def test_lost_cancelled_and_unfinished_attempts_end_too(observatory: Observatory
     told = [
         (span.attributes["muster.outcome"], seconds(span)) for span in observatory.named("assign")
     ]
-    assert [outcome for outcome, _ in told] == ["cancelled", "lost", "unfinished"]
+    assert [outcome for outcome, _ in told] == ["cancelled", "returned", "unfinished"]
     assert [took for _, took in told] == pytest.approx([2, 3, 2], abs=0.2)
 
 

@@ -41,14 +41,17 @@ RESULT_IN_TASK = {"task_id": "id", "attempt": "attempts"}
 LIMITS = frozenset({"timeout", "max_attempts", "retry", "max_losses", "not_before"})
 """That an attempt met them, and until when the task waits, is seen."""
 
+RELATIONS = frozenset({"run_if", "takes_output", "on_parent_cancel"})
+"""What follows from them is told in the task's story."""
+
 OF_THE_ATTEMPT = frozenset({"cost_unit", "declined", "retry_after_s", "gives_up"})
 """All costs are in the run's unit; that an attempt was declined or postponed is its outcome."""
 
 SHOWN = [
     # The data are the user's own, and may be large.
-    Shown(Task, TaskReport, left_out=LIMITS | {"data"}),
-    Shown(Task, TaskView, left_out=LIMITS | {"data"}),
-    Shown(Task, WholeTask, left_out=LIMITS),
+    Shown(Task, TaskReport, left_out=LIMITS | RELATIONS | {"data"}),
+    Shown(Task, TaskView, left_out=LIMITS | RELATIONS | {"data"}),
+    Shown(Task, WholeTask, left_out=LIMITS | RELATIONS),
     Shown(TaskResult, TaskReport, RESULT_IN_TASK, OF_THE_ATTEMPT),
     Shown(
         TaskResult,
@@ -82,6 +85,11 @@ SHOWN = [
                 "is_reported",
                 "is_prefetched",
                 "is_recalled",
+                "is_displaced",
+                "suspended_for",
+                "suspended_at",
+                "suspended_s",
+                "left_s",
                 "asked_at",
                 "expected_s",
                 "duration",

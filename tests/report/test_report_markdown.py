@@ -38,8 +38,8 @@ Ada |##############################xxxxxxxxxxxxxxx...............|
 Ben |...............                                             | lost at 1 s
 ```
 
-From 0 to 4 s: `#` succeeded, `>` running, `o` overtaken, `d` declined, `r` rejected, \
-`c` cancelled, `x` failed, `t` timed out, `!` lost.
+From 0 to 4 s: `#` succeeded, `>` running, `b` returned, `p` postponed, \
+`o` overtaken, `d` declined, `r` rejected, `c` cancelled, `x` failed, `t` timed out, `!` lost.
 
 ## Workers
 

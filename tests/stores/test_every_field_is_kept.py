@@ -39,6 +39,7 @@ NOT_KEPT: Mapping[type[Any], Mapping[str, str]] = {
         "attempts": "compared one by one",
         "declined_by": "found anew in the attempts",
         "restriction": "found anew in the attempts",
+        "retry": "found anew in the task and the rules",
         "failure": "kept in the result, or until there is one as a value of its own",
     },
     Attempt: {
@@ -103,6 +104,9 @@ def kept(snapshot: Snapshot) -> Snapshot:
     board.spending = SimpleNamespace(
         on_forgotten=snapshot.spent_on_forgotten, in_other_units=snapshot.spent_in_other_units
     )
+    board.pause = SimpleNamespace(since=snapshot.paused_since)
+    begins = SimpleNamespace(export=lambda: snapshot.forgotten_begins)
+    board.context = SimpleNamespace(forgotten_begins=begins)
     of_rules = (
         *("expected_workers", "roster", "heartbeat_s", "lost_after_s"),
         *("budget", "cost_unit"),

@@ -18,9 +18,9 @@ Read = Callable[[str, str | bytes], list[Task]]
 ProblemsOf = Callable[[str, str | bytes], list[str]]
 
 FIELDS = (
-    "id, description, difficulty, type, data, priority, depends_on, parent_id, timeout, "
-    "max_attempts, retry, max_losses, not_before, expires_s, required_skills, strict, deadline, "
-    "escalate, review, votes, class"
+    "id, description, difficulty, type, data, priority, depends_on, run_if, takes_output, "
+    "parent_id, on_parent_cancel, timeout, max_attempts, retry, max_losses, not_before, expires_s, "
+    "required_skills, strict, deadline, escalate, review, votes, limit_key, class"
 )
 ID_RULE = (
     "must be an integer above 0 (63 bits at most) "

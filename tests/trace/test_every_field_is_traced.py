@@ -30,8 +30,14 @@ OF_A_TASK = {"id": "task_id", "timeout": "timeout_s"}
 NOT_OF_A_TASK = {
     "data": "it may be large, and is nobody's business",
     "max_attempts": "the attempts are seen",
+    "retry": "its attempts and waits are seen",
+    "max_losses": "that it was lost too often is seen",
+    "limit_key": "that it waited for a limit is seen",
     "not_before": "until when it waits is seen",
     "expires_s": "that it expired is seen",
+    "run_if": "whether it ran is seen",
+    "takes_output": "it is about the data",
+    "on_parent_cancel": "that it was cancelled is seen",
 }
 NOT_OF_A_WORKER = {"task_types": "it may be long, and nothing is drawn of it"}
 

@@ -240,7 +240,8 @@ def _check_workers(board: BoardState) -> None:
         if not board.has_ended:
             leaves = worker.alive and worker.drain is Drain.LEAVES and not worker.is_retiring
             assert leaves is (name in board.draining.leaving), f"{name} leaves, or not, wrongly"
-            assert not (leaves and worker.holds_nothing), f"{name} is not told to leave"
+            is_told = not (leaves and worker.holds_nothing)
+            assert is_told or board.is_suspended, f"{name} is not told to leave"
         assert (worker in board.queue.free) is is_free, f"{name} is wrongly free or busy"
         assert worker.taken >= worker.slots or not worker.prefetched, (
             f"{name} has prefetched tasks although slots are free"

@@ -19,6 +19,7 @@ OUTCOMES: dict[AttemptOutcome | None, str] = {
     AttemptOutcome.OVERTAKEN: "overtaken",
     AttemptOutcome.REJECTED: "rejected",
     AttemptOutcome.DECLINED: "declined",
+    AttemptOutcome.POSTPONED: "postponed",
     AttemptOutcome.RETURNED: "returned",
     None: "running",
 }
