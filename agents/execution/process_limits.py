@@ -77,8 +77,11 @@ def _check_tasks(tasks: object) -> None:
 
 
 def _check_memory(memory: object) -> None:
-    is_number = isinstance(memory, int | float) and not isinstance(memory, bool)
-    if not is_number or not (memory >= MIN_MEMORY_MB and math.isfinite(memory)):
+    if (
+        isinstance(memory, bool)
+        or not isinstance(memory, int | float)
+        or not (memory >= MIN_MEMORY_MB and math.isfinite(memory))
+    ):
         raise InvalidInput(
             f"max_memory_mb is {show(memory)}; it must be a number of {MIN_MEMORY_MB} or more, "
             "since a Python process needs nearly that much, or None for no limit"
