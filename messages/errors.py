@@ -302,10 +302,7 @@ class WrongOutput(LocalError, TypeError):
 
 
 class MemoryLimit(LocalError):
-    """A process used too much memory during its task and was killed; says how much, and the limit.
-
-    It says nothing about the skill of the worker.
-    """
+    """A process used too much memory during its task and was killed; says how much, and the limit."""
 
 
 class EncodeError(LocalError):
