@@ -302,7 +302,7 @@ class WrongOutput(LocalError, TypeError):
 
 
 class MemoryLimit(LocalError):
-    """A process used too much memory during its task and was killed; says how much, and the limit."""
+    """A process used too much memory in its task and was killed; says how much, and the limit."""
 
 
 class EncodeError(LocalError):
