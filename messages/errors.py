@@ -30,6 +30,7 @@ MusterError
 │   ├── PortInUse              another program uses the port
 │   ├── WrongCall              the arguments do not match the called function
 │   ├── WrongOutput            a function returned something else than it declares
+│   ├── MemoryLimit            a process used too much memory during its task
 │   ├── EncodeError            the value has no plain form
 │   ├── BacklogFull            too many messages are queued for one peer
 │   ├── UnknownPeer            no stream to this peer is open
@@ -298,6 +299,10 @@ class WrongCall(LocalError, TypeError):
 
 class WrongOutput(LocalError, TypeError):
     """A function returned something else than it declares; the message has both and the rule."""
+
+
+class MemoryLimit(LocalError):
+    """A process used too much memory in its task and was killed; says how much, and the limit."""
 
 
 class EncodeError(LocalError):

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from typing_extensions import Unpack, override
 
 from ...messages import InvalidInput, TaskAssignment, TaskResult
+from ..execution.process_limits import ProcessLimits
 from ..runtime.daemon_threads import DaemonThreads
 from ..runtime.garbage import collect_garbage_less_often
 from ..security.ticket import SCHEME, Ticket, read_ticket, show_text
@@ -176,12 +177,14 @@ def choose_executor(
     dask: str | None,
     *,
     kill_after_s: float | None = None,
+    max_tasks_per_child: int | None = None,
+    max_memory_mb: float | None = None,
 ) -> ExecutorChoice:
     """Choose the executor of plain functions.
 
     Raises:
-        InvalidInput: more than one executor is given, no Dask scheduler answers, or `--kill-after`
-            is given without `--processes`.
+        InvalidInput: more than one executor is given, no Dask scheduler answers, an option for
+            processes is given without `--processes`, or a limit of processes is out of range.
         ExtraMissing: Dask is not installed.
     """
     options = {"--threads": threads, "--processes": processes, "--dask": dask}
@@ -193,20 +196,32 @@ def choose_executor(
             "--kill-after kills the process of a handler, but handlers run in "
             f"{'a cluster' if dask else 'threads'}; add --processes N or remove --kill-after"
         )
+    limits = {"--max-tasks-per-child": max_tasks_per_child, "--max-memory-mb": max_memory_mb}
+    for option, value in limits.items():
+        if value is not None and processes is None:
+            raise InvalidInput(
+                f"{option} replaces the processes of handlers, but handlers run in "
+                f"{'a cluster' if dask else 'threads'}; add --processes N or remove {option}"
+            )
     if threads is not None:
         return ExecutorChoice(partial(DaemonThreads, threads, "muster-handler"), threads)
     if processes is not None:
-        return ExecutorChoice(partial(_create_pool, processes), processes)
+        checked = ProcessLimits(max_tasks_per_child, max_memory_mb)
+        return ExecutorChoice(partial(_create_pool, processes, checked), processes)
     if dask is not None:
         cluster = DaskCluster(dask)
         return ExecutorChoice(cluster, cluster.count_threads())
     return ExecutorChoice(None, 1)
 
 
-def _create_pool(processes: int) -> Executor:
+def _create_pool(processes: int, limits: ProcessLimits) -> Executor:
     from ..execution.process_pool import ProcessPool  # noqa: PLC0415 - few workers use it
 
-    return ProcessPool(processes)
+    return ProcessPool(
+        processes,
+        max_tasks_per_child=limits.max_tasks_per_child,
+        max_memory_mb=limits.max_memory_mb,
+    )
 
 
 def run_workers(

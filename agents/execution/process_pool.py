@@ -6,6 +6,7 @@ Python's own `ProcessPoolExecutor` breaks as a whole when one of its processes e
 from __future__ import annotations
 
 import atexit
+import contextlib
 import multiprocessing
 import signal
 import sys
@@ -18,11 +19,13 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any, ParamSpec, TypeVar
 
 from ..runtime.daemon_threads import DaemonThreads
+from .process_limits import ProcessLimits
 
 EXIT_TIMEOUT_S = 1.0
 """How long an idle process may take to exit before it is killed."""
 
 CHECK_PROCESS_EVERY_S = 0.5
+"""How often a process that runs a function is looked at: whether it lives, and its memory."""
 
 _Parameters = ParamSpec("_Parameters")
 _Returned = TypeVar("_Returned")
@@ -40,18 +43,34 @@ class ProcessPool(Executor):
 
     Args:
         max_workers: the number of processes, 1 or more; all are started at once.
+        max_tasks_per_child: after how many functions a process is replaced by a new one, 1 or
+            more; None for no limit.
+        max_memory_mb: how much resident memory a process may use, in megabytes of 1,000,000 bytes,
+            50 or more; None for no limit. A process that uses more is replaced after its function.
+            One that uses more than 1.5 times that during a function is killed, and the function
+            fails with MemoryLimit. Only systems with /proc/PID/statm, such as Linux, can do this.
 
     Raises:
         ValueError: `max_workers` is below 1.
+        InvalidInput: another limit is out of range, or the system does not tell how much memory a
+            process uses.
     """
 
-    def __init__(self, max_workers: int) -> None:
+    def __init__(
+        self,
+        max_workers: int,
+        *,
+        max_tasks_per_child: int | None = None,
+        max_memory_mb: float | None = None,
+    ) -> None:
+        self._limits = ProcessLimits(max_tasks_per_child, max_memory_mb)
         # One thread waits for each process.
         self._threads = DaemonThreads(max_workers, "muster-process")
         self._lock = threading.Lock()
         self._idle: list[_Child] = []
         self._calls: dict[Future[Any], _Call] = {}
         self._is_shut_down = False
+        self._replacing: list[threading.Thread] = []
         # At exit, multiprocessing would wait for the processes.
         atexit.register(self.kill_workers)
         for _ in range(max_workers):
@@ -66,7 +85,8 @@ class ProcessPool(Executor):
     ) -> Future[_Returned]:
         """Call a function in a process.
 
-        The future raises BrokenProcessPool if that process dies; the pool goes on.
+        The future raises BrokenProcessPool if that process dies, and MemoryLimit if it is killed
+        because of its memory; the pool goes on.
 
         Raises:
             RuntimeError: the pool was shut down.
@@ -108,15 +128,33 @@ class ProcessPool(Executor):
         for child in idle:
             child.end()
         self._threads.shutdown(wait, cancel_futures=cancel_futures)
+        if wait:
+            # No more are added, since nothing runs any more.
+            for thread in self._replacing:
+                thread.join()
 
     def _start_one(self) -> None:
-        self._return(_Child())
+        self._return(_Child(self._limits))
+
+    def _replace(self, child: _Child) -> None:
+        # Not here, since the outcome of its last function must not wait until the process has
+        # ended.
+        ending = threading.Thread(target=child.end, name="muster-process-end", daemon=True)
+        with self._lock:
+            self._replacing = [each for each in self._replacing if each.is_alive()]
+            self._replacing.append(ending)
+            ending.start()
+            is_wanted = not self._is_shut_down
+        if is_wanted:
+            # The outcome of the last function stands; the next one tries to start a process again.
+            with contextlib.suppress(OSError):
+                self._start_one()
 
     def _do(self, call: _Call) -> Any:
         with self._lock:
             child = call.child = self._idle.pop() if self._idle else None
         if child is None:
-            child = _Child()
+            child = _Child(self._limits)
             with self._lock:
                 call.child = child
                 if call.is_killed:
@@ -126,7 +164,10 @@ class ProcessPool(Executor):
         finally:
             with self._lock:
                 call.child = None
-            self._return(child)
+            if child.is_worn():
+                self._replace(child)
+            else:
+                self._return(child)
 
     def _return(self, child: _Child) -> None:
         with self._lock:
@@ -149,7 +190,9 @@ class _Call:
 class _Child:
     """A process, and the pipe to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: ProcessLimits) -> None:
+        self._limits = limits
+        self._done = 0
         context = multiprocessing.get_context("spawn")
         self._pipe, its_pipe = context.Pipe()
         # A process that still imports would die of Ctrl-C with a traceback. It inherits the blocked
@@ -166,9 +209,11 @@ class _Child:
 
         Raises:
             BrokenProcessPool: the process ended before.
+            MemoryLimit: the process used too much memory, and was killed.
             Exception: what the function raised, or what can't be pickled.
         """
         request = ForkingPickler.dumps(what)
+        self._done += 1
         try:
             # Released, since an exception would keep it, and Python can't collect it with a cycle.
             with request:
@@ -198,6 +243,21 @@ class _Child:
         while not self._pipe.poll(CHECK_PROCESS_EVERY_S):
             if not self._process.is_alive():
                 raise EOFError
+            excess = self._limits.find_excess(self.pid)
+            # What is done by now counts.
+            if excess is not None and not self._pipe.poll():
+                self.kill()
+                raise excess
+
+    def is_worn(self) -> bool:
+        """Whether the process is alive, idle, and must be replaced."""
+        return self.is_usable and self._limits.is_reached(self._done, self.pid)
+
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        assert self._process.pid is not None
+        return self._process.pid
 
     def kill(self) -> None:
         self.is_usable = False

@@ -13,6 +13,7 @@ from muster.agents.kernel.matching.scorecards.skill_errors import is_skill_error
         ("ConnectionResetError", ""),
         ("MemoryError", "MemoryError"),
         ("BrokenProcessPool", ""),
+        ("MemoryLimit", "MemoryLimit: the process used 812 MB; max_memory_mb is 500"),
         ("openai.RateLimitError", "openai.RateLimitError: 429"),
         ("APIError", "APIError: 429 Too Many Requests"),
         ("OSError", "OSError: [Errno 12] Cannot allocate memory"),

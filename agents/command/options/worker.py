@@ -76,6 +76,20 @@ def worker(
             "was cancelled.",
         ),
     ] = None,
+    max_tasks_per_child: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="With --processes, replace a handler's process after this many tasks."
+        ),
+    ] = None,
+    max_memory_mb: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MB",
+            help="With --processes, replace a handler's process that uses more memory after its "
+            "task; kill it above 1.5 times that.",
+        ),
+    ] = None,
     dask: Annotated[
         str | None,
         typer.Option(
@@ -127,7 +141,14 @@ def worker(
             "--skill 7"
         )
     found = find_handlers(handlers) if handlers else None
-    executor = choose_executor(threads, processes, dask, kill_after_s=kill_after_s)
+    executor = choose_executor(
+        threads,
+        processes,
+        dask,
+        kill_after_s=kill_after_s,
+        max_tasks_per_child=max_tasks_per_child,
+        max_memory_mb=max_memory_mb,
+    )
     secret = take_secret(secret_file, insecure=insecure)
     made = [
         CountingWorker(

@@ -18,6 +18,7 @@ _KINDS = frozenset(
         "EndpointConnectionError",
         "IncompleteReadError",
         "MemoryError",
+        "MemoryLimit",
         "NewConnectionError",
         "OutOfMemoryError",
         "OverloadedError",
