@@ -15,6 +15,7 @@ from muster.agents.kernel.board.rows import changed_rows
 from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.decision import Candidates, Decision
 from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.questions import TaskQuestion
 from muster.agents.kernel.model.records import (
     Attempt,
     TaskRecord,
@@ -47,6 +48,7 @@ NOT_KEPT: Mapping[type[Any], Mapping[str, str]] = {
         "worker": "compared by its name",
         "task": "compared by its id",
         "is_prefetched": "what waited at its worker is known to that alone",
+        "is_displaced": "what waits at its worker is known to that alone",
         "is_recalled": "it is asked for it again",
         "asked_at": "it is asked again",
         "expected_s": "estimated anew",
@@ -77,6 +79,7 @@ def a_task(worker: WorkerRecord, payload: Any) -> TaskRecord:
     decision = make(Decision, candidates=candidates, scored=(("Ada", 1.5),))
     nothing = {name: default_of(TaskRecord, name) for name in NOT_KEPT[TaskRecord]}
     task = make(Task, payload)
+    question = make(TaskQuestion)
     record = make(
         TaskRecord,
         **nothing,
@@ -85,6 +88,7 @@ def a_task(worker: WorkerRecord, payload: Any) -> TaskRecord:
         status=TaskStatus.FAILED,
         decision=decision,
         result=make(TaskResult, payload, task_id=task.id),
+        questions={question.asked.key: question},
     )
     # Changed since it was added.
     record.task = task.model_copy(update={"priority": -1, "timeout": 123.0})

@@ -186,7 +186,7 @@ class Board(BoardState):
                 self._look_for_rest()
             else:
                 self._is_rest_announced = False
-        if self.draining.leaving and self.ended_at is None:
+        if self.draining.leaving and self.ended_at is None and not self.is_suspended:
             self.draining.dismiss_idle()
         if self.task_registry.settled and not (self.has_ended or self.is_suspended):
             self.retention.forget_due()

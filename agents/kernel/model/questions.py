@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ....messages.question import QuestionText
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class TaskQuestion:
     """A question of a task.
 
