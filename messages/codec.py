@@ -1,4 +1,4 @@
-"""Encodes messages as msgpack and decodes them. Muster never unpickles.
+"""Encodes messages as msgpack and decodes them. Nothing is unpickled.
 
 A message is the msgpack array `[kind, fields]`: the name of its class, and the fields that differ
 from their defaults. The task in a `TaskAssignment` has the same form, which preserves its class.

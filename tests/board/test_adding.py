@@ -143,6 +143,28 @@ def test_a_circle_is_refused_and_shown(
         watched().add(*tasks)
 
 
+@pytest.mark.parametrize(
+    ("parents", "circle"),
+    [
+        ({1: 1}, "1 → 1"),
+        ({1: 2, 2: 1}, "1 → 2 → 1"),
+        ({5: 4, 1: 2, 2: 3, 3: 4, 4: 2}, "4 → 2 → 3 → 4"),
+    ],
+)
+def test_a_circle_of_parents_is_refused_and_shown(
+    watched: Make, task: Make, parents: dict[int, int], circle: str
+) -> None:
+    tasks = [task(task_id, parent_id=parent) for task_id, parent in parents.items()]
+    with pytest.raises(DependencyCycle, match=f": {circle};"):
+        watched().add(*tasks)
+
+
+def test_children_may_be_added_before_their_parents(watched: Make, task: Make) -> None:
+    board = watched()
+    board.add(*(task(number, parent_id=number + 1) for number in range(1, 1_000)), task(1_000))
+    assert len(board.board.tasks) == 1_000
+
+
 def test_a_long_circle_is_shown_in_part(watched: Make, task: Make) -> None:
     tasks = [task(number, depends_on=(number % 1000 + 1,)) for number in range(1, 1001)]
     with pytest.raises(DependencyCycle, match=r"1 → 2 → .* → … 991 more … → 1000 → 1;"):

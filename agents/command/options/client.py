@@ -9,22 +9,15 @@ from typing import Annotated
 import typer
 
 from ....messages import InvalidInput
-from ..console.credentials import take_secret, take_ticket
 from ..console.logging_setup import configure_logging
 from ..output import write_line
+from .connecting import ConnectTimeout, make_client
 from .shared import Insecure, Join, SecretFile, Verbose
 
 # Each command imports its own modules when it runs, so that a worker starts quickly.
 # ruff: noqa: PLC0415
 # Each option of a command is a parameter; Typer passes them by name.
 # ruff: noqa: PLR0917
-
-ConnectTimeout = Annotated[
-    float,
-    typer.Option(
-        "--connect-timeout", min=0.0, metavar="SECONDS", help="How long to wait for the manager."
-    ),
-]
 
 
 def submit(
@@ -59,7 +52,6 @@ def submit(
 
     The exit code is 1 if a task has failed. Tasks go on when this command is interrupted.
     """
-    from ...client.client import Client
     from ..following import follow_tasks
     from ..submit import make_task, submit_tasks
     from ..tasks_file import read_tasks
@@ -72,12 +64,7 @@ def submit(
             read = [make_task(task_type, data, task_id)]
         case _:
             raise InvalidInput("give either a file of tasks, or --type with --data and --id")
-    client = Client(
-        take_ticket(join),
-        secret=take_secret(secret_file, insecure=insecure),
-        insecure=insecure,
-        connect_timeout_s=connect_timeout,
-    )
+    client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     if stream and no_wait:
         raise InvalidInput("give either --stream or --no-wait")
     if stream:
@@ -97,17 +84,11 @@ def cancel(
     verbose: Verbose = 0,
 ) -> None:
     """Cancel a task of a running manager; a worker that runs it is told to stop."""
-    from ...client.client import Client
     from ..submit import cancel_task
     from ..why import possible_task_ids
 
     configure_logging(verbose)
-    client = Client(
-        take_ticket(join),
-        secret=take_secret(secret_file, insecure=insecure),
-        insecure=insecure,
-        connect_timeout_s=connect_timeout,
-    )
+    client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     asyncio.run(cancel_task(client, possible_task_ids(task), reason))
 
 
@@ -127,19 +108,13 @@ def retry(
     They begin anew with all their attempts, and so do the tasks that were cancelled because they
     depend on them.
     """
-    from ...client.client import Client
     from ..submit import retry_tasks
     from ..why import possible_task_ids
 
     configure_logging(verbose)
     if failed is bool(tasks):
         raise InvalidInput("give the ids of tasks, or --failed for all that failed")
-    client = Client(
-        take_ticket(join),
-        secret=take_secret(secret_file, insecure=insecure),
-        insecure=insecure,
-        connect_timeout_s=connect_timeout,
-    )
+    client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     retried = asyncio.run(retry_tasks(client, [possible_task_ids(each) for each in tasks or ()]))
     if not retried:
         write_line("no task has failed")

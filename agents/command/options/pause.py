@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ..console.credentials import take_secret, take_ticket
 from ..console.logging_setup import configure_logging
 from ..output import write_line
-from .client import ConnectTimeout
+from .connecting import ConnectTimeout, make_client
 from .shared import Insecure, Join, SecretFile, Verbose
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ...client.client import Client
 
 # Each command imports its own modules when it runs, so that a worker starts quickly.
 # ruff: noqa: PLC0415
@@ -39,7 +33,7 @@ def pause(
     from ..pause import pause_run
 
     configure_logging(verbose)
-    client = _make_client(join, secret_file, connect_timeout, insecure=insecure)
+    client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     write_line(asyncio.run(pause_run(client)))
 
 
@@ -58,7 +52,7 @@ def resume(
     from ..pause import resume_run
 
     configure_logging(verbose)
-    client = _make_client(join, secret_file, connect_timeout, insecure=insecure)
+    client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     write_line(asyncio.run(resume_run(client, worker)))
 
 
@@ -78,18 +72,5 @@ def drain(
     from ..pause import drain_worker
 
     configure_logging(verbose)
-    client = _make_client(join, secret_file, connect_timeout, insecure=insecure)
+    client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     write_line(asyncio.run(drain_worker(client, worker, leaves=not no_leave)))
-
-
-def _make_client(
-    join: str, secret_file: Path | None, connect_timeout_s: float, *, insecure: bool
-) -> Client:
-    from ...client.client import Client
-
-    return Client(
-        take_ticket(join),
-        secret=take_secret(secret_file, insecure=insecure),
-        insecure=insecure,
-        connect_timeout_s=connect_timeout_s,
-    )

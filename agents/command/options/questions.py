@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 
 from ....messages import InvalidInput
-from ..console.credentials import take_secret, take_ticket
 from ..console.logging_setup import configure_logging
 from ..output import write_json_text, write_line
-from .client import ConnectTimeout
+from .connecting import ConnectTimeout, make_client
 from .shared import Insecure, Join, SecretFile, Verbose
 
 # Each command imports its own modules when it runs, so that a worker starts quickly.
@@ -30,16 +29,10 @@ def questions(
     verbose: Verbose = 0,
 ) -> None:
     """Show what the tasks of a running manager ask people."""
-    from ...client.client import Client
     from ..questions import ask_for_questions, question_lines
 
     configure_logging(verbose)
-    client = Client(
-        take_ticket(join),
-        secret=take_secret(secret_file, insecure=insecure),
-        insecure=insecure,
-        connect_timeout_s=connect_timeout,
-    )
+    client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     found = asyncio.run(ask_for_questions(client))
     if as_json:
         write_json_text(json.dumps([each.to_payload() for each in found], indent=2))
@@ -67,17 +60,11 @@ def answer(
     verbose: Verbose = 0,
 ) -> None:
     """Answer what a task of a running manager asks; whoever is first decides."""
-    from ...client.client import Client
     from ..questions import give_answer
     from ..why import possible_task_ids
 
     configure_logging(verbose)
-    client = Client(
-        take_ticket(join),
-        secret=take_secret(secret_file, insecure=insecure),
-        insecure=insecure,
-        connect_timeout_s=connect_timeout,
-    )
+    client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     asyncio.run(give_answer(client, possible_task_ids(task), answer, by, question))
     write_line(f"task {task} goes on with {answer!r}")
 
@@ -102,19 +89,13 @@ def results(
 
     The exit code is 1 if a task has failed.
     """
-    from ...client.client import Client
     from ..following import follow_tasks
     from ..why import possible_task_ids
 
     configure_logging(verbose)
     if not tasks:
         raise InvalidInput("name the tasks, such as `muster results 7`")
-    client = Client(
-        take_ticket(join),
-        secret=take_secret(secret_file, insecure=insecure),
-        insecure=insecure,
-        connect_timeout_s=connect_timeout,
-    )
+    client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     possible = [possible_task_ids(each) for each in tasks]
     following = follow_tasks(client, possible, with_parts=follow, as_json=as_json)
     raise typer.Exit(asyncio.run(following))

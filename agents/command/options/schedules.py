@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from ....messages import InvalidInput
-from ..console.credentials import take_secret, take_ticket, ticket_of_environment
+from ..console.credentials import ticket_of_environment
 from ..console.logging_setup import configure_logging
 from ..output import write_json_text, write_line
-from .client import ConnectTimeout
+from .connecting import ConnectTimeout, make_client
 from .shared import Insecure, SecretFile, Verbose
 
 # Each command imports its own modules when it runs, so that a worker starts quickly.
@@ -37,7 +37,6 @@ def schedules(
     verbose: Verbose = 0,
 ) -> None:
     """Show the schedules: when each is due next, and how its last tasks ended."""
-    from ...client.client import Client
     from ...schedules.table import schedule_lines
     from ..schedules import ask_for_schedules, read_stored_schedules
 
@@ -48,12 +47,7 @@ def schedules(
         case None, Path():
             found = read_stored_schedules(store)
         case str(), None:
-            client = Client(
-                take_ticket(join),
-                secret=take_secret(secret_file, insecure=insecure),
-                insecure=insecure,
-                connect_timeout_s=connect_timeout,
-            )
+            client = make_client(join, secret_file, connect_timeout, insecure=insecure)
             found = asyncio.run(ask_for_schedules(client))
         case _:
             raise InvalidInput("give either --join (to ask a running manager) or --store")

@@ -34,7 +34,7 @@ def find_new(tasks: Sequence[Task], known: Mapping[TaskId, TaskRecord]) -> Seque
         InvalidTask: an id is neither an integer nor a string.
         DuplicateTask: a different task has the same id; the message names the fields that differ.
         UnknownDependency: a dependency or parent is neither known nor among the new tasks.
-        DependencyCycle: some of them wait for one another.
+        DependencyCycle: some of them wait for one another, or are parents of one another.
     """
     batch: dict[TaskId, Task] = {}
     for task in tasks:
@@ -66,6 +66,7 @@ def find_new(tasks: Sequence[Task], known: Mapping[TaskId, TaskRecord]) -> Seque
                 "add it before this task or together with it"
             )
     _check_circles(batch)
+    _check_parents(batch)
     return new
 
 
@@ -178,15 +179,37 @@ def _check_circles(batch: Mapping[TaskId, Task]) -> None:
                 del waiting_for[task_id]
                 startable.append(task_id)
     if waiting_for:
-        circle = _find_circle(batch, waiting_for)
-        shown = [str(task_id) for task_id in circle]
-        if len(shown) > _MAX_NAMED:
-            middle = f"… {len(shown) - _MAX_NAMED} more …"
-            shown = [*shown[: _MAX_NAMED - 2], middle, *shown[-2:]]
         raise DependencyCycle(
             f"the dependencies form a cycle, so none of these tasks can start: "
-            f"{' → '.join(shown)}; remove one of the dependencies"
+            f"{_show_circle(_find_circle(batch, waiting_for))}; remove one of the dependencies"
         )
+
+
+def _check_parents(batch: Mapping[TaskId, Task]) -> None:
+    # A parent that is known has known parents, so a cycle is always among the new tasks.
+    checked: set[TaskId] = set()
+    for task_id in batch:
+        # In their order; each is looked up in it, too.
+        path: dict[TaskId, None] = {}
+        each: TaskId | None = task_id
+        while each is not None and each in batch and each not in checked:
+            if each in path:
+                circle = [*path][[*path].index(each) :]
+                raise DependencyCycle(
+                    "the parents form a cycle, so these tasks would be their own parents: "
+                    f"{_show_circle([*circle, each])}; remove one parent_id"
+                )
+            path[each] = None
+            each = batch[each].parent_id
+        checked.update(path)
+
+
+def _show_circle(circle: Sequence[TaskId]) -> str:
+    shown = [str(task_id) for task_id in circle]
+    if len(shown) > _MAX_NAMED:
+        middle = f"… {len(shown) - _MAX_NAMED} more …"
+        shown = [*shown[: _MAX_NAMED - 2], middle, *shown[-2:]]
+    return " → ".join(shown)
 
 
 def _find_circle(
