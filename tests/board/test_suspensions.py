@@ -15,6 +15,7 @@ from muster.agents.kernel.model.events import (
     RetirementRequested,
     SuspensionReported,
     TasksGivenBack,
+    WorkerLeft,
 )
 from muster.agents.kernel.model.instructions import AskAboutLeases, SendCancel
 from muster.agents.kernel.model.occurrences import OccurrenceKind
@@ -24,6 +25,7 @@ from muster.messages import (
     AttemptResumed,
     AttemptSuspended,
     IllegalTransition,
+    Limit,
     TaskStatus,
 )
 
@@ -181,3 +183,45 @@ def test_a_new_manager_knows_which_attempts_are_suspended(busy: Any, has_resumed
         assert list(worker.suspended) == [("parent", 1)]
         assert attempt.suspended_for == "waits for 3 subtasks"
         assert (attempt.deadline, attempt.left_s) == (None, 4.0)
+
+
+@pytest.mark.parametrize("is_orderly", [False, True])
+@pytest.mark.parametrize("others", [0, 2])
+def test_a_parent_that_fails_with_its_worker_cancels_the_subtasks_that_this_worker_had(
+    watched: Make, task: Make, is_orderly: bool, others: int
+) -> None:
+    board = watched(
+        ends_when_done=False, prefetch_s=10.0, on_late="fail", limits=(Limit("any", concurrent=9),)
+    )
+    board.join("Ada", 9, slots=2)
+    # It is late when it is requeued.
+    board.add(task("parent", type="any", deadline=5.0, max_losses=0))
+    board.begin()
+    suspend(board, "parent")
+    children = [f"child {number}" for number in range(others + 1)]
+    board.add(
+        *(
+            task(each, type="any", parent_id="parent", on_parent_cancel="cancel")
+            for each in children
+        )
+    )
+    suspend(board, children[0])
+    board.wait_until(6.0, hearing=["Ada"])
+    board.handle(WorkerLeft("at Ada", "stopped", is_orderly=is_orderly))
+    assert board.status("parent") is TaskStatus.FAILED
+    assert {board.status(each) for each in children} == {TaskStatus.CANCELLED}
+    assert not board.board.queue.limiter.held()
+
+
+@pytest.mark.parametrize("is_orderly", [False, True])
+def test_what_a_worker_had_that_is_gone_does_not_count_for_a_limit_any_more(
+    watched: Make, task: Make, is_orderly: bool
+) -> None:
+    board = watched(ends_when_done=False, limits=(Limit("any", concurrent=1),))
+    board.join("Ada", 9)
+    board.join("Ben", 5)
+    board.add(task(1, type="any"), task(2, type="any"))
+    board.begin()
+    (place,) = board.places().values()
+    board.handle(WorkerLeft(f"at {place}", "stopped", is_orderly=is_orderly))
+    assert len(board.places()) == 1

@@ -194,37 +194,44 @@ class AttemptResults:
 
     def lose(self, attempts: list[Attempt]) -> None:
         """Requeue the tasks of attempts whose worker was lost."""
+        self._end_with_worker(attempts, AttemptOutcome.LOST)
         for attempt in attempts:
-            record, name = attempt.task, attempt.worker.name
+            record = attempt.task
+            if not record.status.is_final:
+                error = f"worker lost: {record.losses} times, last on {attempt.worker.name}"
+                self._requeue_lost(attempt, RequeueCause.WORKER_LOST, error)
+
+    def return_all(self, attempts: list[Attempt]) -> None:
+        """Requeue the tasks of attempts whose worker left in order: it stopped them itself."""
+        self._end_with_worker(attempts, AttemptOutcome.RETURNED)
+        for attempt in attempts:
+            if not attempt.task.status.is_final:
+                has_begun = attempt.outcome is AttemptOutcome.RETURNED
+                cause = RequeueCause.RETURNED if has_begun else RequeueCause.GIVEN_BACK
+                name = attempt.worker.name
+                self._requeue(attempt, Cause.GIVEN_BACK, RequeueFacts(cause), worker=name)
+
+    def _end_with_worker(self, attempts: list[Attempt], outcome: AttemptOutcome) -> None:
+        """End attempts whose worker is gone.
+
+        All of them end before any of their tasks is requeued. A task that fails then may cancel a
+        subtask that the same worker had.
+        """
+        for attempt in attempts:
+            record = attempt.task
             attempt.ended_at = self._context.now
             if self._queue.limiter is not None:
                 self._queue.limiter.end((record.task_id, attempt.number), attempt.ended_at)
-            self._spending.end(attempt, AttemptOutcome.LOST)
+            self._spending.end(attempt, outcome)
             resume(attempt, self._context.now)
             if attempt.is_prefetched:
                 # It had not begun, so it can't be the cause of the worker's loss.
                 attempt.is_prefetched = False
                 attempt.outcome = AttemptOutcome.NOT_BEGUN
-            else:
-                attempt.outcome = AttemptOutcome.LOST
-                record.losses += 1
-                self._lessons.tell(attempt, AttemptOutcome.LOST)
-            error = f"worker lost: {record.losses} times, last on {name}"
-            self._requeue_lost(attempt, RequeueCause.WORKER_LOST, error)
-
-    def return_all(self, attempts: list[Attempt]) -> None:
-        """Requeue the tasks of attempts whose worker left in order: it stopped them itself."""
-        for attempt in attempts:
-            attempt.ended_at = self._context.now
-            has_begun = not attempt.is_prefetched
-            outcome = AttemptOutcome.RETURNED if has_begun else AttemptOutcome.NOT_BEGUN
-            self._spending.end(attempt, outcome)
-            attempt.outcome, attempt.is_prefetched = outcome, False
-            if has_begun:
-                self._lessons.tell(attempt, outcome)
-            cause = RequeueCause.RETURNED if has_begun else RequeueCause.GIVEN_BACK
-            name = attempt.worker.name
-            self._requeue(attempt, Cause.GIVEN_BACK, RequeueFacts(cause), worker=name)
+                continue
+            attempt.outcome = outcome
+            record.losses += outcome is AttemptOutcome.LOST
+            self._lessons.tell(attempt, outcome)
 
     def _lose_unheld(self, attempt: Attempt) -> None:
         """Mark an attempt as lost that its worker neither holds nor has reported."""
