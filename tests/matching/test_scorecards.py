@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from muster.agents.kernel.matching.scorecards.scorecards import Scorecards
 
@@ -42,8 +42,15 @@ def test_results_that_arrive_together_count_alike_in_any_order(results, random):
     assert one.export() == other.export()
 
 
+def failures(*types):
+    """Failures of Ada at the easiest tasks of these types."""
+    return [attempt(ADA, task(1, each), False, duration_s=0.1) for each in types]
+
+
 @settings(max_examples=40)
 @given(st.lists(attempts, max_size=20), st.lists(attempts, max_size=20))
+# Here a message without precision stands among the others.
+@example(failures("u", "u"), failures("t", "t", "t", "u"))
 def test_restored_scorecards_decide_as_those_that_went_on(before, after):
     went_on = learned(*before)
     restored = Scorecards.restore(json.loads(json.dumps(went_on.export())))

@@ -42,7 +42,8 @@ class SharedBelief:
         belief need not follow it.
         """
         known = self.precisions.get(cell)
-        if known is not None:
+        # One without precision says nothing, and is not kept in a store.
+        if known:
             mean, variance = self.without("")
             gained = precision - known
             moved = (weight - self.weights[cell] - gained * mean) * variance
