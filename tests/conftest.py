@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from .nats_server import NatsServer, running_nats_server
 from .open_databases import failing_on_open_databases
 
 # A busy machine makes single examples slow; a property holds or fails whatever the clock says.
@@ -27,6 +28,16 @@ def _databases_are_closed() -> Generator[None]:
     """Every test ends with its databases closed, and so does every run that it plays."""
     with failing_on_open_databases():
         yield
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[NatsServer]:
+    """A NATS server with JetStream for all tests of this process; do not stop it.
+
+    Tests that stop theirs, or configure it, start one with `running_nats_server`.
+    """
+    with running_nats_server(tmp_path_factory.mktemp("nats")) as server:
+        yield server
 
 
 @pytest.hookimpl(wrapper=True)
