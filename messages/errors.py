@@ -27,6 +27,7 @@ MusterError
 │   ├── BlobUnusable           a blob can't be written or read
 │   │   ├── BlobMissing        the blob does not exist
 │   │   └── BlobCorrupt        the blob's content has changed
+│   ├── NatsUnusable           a NATS server can't be used as asked
 │   ├── PortInUse              another program uses the port
 │   ├── WrongCall              the arguments do not match the called function
 │   ├── WrongOutput            a function returned something else than it declares
@@ -46,12 +47,7 @@ MusterError
 │   ├── DecodeError            the bytes are not a Muster message
 │   ├── JoinRefused            the manager refused this worker
 │   └── WrongSecret            manager and worker have different secrets
-└── WebError                   a web page or web service failed
-    ├── PageUnavailable        the page can't be fetched within the limits
-    ├── RobotsForbid           robots.txt forbids the page
-    ├── BackendFailed          SuperAGI or a language model failed
-    ├── DownloadFailed         the file can't be downloaded within the limits
-    └── SearchFailed           the search engine gave no usable answer
+└── WebError                   a web page or web service failed; see `web_errors`
 ```
 
 Local errors are raised to the caller. Peer errors never leave a network handler: they are counted,
@@ -279,6 +275,10 @@ class BlobCorrupt(BlobUnusable):
     """The blob's content differs from what was written."""
 
 
+class NatsUnusable(LocalError):
+    """A NATS server can't be reached or used as asked; the message says why, and what to change."""
+
+
 class PortInUse(LocalError):
     """Another program uses the port."""
 
@@ -423,27 +423,3 @@ class AddressRefused(LocalError):
 
 class MeasurementFailed(LocalError):
     """A benchmark could not measure; the message says why."""
-
-
-class WebError(MusterError):
-    """A web page or web service failed."""
-
-
-class PageUnavailable(WebError):
-    """The page can't be fetched within the limits; the message says why."""
-
-
-class RobotsForbid(WebError):
-    """The robots.txt of the page's site forbids it."""
-
-
-class BackendFailed(WebError):
-    """SuperAGI or a language model failed; the message says why."""
-
-
-class DownloadFailed(WebError):
-    """The file can't be downloaded within the limits; the message says why."""
-
-
-class SearchFailed(WebError):
-    """The search engine gave no usable answer; the message says why."""

@@ -1,0 +1,29 @@
+"""What can fail with web pages and web services; the tree is in `errors`."""
+
+from __future__ import annotations
+
+from .errors import MusterError
+
+
+class WebError(MusterError):
+    """A web page or web service failed."""
+
+
+class PageUnavailable(WebError):
+    """The page can't be fetched within the limits; the message says why."""
+
+
+class RobotsForbid(WebError):
+    """The robots.txt of the page's site forbids it."""
+
+
+class BackendFailed(WebError):
+    """SuperAGI or a language model failed; the message says why."""
+
+
+class DownloadFailed(WebError):
+    """The file can't be downloaded within the limits; the message says why."""
+
+
+class SearchFailed(WebError):
+    """The search engine gave no usable answer; the message says why."""
