@@ -61,12 +61,6 @@ from .errors import (
     WrongOutput,
     WrongSecret,
 )
-from .inquiry import (
-    Answer,
-    Inquiry,
-    SkillsAnswer,
-    SkillsInquiry,
-)
 from .limit import Limit
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
@@ -113,7 +107,6 @@ __all__ = [
     "MESSAGE_KINDS",
     "MIN_DIFFICULTY",
     "AddressRefused",
-    "Answer",
     "AnswerExpired",
     "AskAboutAttempts",
     "AssigningFailed",
@@ -143,7 +136,6 @@ __all__ = [
     "Heartbeat",
     "Hello",
     "IllegalTransition",
-    "Inquiry",
     "InvalidDiagram",
     "InvalidInput",
     "InvalidTask",
@@ -179,8 +171,6 @@ __all__ = [
     "RunEnded",
     "SearchFailed",
     "Shutdown",
-    "SkillsAnswer",
-    "SkillsInquiry",
     "StoreBusy",
     "StoreCorrupt",
     "StoreLost",
