@@ -101,9 +101,9 @@ def test_frames_of_another_version_explain_a_silence_better_than_a_wrong_peer_id
 
 @pytest.mark.parametrize(
     ("theirs", "told"),
-    [(100.0, None), (98.5, None), (None, None), (90.0, "10 s ahead of"), (3700.0, "3600 s behind")],
+    [(100.0, None), (98.5, None), (90.0, "10 s ahead of"), (3700.0, "3600 s behind")],
 )
-def test_clocks_that_differ_are_found(theirs: float | None, told: str | None) -> None:
+def test_clocks_that_differ_are_found(theirs: float, told: str | None) -> None:
     finding = examine_clock(theirs, 100.0)
     assert finding.is_ok is (told is None)
     assert (told or "") in finding.detail
