@@ -45,9 +45,11 @@ from .errors import (
     Rejected,
     ResultForgotten,
     RunEnded,
+    RunHandedOver,
     StoreBusy,
     StoreCorrupt,
     StoreLost,
+    StoreTaken,
     StoreUnusable,
     TaskFailed,
     UnknownDependency,
@@ -68,7 +70,7 @@ from .inquiry import (
     SkillsInquiry,
 )
 from .limit import Limit
-from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
+from .membership import Goodbye, Heartbeat, Hello, ManagerReplaced, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain_data import to_plain
 from .retry import Retry
@@ -151,6 +153,7 @@ __all__ = [
     "JoinRefused",
     "Limit",
     "LocalError",
+    "ManagerReplaced",
     "ManagerReply",
     "ManagerRequest",
     "ManagerUnavailable",
@@ -177,6 +180,7 @@ __all__ = [
     "ReturnTasks",
     "RobotsForbid",
     "RunEnded",
+    "RunHandedOver",
     "SearchFailed",
     "Shutdown",
     "SkillsAnswer",
@@ -184,6 +188,7 @@ __all__ = [
     "StoreBusy",
     "StoreCorrupt",
     "StoreLost",
+    "StoreTaken",
     "StoreUnusable",
     "SubmitTasks",
     "Task",

@@ -17,6 +17,8 @@ ManagerMethod: TypeAlias = Literal[
     "ask_person",
     "cancel",
     "drain",
+    "hand_over",
+    "managers",
     "pause",
     "questions",
     "read_parts",

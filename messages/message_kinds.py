@@ -13,7 +13,7 @@ from .inquiry import (
     SkillsAnswer,
     SkillsInquiry,
 )
-from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
+from .membership import Goodbye, Heartbeat, Hello, ManagerReplaced, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .streaming import PartsTaken, TaskPart
 from .work import (
@@ -46,6 +46,7 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         Heartbeat,
         Goodbye,
         Shutdown,
+        ManagerReplaced,
         Inquiry,
         Answer,
         SkillsInquiry,
