@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from ....messages import TaskResult
+from ....messages.usage import ModelUsage
 from ..matching.budget import Budget
 from ..matching.task_queue import TaskQueue
 from ..model.duration_estimate import DurationEstimate
@@ -18,6 +20,35 @@ MAX_COST = 1e12
 
 MAX_UNITS = 20
 """How many other units than the run's are summed up; costs in further ones are dropped."""
+
+MAX_MODELS = 100
+"""How many models are told apart; what further ones are used for is summed up."""
+
+OTHER_MODELS = "other models"
+
+
+@dataclass(slots=True)
+class ModelSum:
+    """What attempts have used of one model.
+
+    Args:
+        attempts: how many have used it.
+        tokens_in: how many tokens went in.
+        tokens_out: how many tokens came out.
+        cost: what the attempts cost, in the run's unit.
+    """
+
+    attempts: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+
+    def add(self, usage: ModelUsage, cost: float) -> None:
+        """Add what one attempt has used."""
+        self.attempts += 1
+        self.tokens_in += usage.tokens_in
+        self.tokens_out += usage.tokens_out
+        self.cost += cost
 
 
 class Spending:
@@ -38,6 +69,9 @@ class Spending:
         """What the attempts of forgotten tasks have cost."""
         self.in_other_units: dict[str, float] = {}
         """What was reported in other units than the run's, by unit; no budget counts it."""
+        self.by_model: dict[str, ModelSum] = {}
+        """What the attempts have used of each model, without those of a run before a resumed one
+        whose tasks are forgotten."""
         self._reserving = 0
 
     @property
@@ -62,7 +96,12 @@ class Spending:
 
     def note_result(self, attempt: Attempt, result: TaskResult) -> None:
         """Charge an attempt by its worker's report; called once for each attempt, also late."""
-        attempt.quality = result.quality
+        attempt.quality, attempt.usage = result.quality, result.usage
+        self._charge_for_result(attempt, result)
+        if attempt.usage is not None:
+            self._add_usage(attempt.usage, attempt.cost)
+
+    def _charge_for_result(self, attempt: Attempt, result: TaskResult) -> None:
         worker, cost = attempt.worker, result.cost
         if cost is None and not (worker.cost_per_s or worker.cost_per_task or attempt.cost):
             return
@@ -112,6 +151,13 @@ class Spending:
         self.budget.spent = max(self.budget.spent + more, 0.0)
         self._queue.follow_budget(has_new_costs=worker.is_paid is not was_paid)
 
+    def _add_usage(self, usage: ModelUsage, cost: float) -> None:
+        sums = self.by_model
+        model = usage.model if usage.model in sums or len(sums) < MAX_MODELS else OTHER_MODELS
+        if model not in sums:
+            sums[model] = ModelSum()
+        sums[model].add(usage, cost)
+
     def _note_other_unit(self, attempt: Attempt, cost: float, unit: str) -> None:
         sums = self.in_other_units
         if unit in sums or len(sums) < MAX_UNITS:
@@ -152,6 +198,8 @@ class Spending:
         for attempt in attempts:
             if attempt.outcome is None and attempt.suspended_at is None:
                 self.reserve(attempt, None)
+            if attempt.usage is not None:
+                self._add_usage(attempt.usage, attempt.cost)
         self._queue.follow_budget()
 
 
