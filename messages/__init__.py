@@ -46,9 +46,11 @@ from .errors import (
     Rejected,
     ResultForgotten,
     RunEnded,
+    RunHandedOver,
     StoreBusy,
     StoreCorrupt,
     StoreLost,
+    StoreTaken,
     StoreUnusable,
     TaskFailed,
     UnknownDependency,
@@ -63,7 +65,7 @@ from .errors import (
     WrongSecret,
 )
 from .limit import Limit
-from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
+from .membership import Goodbye, Heartbeat, Hello, ManagerReplaced, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain_data import to_plain
 from .retry import Retry
@@ -145,6 +147,7 @@ __all__ = [
     "JoinRefused",
     "Limit",
     "LocalError",
+    "ManagerReplaced",
     "ManagerReply",
     "ManagerRequest",
     "ManagerUnavailable",
@@ -171,11 +174,13 @@ __all__ = [
     "ReturnTasks",
     "RobotsForbid",
     "RunEnded",
+    "RunHandedOver",
     "SearchFailed",
     "Shutdown",
     "StoreBusy",
     "StoreCorrupt",
     "StoreLost",
+    "StoreTaken",
     "StoreUnusable",
     "SubmitTasks",
     "Task",

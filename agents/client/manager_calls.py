@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ...messages import MusterError, Payload, TaskId, TaskStatus
 from ...messages.client import ManagerMethod
 from ..schedules.listing import ScheduleState
+from ..store.managers import ManagerEntry
 from ..submission.questions import OpenQuestion
 from ..submission.result_source import call_in
 from .conversation import ClientConversation
@@ -128,6 +129,23 @@ class ManagerCalls:
         """
         return cast("int", await self._ask("drain", worker=worker, leaves=leaves))
 
+    # ------------------------------------------------------------------ managers
+
+    async def managers(self) -> list[ManagerEntry]:
+        """The managers that share the run's store: the one that leads, then those that stand by."""
+        return _entries(await self._ask("managers"))
+
+    async def hand_over(self) -> list[ManagerEntry]:
+        """Let a standby manager lead the run; what workers run goes on, and nothing is lost.
+
+        Returns:
+            The managers that stand by, one of which is about to lead.
+
+        Raises:
+            InvalidInput: none stands by.
+        """
+        return _entries(await self._ask("hand_over"))
+
     # ------------------------------------------------------------------ questions
 
     async def status(self, task_id: TaskId) -> TaskStatus:
@@ -196,3 +214,8 @@ class ManagerCalls:
 
         self._conversation.ask(method, arguments, replied)
         return await future
+
+
+def _entries(told: Payload) -> list[ManagerEntry]:
+    found = map(ManagerEntry.from_payload, cast("list[Payload]", told))
+    return [each for each in found if each is not None]
