@@ -16,9 +16,11 @@ from .shared import (
     Grace,
     Insecure,
     Join,
+    NatsCreds,
     Otel,
     SecretFile,
     TimeScale,
+    TlsCa,
     Verbose,
 )
 
@@ -125,6 +127,8 @@ def worker(
     grace: Grace = DEFAULT_GRACE_S,
     otel: Otel = False,
     secret_file: SecretFile = None,
+    nats_creds: NatsCreds = None,
+    tls_ca: TlsCa = None,
     insecure: Insecure = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -165,6 +169,8 @@ def worker(
             time_scale=time_scale,
             secret=secret,
             insecure=insecure,
+            nats_creds=nats_creds,
+            tls_ca=tls_ca,
             send_tracebacks=not no_tracebacks,
         )
         for each in agent_names(name, agents)
