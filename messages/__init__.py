@@ -18,6 +18,7 @@ from .errors import (
     BlobCorrupt,
     BlobMissing,
     BlobUnusable,
+    CeylonUnusable,
     Deadlock,
     DecodeError,
     DependencyCycle,
@@ -62,12 +63,6 @@ from .errors import (
     WrongCall,
     WrongOutput,
     WrongSecret,
-)
-from .inquiry import (
-    Answer,
-    Inquiry,
-    SkillsAnswer,
-    SkillsInquiry,
 )
 from .limit import Limit
 from .membership import Goodbye, Heartbeat, Hello, ManagerReplaced, Refusal, Shutdown, Welcome
@@ -115,7 +110,6 @@ __all__ = [
     "MESSAGE_KINDS",
     "MIN_DIFFICULTY",
     "AddressRefused",
-    "Answer",
     "AnswerExpired",
     "AskAboutAttempts",
     "AssigningFailed",
@@ -128,6 +122,7 @@ __all__ = [
     "BlobMissing",
     "BlobPlace",
     "BlobUnusable",
+    "CeylonUnusable",
     "BlobsReached",
     "BlobsWanted",
     "CancelTask",
@@ -145,7 +140,6 @@ __all__ = [
     "Heartbeat",
     "Hello",
     "IllegalTransition",
-    "Inquiry",
     "InvalidDiagram",
     "InvalidInput",
     "InvalidTask",
@@ -183,8 +177,6 @@ __all__ = [
     "RunHandedOver",
     "SearchFailed",
     "Shutdown",
-    "SkillsAnswer",
-    "SkillsInquiry",
     "StoreBusy",
     "StoreCorrupt",
     "StoreLost",

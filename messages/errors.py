@@ -27,6 +27,7 @@ MusterError
 │   ├── BlobUnusable           a blob can't be written or read
 │   │   ├── BlobMissing        the blob does not exist
 │   │   └── BlobCorrupt        the blob's content has changed
+│   ├── CeylonUnusable         Ceylon is not installed, or left out
 │   ├── NatsUnusable           a NATS server can't be used as asked
 │   ├── PortInUse              another program uses the port
 │   ├── WrongCall              the arguments do not match the called function
@@ -281,6 +282,10 @@ class BlobMissing(BlobUnusable):
 
 class BlobCorrupt(BlobUnusable):
     """The blob's content differs from what was written."""
+
+
+class CeylonUnusable(LocalError):
+    """Ceylon is not installed, has no build for this platform, or is left out of this process."""
 
 
 class NatsUnusable(LocalError):

@@ -7,12 +7,6 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from .client import AwaitTasks, ClientHello, ManagerReply, ManagerRequest, SubmitTasks
-from .inquiry import (
-    Answer,
-    Inquiry,
-    SkillsAnswer,
-    SkillsInquiry,
-)
 from .membership import Goodbye, Heartbeat, Hello, ManagerReplaced, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .streaming import PartsTaken, TaskPart
@@ -47,10 +41,6 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         Goodbye,
         Shutdown,
         ManagerReplaced,
-        Inquiry,
-        Answer,
-        SkillsInquiry,
-        SkillsAnswer,
         Parcel,
         BlobPlace,
         BlobsWanted,

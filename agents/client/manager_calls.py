@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ...messages import MusterError, Payload, TaskId, TaskStatus
 from ...messages.client import ManagerMethod
@@ -15,12 +15,15 @@ from ..submission.result_source import call_in
 from .conversation import ClientConversation
 from .replies import set_reply
 
+if TYPE_CHECKING:
+    from ..manager.manager_state import ManagerState
+
 
 class ManagerCalls:
     """Asks a manager to do or to tell something.
 
-    A further method needs a name in `ManagerMethod`, a function in the manager's `Clients`, a
-    method here, and a line in `BlockingClient`.
+    A further method needs a name in `ManagerMethod`, a function in the manager's
+    `RequestAnswers`, a method here, and a line in `BlockingClient`.
     """
 
     _conversation: ClientConversation
@@ -153,13 +156,24 @@ class ManagerCalls:
         """
         return TaskStatus(cast("str", await self._ask("status", task_id=task_id)))
 
+    async def find(self, task_ids: Sequence[TaskId]) -> TaskId:
+        """The first of some possible ids that is that of a task, or of which it is the short form.
+
+        Args:
+            task_ids: the possible ids, such as 7 and "7" for what somebody has typed.
+
+        Raises:
+            UnknownTask: the manager has no such task.
+        """
+        return cast("TaskId", await self._ask("find", task_ids=list(task_ids)))
+
     async def counts(self) -> dict[TaskStatus, int]:
         """How many tasks there are of each status."""
         counts = cast("dict[str, int]", await self._ask("status"))
         return {TaskStatus(status): count for status, count in counts.items()}
 
     async def why(self, task_id: TaskId) -> list[str]:
-        """Why a task is where it is, in lines of text.
+        """Why a task is where it is, in lines of text, with the tracebacks of failed attempts.
 
         Raises:
             UnknownTask: the manager has no such task.
@@ -173,6 +187,23 @@ class ManagerCalls:
     async def schedules(self) -> list[ScheduleState]:
         """The schedules, in the order of their names, with those that only the store knows."""
         return cast("list[ScheduleState]", await self._ask("schedules"))
+
+    async def state(self) -> ManagerState:
+        """The manager's name and time, whether it is paused, its tasks, and what they wait for."""
+        return cast("ManagerState", await self._ask("state"))
+
+    async def skills(self) -> dict[str, Payload]:
+        """What the manager has learned of its workers' skills, as the content of a skills file.
+
+        Raises:
+            InvalidInput: its policy learns no skills.
+        """
+        workers: dict[str, Payload] = {}
+        while True:
+            told = cast("dict[str, Any]", await self._ask("skills", after=max(workers, default="")))
+            workers.update(told["content"]["workers"])
+            if told["is_last"]:
+                return {**told["content"], "workers": workers}
 
     async def _ask(self, method: ManagerMethod, **arguments: Payload) -> Payload:
         loop = asyncio.get_running_loop()
