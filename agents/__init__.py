@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .simulation.runner import Conditions, simulate
     from .simulation.virtual_time import run_in_virtual_time
     from .simulation.workload import StressStory
+    from .standby.standby import Standby
     from .state_file.bridge import StateFileBridge
     from .state_file.manager import StateFileTaskManager
     from .store.memory import MemoryStore
@@ -120,6 +121,7 @@ __all__ = [
     "SettledAttempt",
     "SpecializedWorker",
     "SqliteStore",
+    "Standby",
     "StateFileBridge",
     "StateFileTaskManager",
     "Store",
@@ -205,6 +207,7 @@ _MODULES = {
     "SeededFaults": ".simulation.memory_network",
     "SpecializedWorker": ".worker.specialized_worker",
     "SqliteStore": ".store.sqlite",
+    "Standby": ".standby.standby",
     "StateFileBridge": ".state_file.bridge",
     "StateFileTaskManager": ".state_file.manager",
     "Store": ".store.protocol",

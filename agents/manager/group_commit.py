@@ -107,6 +107,7 @@ class GroupCommit:
         Raises:
             StoreUnusable: the store can't be written to; nothing is carried out.
         """
+        self._check_fault()
         if self._before_write is not None:
             function, self._before_write = self._before_write, None
             function()
@@ -131,6 +132,7 @@ class GroupCommit:
         Raises:
             StoreUnusable: the store can't be written to; nothing is carried out.
         """
+        self._check_fault()
         if instructions:
             self.add(instructions)
         rows, last = self._take_rows()
@@ -168,6 +170,11 @@ class GroupCommit:
                 self._thread.shutdown()
         finally:
             self._store.close()
+
+    def _check_fault(self) -> None:
+        """Raise what a write has failed with: what it should have written is in no later one."""
+        if self._fault is not None:
+            raise self._fault
 
     def _closed_error(self) -> StoreUnusable:
         # The run may have ended because of this store.
