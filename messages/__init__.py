@@ -86,6 +86,8 @@ from .task import (
 from .web_errors import (
     BackendFailed,
     DownloadFailed,
+    ModelFailed,
+    ModelUnusable,
     PageUnavailable,
     RobotsForbid,
     SearchFailed,
@@ -157,6 +159,8 @@ __all__ = [
     "MeasurementFailed",
     "MemoryLimit",
     "Message",
+    "ModelFailed",
+    "ModelUnusable",
     "MusterError",
     "NatsUnusable",
     "NotConnected",
