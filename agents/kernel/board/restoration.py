@@ -178,7 +178,7 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
     board.pause.restore(snapshot.paused_since)
     board.spending.in_other_units.update(snapshot.spent_in_other_units)
     attempts = [attempt for record in snapshot.tasks for attempt in record.attempts]
-    board.spending.restore(attempts, snapshot.spent_on_forgotten)
+    board.spending.restore(attempts, snapshot.spent_on_forgotten, snapshot.forgotten_sums)
     tasks.forgotten.update(snapshot.forgotten)
     if tasks.settled is not None:
         tasks.list_settled()

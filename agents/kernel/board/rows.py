@@ -196,6 +196,8 @@ def _run_state(board: BoardState) -> bytes:
     begins = board.context.forgotten_begins.export()
     if begins:
         more["forgotten_begins"] = begins
+    if forgotten_sums := spending.forgotten_sums.export():
+        more["forgotten_sums"] = forgotten_sums
     # Most rows lack these, and so do the rows of older stores.
     if more:
         state += [*costs, more]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from ....messages import TaskResult
+from ....messages import Payload, TaskResult
 from ....messages.usage import ModelUsage
 from ..matching.budget import Budget
 from ..matching.task_queue import TaskQueue
@@ -14,6 +16,7 @@ from ..model.occurrences import ChargeFacts, OccurrenceKind
 from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
 from ..model.suspension import worked_s
 from .context import BoardContext
+from .cost_sums import CostSums
 
 MAX_COST = 1e12
 """The maximum cost of an attempt, so that no worker can make the sum infinite."""
@@ -25,6 +28,8 @@ MAX_MODELS = 100
 """How many models are told apart; what further ones are used for is summed up."""
 
 OTHER_MODELS = "other models"
+
+NO_SUMS: Mapping[str, Payload] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -72,6 +77,10 @@ class Spending:
         self.by_model: dict[str, ModelSum] = {}
         """What the attempts have used of each model, without those of a run before a resumed one
         whose tasks are forgotten."""
+        self.sums = CostSums()
+        """What all attempts have cost, by type and day."""
+        self.forgotten_sums = CostSums()
+        """The same of the attempts of forgotten tasks."""
         self._reserving = 0
 
     @property
@@ -149,6 +158,8 @@ class Spending:
         attempt.cost = cost
         worker.stats.cost = max(worker.stats.cost + more, 0.0)
         self.budget.spent = max(self.budget.spent + more, 0.0)
+        if more:
+            self.sums.add(attempt.task.task.type, self._context.now, more)
         self._queue.follow_budget(has_new_costs=worker.is_paid is not was_paid)
 
     def _add_usage(self, usage: ModelUsage, cost: float) -> None:
@@ -184,23 +195,40 @@ class Spending:
 
     def forget(self, record: TaskRecord) -> None:
         """Keep what the attempts of a forgotten task have cost."""
-        self.on_forgotten += sum(attempt.cost for attempt in record.attempts)
+        for attempt in record.attempts:
+            if attempt.cost:
+                self.on_forgotten += attempt.cost
+                self.forgotten_sums.add(record.task.type, _charged_at(attempt), attempt.cost)
 
-    def restore(self, attempts: list[Attempt], on_forgotten: float) -> None:
+    def restore(
+        self,
+        attempts: list[Attempt],
+        on_forgotten: float,
+        forgotten_sums: Mapping[str, Payload] = NO_SUMS,
+    ) -> None:
         """Sum up what the attempts of a restored run have cost.
 
         Args:
             attempts: all attempts.
             on_forgotten: what those of forgotten tasks have cost.
+            forgotten_sums: the same by type and day, as `CostSums.export` returns it.
         """
         self.on_forgotten = on_forgotten
+        self.forgotten_sums = CostSums.restore(forgotten_sums)
+        self.sums.merge(self.forgotten_sums)
         self.budget.spent = on_forgotten + math.fsum(attempt.cost for attempt in attempts)
         for attempt in attempts:
             if attempt.outcome is None and attempt.suspended_at is None:
                 self.reserve(attempt, None)
             if attempt.usage is not None:
                 self._add_usage(attempt.usage, attempt.cost)
+            if attempt.cost:
+                self.sums.add(attempt.task.task.type, _charged_at(attempt), attempt.cost)
         self._queue.follow_budget()
+
+
+def _charged_at(attempt: Attempt) -> float:
+    return attempt.started_at if attempt.ended_at is None else attempt.ended_at
 
 
 def _expected_cost(attempt: Attempt, duration: DurationEstimate | None) -> float:
