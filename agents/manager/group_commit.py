@@ -75,7 +75,7 @@ class GroupCommit:
         self._heard_at: dict[str, float] = {}
         self._heard_from: list[str] = []
         self._write_watcher: Callable[[float], None] | None = None
-        self._fault: StoreUnusable | None = None
+        self._fault: BaseException | None = None
         self._is_closed = False
 
     def add(self, instructions: Sequence[ManagerInstruction]) -> None:
@@ -178,13 +178,15 @@ class GroupCommit:
 
     def _closed_error(self) -> StoreUnusable:
         # The run may have ended because of this store.
-        return self._fault or StoreUnusable("the run has ended, and its store is closed")
+        if isinstance(self._fault, StoreUnusable):
+            return self._fault
+        return StoreUnusable("the run has ended, and its store is closed")
 
     def _timed_write(self, rows: Rows) -> float:
         began_at = perf_counter()
         try:
             self._store.write(rows)
-        except StoreUnusable as fault:
+        except BaseException as fault:
             self._fault = fault
             raise
         return perf_counter() - began_at
