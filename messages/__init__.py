@@ -18,6 +18,7 @@ from .errors import (
     BlobCorrupt,
     BlobMissing,
     BlobUnusable,
+    CeylonUnusable,
     Deadlock,
     DecodeError,
     DependencyCycle,
@@ -45,9 +46,11 @@ from .errors import (
     Rejected,
     ResultForgotten,
     RunEnded,
+    RunHandedOver,
     StoreBusy,
     StoreCorrupt,
     StoreLost,
+    StoreTaken,
     StoreUnusable,
     TaskFailed,
     UnknownDependency,
@@ -61,14 +64,8 @@ from .errors import (
     WrongOutput,
     WrongSecret,
 )
-from .inquiry import (
-    Answer,
-    Inquiry,
-    SkillsAnswer,
-    SkillsInquiry,
-)
 from .limit import Limit
-from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
+from .membership import Goodbye, Heartbeat, Hello, ManagerReplaced, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain_data import to_plain
 from .retry import Retry
@@ -113,7 +110,6 @@ __all__ = [
     "MESSAGE_KINDS",
     "MIN_DIFFICULTY",
     "AddressRefused",
-    "Answer",
     "AnswerExpired",
     "AskAboutAttempts",
     "AssigningFailed",
@@ -126,6 +122,7 @@ __all__ = [
     "BlobMissing",
     "BlobPlace",
     "BlobUnusable",
+    "CeylonUnusable",
     "BlobsReached",
     "BlobsWanted",
     "CancelTask",
@@ -143,7 +140,6 @@ __all__ = [
     "Heartbeat",
     "Hello",
     "IllegalTransition",
-    "Inquiry",
     "InvalidDiagram",
     "InvalidInput",
     "InvalidTask",
@@ -151,6 +147,7 @@ __all__ = [
     "JoinRefused",
     "Limit",
     "LocalError",
+    "ManagerReplaced",
     "ManagerReply",
     "ManagerRequest",
     "ManagerUnavailable",
@@ -177,13 +174,13 @@ __all__ = [
     "ReturnTasks",
     "RobotsForbid",
     "RunEnded",
+    "RunHandedOver",
     "SearchFailed",
     "Shutdown",
-    "SkillsAnswer",
-    "SkillsInquiry",
     "StoreBusy",
     "StoreCorrupt",
     "StoreLost",
+    "StoreTaken",
     "StoreUnusable",
     "SubmitTasks",
     "Task",
