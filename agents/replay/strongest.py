@@ -21,6 +21,9 @@ MAX_CHECKED_PER_TASK = 10
 _TASKS_COMPARED_OF_TYPE = 20
 """For how many tasks of a type the chances of its workers are compared."""
 
+_ENOUGH_COSTS = 5
+"""With fewer costs at a type, those at all types tell how much they differ."""
+
 _UNSETTLING_SHARE = 2.0
 """What a worker without failures still counts as, so that its chance is not taken as certain."""
 
@@ -90,11 +93,13 @@ def estimate_strongest(board: BoardState, max_tasks: int) -> StrongestEstimate |
     costs: defaultdict[str, list[float]] = defaultdict(list)
     for each in recorded.attempts:
         costs[each.worker].append(each.cost)
-    estimate = _Summing()
+    estimate = _Summing(outcomes, costs)
     for task_type, tasks in by_type.items():
         tried = [attempt for task in tasks for attempt in attempts[task.id]]
-        strongest = next(worker for worker in ranked if _may_do(worker, task_type))
-        estimate.add_type(task_type, tasks, tried, strongest, outcomes, costs[strongest.name])
+        strongest = next((worker for worker in ranked if _may_do(worker, task_type)), None)
+        if strongest is None:
+            continue
+        estimate.add_type(task_type, tasks, tried, strongest)
         estimate.completed += sum(
             board.tasks[task.id].status is TaskStatus.COMPLETED for task in tasks
         )
@@ -103,6 +108,8 @@ def estimate_strongest(board: BoardState, max_tasks: int) -> StrongestEstimate |
 
 @dataclass(slots=True)
 class _Summing:
+    outcomes: ExpectedOutcomes
+    costs: Mapping[str, Sequence[float]]
     tasks: int = 0
     completed: int = 0
     cost: float = 0.0
@@ -119,8 +126,6 @@ class _Summing:
         tasks: Sequence[Task],
         tried: Sequence[RecordedAttempt],
         strongest: WorkerRecord,
-        outcomes: ExpectedOutcomes,
-        all_costs: Sequence[float],
     ) -> None:
         """Add the tasks of a type, as its strongest worker would have done them."""
         unseen: list[Task] = []
@@ -128,7 +133,7 @@ class _Summing:
         for task in tasks:
             is_seen = True
             for _ in range(task.max_attempts):
-                outcome = outcomes.next(task, strongest)
+                outcome = self.outcomes.next(task, strongest)
                 is_seen = outcome.is_seen
                 self.attempts += 1
                 self.seen_attempts += is_seen
@@ -145,8 +150,10 @@ class _Summing:
         self.cost += sum(each.cost for each in tried)
         self.workers[task_type] = strongest.name
         if unseen:
-            chance = _mean_chance(strongest, unseen, outcomes)
-            costs = [each.cost for each in tried if each.worker == strongest.name] or all_costs
+            chance = _mean_chance(strongest, unseen, self.outcomes)
+            costs: Sequence[float] = [each.cost for each in tried if each.worker == strongest.name]
+            if len(costs) < _ENOUGH_COSTS:
+                costs = self.costs[strongest.name]
             may_retry = any(task.max_attempts > 1 for task in unseen)
             self.variance += _variance(
                 len(unseen), unseen_attempts, unseen_cost, costs, chance, may_retry=may_retry

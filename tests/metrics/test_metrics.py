@@ -114,6 +114,7 @@ def test_costs_grades_and_declined_attempts_are_counted(scrape: Scrape) -> None:
     told = run_in_virtual_time(story())
     assert told["muster_cost_total", "EUR"] == 4.0
     assert told["muster_budget_remaining", "EUR"] == 16.0
+    assert told["muster_type_cost_total", "judge"] == 4.0
     assert told["muster_model_cost_total", "large"] == 4.0
     assert told["muster_model_tokens_total", "in", "large"] == 200
     assert told["muster_model_tokens_total", "out", "large"] == 40
