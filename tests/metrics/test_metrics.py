@@ -369,6 +369,7 @@ def test_the_page_tells_of_every_metric_and_of_no_other() -> None:
     board.handle(WorkerJoined("at Ada", WorkerProfile("Ada", 5), session="1"), 1_000.0)
     board.task_registry.ignored["came twice"] = 1
     board.spending.by_model["large"] = ModelSum(1, 7, 4, 0.5)
+    board.spending.sums.add("judge", 0.0, 0.5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TaskManager, "dropped", {"garbage": 1})
         families: list[Any] = list(text_string_to_metric_families(render_metrics(manager).decode()))

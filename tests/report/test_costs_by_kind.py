@@ -9,7 +9,6 @@ import pytest
 from muster.agents import Handlers, TaskContext, TaskManager, WorkerAgent, rehearse
 from muster.agents.kernel.board.board import Board
 from muster.agents.kernel.board.cost_sums import MAX_DAYS, MAX_TYPES, OTHER_TYPES, CostSums
-from muster.agents.kernel.board.restoration import read_board
 from muster.agents.live.cost_view import CostView
 from muster.agents.report.costs import read_savings
 from muster.agents.report.html import render_html
@@ -17,7 +16,6 @@ from muster.agents.report.markdown import render_markdown
 from muster.agents.report.model import RunReport
 from muster.agents.report.text import render_text
 from muster.agents.simulation.virtual_time import run_in_virtual_time
-from muster.agents.store.sqlite import read_store
 from muster.messages import Task
 
 DAY_S = 86_400.0
@@ -151,17 +149,6 @@ def test_the_page_gets_costs_once_and_again_when_they_have_changed(
     view.forget()
     assert view.change(board, 101.0) == shown
     assert CostView().whole(Board(), 0.0) is None
-
-
-def test_costs_of_forgotten_tasks_stay_in_the_sums_also_over_a_restart(tmp_path: Any) -> None:
-    store = tmp_path / "run.db"
-    board, report = played(40, store=store, keep_results=10)
-    again = read_board(read_store(store), now=board.last_event_at)
-    for sums in (board.spending.sums, again.spending.sums):
-        assert sum(sums.by_type.values()) == pytest.approx(report.cost)
-        assert sum(sums.by_day.values()) == pytest.approx(report.cost)
-        assert set(sums.by_type) == {"sum", "sort"}
-    assert len(report.tasks) < 40
 
 
 def test_sums_are_bounded_and_come_back_as_they_were() -> None:
