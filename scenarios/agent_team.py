@@ -3,9 +3,54 @@
 ```mermaid
 sequenceDiagram
     participant TM as TaskManager
+    participant Lead as Lead (skill 5)
+    participant Small as Small (skill 5)
+    participant Large as Large (skill 8)
+    participant Judge as Judge (skill 8)
+
+    par Connect
+        Lead->>TM: Connect
+        Small->>TM: Connect
+        Large->>TM: Connect
+        Judge->>TM: Connect
+    end
+    TM->>Lead: TaskAssignment(goal, type=deliver)
+    Note over Lead: waits for subtasks without holding its slot
+    TM->>Large: TaskAssignment(goal/1, difficulty=7, type=plan)
+    Large->>TM: TaskResult(goal/1, success=true)
+    loop two questions
+        TM->>Small: TaskAssignment(type=research)
+        Small->>TM: TaskResult(success=true)
+    end
+    TM->>Small: TaskAssignment(goal/4, type=write)
+    Small->>TM: TaskResult(goal/4, success=true)
+    TM->>Judge: TaskAssignment(goal/4, review=true)
+    Judge->>TM: TaskResult(goal/4, grade=0.1)
+    Note over TM: rejected: it promises to cure colds
+    TM->>Large: TaskAssignment(goal/4, type=write)
+    Large->>TM: TaskResult(goal/4, success=true)
+    TM->>Judge: TaskAssignment(goal/4, review=true)
+    Judge->>TM: TaskResult(goal/4, grade=0.9)
+    Note over Lead: asks a person, who says: print
+    Lead->>TM: TaskResult(goal, success=true)
+    Note over TM: Success rate: 100%
+    par Shut down
+        TM->>Lead: Shutdown
+        TM->>Small: Shutdown
+        TM->>Large: Shutdown
+        TM->>Judge: Shutdown
+    end
 ```
 
-TEXT
+The lead is an agent of one's own, whose marked method does the task. It has a strong model split
+the goal into steps, and submits each as a subtask. Small does them first, which costs a
+twenty-fifth. Judge, which is a model too, rejects what Small writes, so Large writes it again: that
+is the next step of the task's ladder. At last the lead asks a person.
+
+The scenario brings its own model server, which answers by rules, so it needs no network, no key and
+no money. With MUSTER_MODEL_URL it asks real models, and ends as these decide; name a cheap and a
+strong one: `MUSTER_MODEL_URL=http://localhost:11434/v1 muster run agent_team qwen3:1.7b qwen3:14b`.
+It needs the extra `models`: `pip install 'ceylon-muster[models]'`.
 """
 
 from __future__ import annotations
@@ -14,7 +59,7 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from pydantic import BaseModel
 from typing_extensions import override
@@ -38,6 +83,10 @@ RUBRIC = "A label promises nothing about health, and names the garden and how to
 URL_VARIABLE = "MUSTER_MODEL_URL"
 APPROVED_AFTER_S = 1.0
 """How long the person thinks."""
+
+LOOKS_EVERY_S = 0.05
+
+WORK = ("research", "write")
 
 _MODELS = ("small", "large")
 _PROMPTS: Mapping[str, str] = {
@@ -71,10 +120,11 @@ class Lead:
     async def deliver(self, goal: str, *, context: TaskContext) -> str:
         """Reach a goal."""
         plan = Plan.model_validate(await context.submit(Task(type="plan", data=goal, difficulty=7)))
-        facts: list[Any] = []
-        for step in plan.steps:
-            if step.kind == "research":
-                facts.append(await context.submit(Task(type="research", data=step.text)))
+        facts = [
+            await context.submit(Task(type="research", data=step.text))
+            for step in plan.steps
+            if step.kind == "research"
+        ]
         last = plan.steps[-1]
         text = await context.submit(
             Task(
@@ -82,7 +132,7 @@ class Lead:
                 data={"text": last.text, "facts": facts},
                 description=last.text,
                 review=True,
-                escalate=["Small", "Large"],
+                escalate=("Small", "Large"),
             )
         )
         answer = await context.ask(f"Print this?\n{text}", choices=["print", "bin"])
@@ -100,12 +150,9 @@ class AgentTeam(Scenario):
     def __init__(self, time_scale: float = 1.0, arguments: Sequence[str] = ()) -> None:
         super().__init__(time_scale, arguments)
         if self.arguments and len(self.arguments) != len(_MODELS):
-            raise InvalidInput(
-                f"agent_team takes two names of models, not {len(self.arguments)}"
-            )
+            raise InvalidInput(f"agent_team takes two names of models, not {len(self.arguments)}")
         self._small, self._large = self.arguments or _MODELS
         self._server = ModelServer(answer, models=(self._small, self._large))
-        self._approved = ""
 
     @override
     async def play(self, *, processes: bool = False, seen: ManagerSeen | None = None) -> RunReport:
@@ -161,8 +208,9 @@ class AgentTeam(Scenario):
     @override
     async def direct(self, manager: TaskManager) -> None:
         """Approve what the lead asks about, as a person does."""
-        while not (questions := manager.questions()):
-            await asyncio.sleep(0.05)
+        # A person looks now and then.
+        while not (questions := manager.questions()):  # noqa: ASYNC110
+            await asyncio.sleep(LOOKS_EVERY_S)
         await asyncio.sleep(self.seconds(APPROVED_AFTER_S))
         manager.answer(questions[0].task_id, "print", by="Anna")
 
@@ -177,9 +225,6 @@ class AgentTeam(Scenario):
             for name, each in report.by_model.items()
         ]
         return "\n".join(lines)
-
-
-WORK = ("research", "write")
 
 
 # ------------------------------------------------------------------ the models offline
