@@ -61,6 +61,7 @@ from .errors import (
     WrongOutput,
     WrongSecret,
 )
+from .functions import TaskFunction, WorkerFunctions
 from .inquiry import (
     Answer,
     Inquiry,
@@ -86,9 +87,11 @@ from .task import (
 from .web_errors import (
     BackendFailed,
     DownloadFailed,
+    McpUnusable,
     PageUnavailable,
     RobotsForbid,
     SearchFailed,
+    ToolFailed,
     WebError,
 )
 from .work import (
@@ -154,6 +157,7 @@ __all__ = [
     "ManagerReply",
     "ManagerRequest",
     "ManagerUnavailable",
+    "McpUnusable",
     "MeasurementFailed",
     "MemoryLimit",
     "Message",
@@ -189,11 +193,13 @@ __all__ = [
     "Task",
     "TaskAssignment",
     "TaskFailed",
+    "TaskFunction",
     "TaskId",
     "TaskPart",
     "TaskProgress",
     "TaskResult",
     "TaskStatus",
+    "ToolFailed",
     "UnknownDependency",
     "UnknownName",
     "UnknownPeer",
@@ -202,6 +208,7 @@ __all__ = [
     "UserModuleFailed",
     "WebError",
     "Welcome",
+    "WorkerFunctions",
     "WorkerProfile",
     "WorkersMissing",
     "WrongCall",

@@ -25,6 +25,7 @@ ManagerMethod: TypeAlias = Literal[
     "schedules",
     "set_priority",
     "status",
+    "task_types",
     "why",
     "workers",
 ]

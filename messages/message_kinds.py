@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from .client import AwaitTasks, ClientHello, ManagerReply, ManagerRequest, SubmitTasks
+from .functions import WorkerFunctions
 from .inquiry import (
     Answer,
     Inquiry,
@@ -41,6 +42,7 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         ReturnTasks,
         AskAboutAttempts,
         Hello,
+        WorkerFunctions,
         Welcome,
         Refusal,
         Heartbeat,

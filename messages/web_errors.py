@@ -27,3 +27,11 @@ class DownloadFailed(WebError):
 
 class SearchFailed(WebError):
     """The search engine gave no usable answer; the message says why."""
+
+
+class McpUnusable(WebError):
+    """An MCP server can't be started, reached or understood; the message says why."""
+
+
+class ToolFailed(WebError):
+    """A tool of an MCP server told an error, or answered what is no result."""

@@ -193,6 +193,9 @@ class BlockingClient:
     workers = _waits(ManagerCalls.workers)
     """The workers; see `Client.workers`."""
 
+    task_types = _waits(ManagerCalls.task_types)
+    """The task types that workers take; see `Client.task_types`."""
+
     schedules = _waits(ManagerCalls.schedules)
     """The schedules; see `Client.schedules`."""
 

@@ -152,6 +152,15 @@ class ManagerCalls:
         """The workers: name, whether connected or drained, skill level, slots, and their tasks."""
         return cast("list[dict[str, Payload]]", await self._ask("workers"))
 
+    async def task_types(self) -> list[dict[str, Payload]]:
+        """The task types that connected workers take by their handlers.
+
+        Returns:
+            For each its `type`, its `workers` and, if its function tells its arguments, their JSON
+            schema as `parameters`, and a `description`, which may come from elsewhere.
+        """
+        return cast("list[dict[str, Payload]]", await self._ask("task_types"))
+
     async def schedules(self) -> list[ScheduleState]:
         """The schedules, in the order of their names, with those that only the store knows."""
         return cast("list[ScheduleState]", await self._ask("schedules"))

@@ -30,6 +30,7 @@ from ...messages import (
     UnknownTask,
     WorkerProfile,
 )
+from ...messages.functions import WorkerFunctions
 from ...messages.wording import find_by_short_id
 from ..kernel.model.events import (
     ProgressReported,
@@ -118,6 +119,8 @@ class Incoming:
                 if self._lanes is not None:
                     self._lanes.note_seen(message.name, sender)
                 self._driver.apply(_joined(sender, message))
+            case WorkerFunctions():
+                self._driver.functions.told(sender, message)
             case SubmitTasks() | AwaitTasks() | ManagerRequest():
                 self._worker_calls.arrived(sender, message)
             case ReturnTasks():

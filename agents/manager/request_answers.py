@@ -81,6 +81,7 @@ class RequestAnswers:
             "schedules": self._schedules,
             "set_priority": self._set_priority,
             "status": self._status,
+            "task_types": self._task_types,
             "why": self._why,
             "workers": self._workers,
         }
@@ -215,6 +216,9 @@ class RequestAnswers:
 
     def _schedules(self, _: Mapping[str, Payload]) -> list[dict[str, Payload]]:
         return [dict(each) for each in list_schedules(self._driver.board, wall_now())]
+
+    def _task_types(self, _: Mapping[str, Payload]) -> list[dict[str, Payload]]:
+        return self._driver.functions.list()
 
     def _workers(self, _: Mapping[str, Payload]) -> list[dict[str, Payload]]:
         return [
