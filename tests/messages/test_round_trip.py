@@ -42,11 +42,13 @@ from muster.messages import (
     SubmitTasks,
     Task,
     TaskAssignment,
+    TaskFunction,
     TaskPart,
     TaskProgress,
     TaskResult,
     TaskStatus,
     Welcome,
+    WorkerFunctions,
     decode_message,
     encode_message,
 )
@@ -207,6 +209,19 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
         session=short_texts,
         lines=st.lists(notes, max_size=3).map(tuple),
         found=st.booleans(),
+    ),
+    WorkerFunctions: st.builds(
+        WorkerFunctions,
+        functions=st.lists(
+            st.builds(
+                TaskFunction,
+                type=names,
+                description=short_texts,
+                parameters=st.dictionaries(short_texts, short_texts, max_size=2),
+                is_checked=st.booleans(),
+            ),
+            max_size=2,
+        ).map(tuple),
     ),
     SkillsInquiry: st.builds(SkillsInquiry, session=short_texts, after=short_texts),
     SkillsAnswer: st.builds(
