@@ -8,6 +8,7 @@ from typing import cast
 
 from ...messages import MusterError, Payload, TaskId, TaskStatus
 from ...messages.client import ManagerMethod
+from ..report.model import RunReport
 from ..schedules.listing import ScheduleState
 from ..submission.questions import OpenQuestion
 from ..submission.result_source import call_in
@@ -160,6 +161,22 @@ class ManagerCalls:
             schema as `parameters`, and a `description`, which may come from elsewhere.
         """
         return cast("list[dict[str, Payload]]", await self._ask("task_types"))
+
+    async def report(self) -> RunReport:
+        """The report of the run as it is now.
+
+        Raises:
+            InvalidInput: the run has more than 10,000 tasks.
+        """
+        return RunReport.model_validate_json(cast("str", await self._ask("report")))
+
+    async def diagram(self) -> str:
+        """The run so far as a Mermaid sequence diagram.
+
+        Raises:
+            InvalidInput: the run has more than 10,000 tasks.
+        """
+        return cast("str", await self._ask("diagram"))
 
     async def schedules(self) -> list[ScheduleState]:
         """The schedules, in the order of their names, with those that only the store knows."""
