@@ -18,6 +18,7 @@ from .errors import (
     BlobCorrupt,
     BlobMissing,
     BlobUnusable,
+    CeylonUnusable,
     Deadlock,
     DecodeError,
     DependencyCycle,
@@ -45,9 +46,11 @@ from .errors import (
     Rejected,
     ResultForgotten,
     RunEnded,
+    RunHandedOver,
     StoreBusy,
     StoreCorrupt,
     StoreLost,
+    StoreTaken,
     StoreUnusable,
     TaskFailed,
     UnknownDependency,
@@ -62,14 +65,8 @@ from .errors import (
     WrongSecret,
 )
 from .functions import TaskFunction, WorkerFunctions
-from .inquiry import (
-    Answer,
-    Inquiry,
-    SkillsAnswer,
-    SkillsInquiry,
-)
 from .limit import Limit
-from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
+from .membership import Goodbye, Heartbeat, Hello, ManagerReplaced, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain_data import to_plain
 from .retry import Retry
@@ -116,7 +113,6 @@ __all__ = [
     "MESSAGE_KINDS",
     "MIN_DIFFICULTY",
     "AddressRefused",
-    "Answer",
     "AnswerExpired",
     "AskAboutAttempts",
     "AssigningFailed",
@@ -132,6 +128,7 @@ __all__ = [
     "BlobsReached",
     "BlobsWanted",
     "CancelTask",
+    "CeylonUnusable",
     "ClientHello",
     "Deadlock",
     "DecodeError",
@@ -146,7 +143,6 @@ __all__ = [
     "Heartbeat",
     "Hello",
     "IllegalTransition",
-    "Inquiry",
     "InvalidDiagram",
     "InvalidInput",
     "InvalidTask",
@@ -154,6 +150,7 @@ __all__ = [
     "JoinRefused",
     "Limit",
     "LocalError",
+    "ManagerReplaced",
     "ManagerReply",
     "ManagerRequest",
     "ManagerUnavailable",
@@ -181,13 +178,13 @@ __all__ = [
     "ReturnTasks",
     "RobotsForbid",
     "RunEnded",
+    "RunHandedOver",
     "SearchFailed",
     "Shutdown",
-    "SkillsAnswer",
-    "SkillsInquiry",
     "StoreBusy",
     "StoreCorrupt",
     "StoreLost",
+    "StoreTaken",
     "StoreUnusable",
     "SubmitTasks",
     "Task",

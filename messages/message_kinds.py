@@ -8,13 +8,7 @@ from pydantic import BaseModel
 
 from .client import AwaitTasks, ClientHello, ManagerReply, ManagerRequest, SubmitTasks
 from .functions import WorkerFunctions
-from .inquiry import (
-    Answer,
-    Inquiry,
-    SkillsAnswer,
-    SkillsInquiry,
-)
-from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
+from .membership import Goodbye, Heartbeat, Hello, ManagerReplaced, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .streaming import PartsTaken, TaskPart
 from .work import (
@@ -48,10 +42,7 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         Heartbeat,
         Goodbye,
         Shutdown,
-        Inquiry,
-        Answer,
-        SkillsInquiry,
-        SkillsAnswer,
+        ManagerReplaced,
         Parcel,
         BlobPlace,
         BlobsWanted,

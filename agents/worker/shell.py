@@ -25,6 +25,7 @@ from ...messages import (
     Heartbeat,
     Hello,
     JoinRefused,
+    ManagerReplaced,
     ManagerReply,
     Parcel,
     PartsTaken,
@@ -92,8 +93,7 @@ class WorkerShell(SessionHolder):
         self._profile: WorkerProfile | None = None
         self.session_id = ""
         self._calls = itertools.count(1)
-        self._was_member = False
-        self._was_dismissed = False
+        self._was_member = self._was_dismissed = False
         self._departure = Departure(self, self._post)
         self.joined = asyncio.Event()
         self.farewell = ""
@@ -177,10 +177,10 @@ class WorkerShell(SessionHolder):
         blob_key = None if seal is None else seal.blob_key
         self._offload.begin(profile.name, self.session_id, blob_key, also or {})
         watch = LoopWatch.begin(runner.name_of)
-        background = [
+        background: list[asyncio.Future[object]] = [
             asyncio.ensure_future(endpoint.run()),
             asyncio.ensure_future(manager_session.keep_in_touch(watch)),
-            asyncio.ensure_future(self._wait_for_end()),
+            asyncio.ensure_future(self._ended.wait()),
         ]
         if connect is not None:
             connecting = manager_session.keep_connected_directly(connect)
@@ -263,9 +263,6 @@ class WorkerShell(SessionHolder):
         holding = tuple(dict.fromkeys(self.held_keys))
         return Hello.of(self._profile, session=self.session_id, call=call, holding=holding)
 
-    async def _wait_for_end(self) -> None:
-        await self._ended.wait()
-
     def _end_conversation(self, session: ManagerSession) -> None:
         self._offload.break_off()
         self._outbox.take_back()
@@ -329,6 +326,9 @@ class WorkerShell(SessionHolder):
             case Refusal() if message.worker_session == self.session_id and not self.is_member:
                 self._failure = JoinRefused(message.reason)
                 self._ended.set()
+            case ManagerReplaced():
+                if session is not None:
+                    session.note_replaced(sender, message)
             case _ if is_from_manager:
                 self._from_manager(message)
             case _:

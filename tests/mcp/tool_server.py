@@ -53,7 +53,7 @@ def text(told):
 
 
 @server.call_tool(validate_input=False)
-async def call_tool(name, arguments):
+async def call_tool(name, arguments):  # noqa: RET503
     context = server.request_context
     match name:
         case "add":
