@@ -190,7 +190,9 @@ def _class_of(method: Callable[..., Any]) -> str:
     return method.__qualname__.split(".", maxsplit=1)[0]
 
 
-def _put_into(table: dict[Any, Callable[..., Any]], key: object) -> Callable[[_Function], _Function]:
+def _put_into(
+    table: dict[Any, Callable[..., Any]], key: object
+) -> Callable[[_Function], _Function]:
     def declare(function: _Function) -> _Function:
         table[key] = function
         return function
