@@ -54,6 +54,28 @@ def worker(
             help="The module with the handlers; without it, work is simulated. Repeatable.",
         ),
     ] = None,
+    mcp: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COMMAND|URL",
+            help="An MCP server, whose tools are this worker's task types: a command, which is run "
+            "without a shell, or a URL. Repeatable.",
+        ),
+    ] = None,
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What the names of the MCP server's tools begin with as task types, such as "
+            "files.; with several --mcp, one for each, in their order."
+        ),
+    ] = None,
+    mcp_env: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="An environment variable that MCP servers get, too; repeatable.",
+        ),
+    ] = None,
     cost_per_s: CostPerS = 0.0,
     cost_per_task: CostPerTask = 0.0,
     time_scale: TimeScale = 1.0,
@@ -129,6 +151,8 @@ def worker(
     verbose: Verbose = 0,
 ) -> None:
     """Work for a manager until it shuts down."""
+    from ...execution.handlers import Handlers
+    from ..mcp_options import read_mcp_options
     from ..skill_options import read_skill_options
     from ..user_modules import find_handlers
     from ..worker import CountingWorker, agent_names, choose_executor, run_workers, wait_for_ticket
@@ -141,6 +165,10 @@ def worker(
             "--skill 7"
         )
     found = find_handlers(handlers) if handlers else None
+    tools = read_mcp_options(mcp or (), prefix or (), mcp_env or ())
+    if tools is not None:
+        tools.update(found or Handlers())
+        found = tools
     executor = choose_executor(
         threads,
         processes,
@@ -176,4 +204,6 @@ def worker(
 
             enable_opentelemetry(each)
         each.join(ticket)
-    raise typer.Exit(run_workers(made, ends_with_parent=ends_with_parent, grace_s=grace))
+    raise typer.Exit(
+        run_workers(made, ends_with_parent=ends_with_parent, grace_s=grace, around=tools)
+    )
