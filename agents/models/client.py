@@ -136,9 +136,9 @@ class ModelClient:
         try:
             listed = await client.get("/models", cast_to=object)
         except (openai.AuthenticationError, openai.PermissionDeniedError) as fault:
+            told = "refuses the key" if self._key else "wants a key, and there is none"
             raise ModelUnusable(
-                f"{self.url} refuses the key{'' if self._key else ', since there is none'}: "
-                f"{self._said(fault)}; set MUSTER_MODEL_KEY, or name a key file"
+                f"{self.url} {told}: {self._said(fault)}; set MUSTER_MODEL_KEY or name a key file"
             ) from None
         except (openai.NotFoundError, openai.APIConnectionError) as fault:
             raise self._wrong_address(fault) from None
