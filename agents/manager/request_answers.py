@@ -34,8 +34,8 @@ from ..skills.policy_skills import some_skills
 from ..submission.result_source import Settle
 from .awaited_results import AwaitedResults
 from .board_driver import BoardDriver
-from .manager_state import describe_manager
 from .handover import Handover
+from .manager_state import describe_manager
 from .subtasks import SubtaskSubmission
 
 KEPT_REPLIES = 1_000
