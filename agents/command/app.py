@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typing_extensions import override
 
 from ..runtime.terminal_text import terminal_line
+from .ceylon_need import leave_ceylon_out_if_unused
 from .console.credentials import hide_tickets
 from .console.exit import exit_code_of, exit_process, replace_unencodable_characters
 from .console.reserved_stdout import keep_stdout_reserved
@@ -19,6 +20,7 @@ from .options import client as client_commands
 from .options import inspection as inspection_commands
 from .options import machine as machine_commands
 from .options import manager as manager_command
+from .options import mcp as mcp_command
 from .options import pause as pause_commands
 from .options import questions as questions_command
 from .options import scenarios as scenario_commands
@@ -102,9 +104,11 @@ application.command()(client_commands.retry)
 application.command()(questions_command.results)
 application.command()(questions_command.questions)
 application.command()(questions_command.answer)
+application.command()(mcp_command.mcp)
 application.command()(pause_commands.pause)
 application.command()(pause_commands.resume)
 application.command()(pause_commands.drain)
+application.command()(pause_commands.handover)
 application.command()(inspection_commands.why)
 application.command()(schedules_command.schedules)
 application.command()(machine_commands.doctor)
@@ -128,6 +132,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     replace_unencodable_characters()
     given = sys.argv[1:] if arguments is None else arguments
     hide_tickets(given)
+    if arguments is None:
+        # The process is this command's alone.
+        leave_ceylon_out_if_unused(given)
     filled = add_default_web_port(given)
     code = exit_code_of(lambda: application(filled, prog_name="muster"))
     if arguments is None:
