@@ -237,6 +237,10 @@ class StoreBusy(StoreUnusable):
     """Another process held the store's lock for too long; the message names it, if known."""
 
 
+class StoreTaken(StoreUnusable):
+    """Another manager has opened the store since, so this one can write nothing any more."""
+
+
 class StoreCorrupt(StoreUnusable):
     """The store is damaged. Muster leaves it unchanged and makes a copy.
 
