@@ -16,6 +16,7 @@ from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..security.ticket import Ticket, read_ticket
 from ..skills.policy_skills import content_of
 from ..skills.skills_file import parse_skills, read_skills, write_skills
+from ..store.places import StorePlace
 from .console.credentials import take_secret, take_ticket, ticket_of_environment
 from .manager_client import ManagerClient, no_answer
 from .stored_skills import edit_stored_skills, read_stored_skills
@@ -30,7 +31,7 @@ class SkillsPlace(NamedTuple):
         join: the ticket of a running manager, or a file with it.
     """
 
-    store: Path | None = None
+    store: StorePlace | None = None
     file: Path | None = None
     join: str | None = None
 
@@ -56,7 +57,7 @@ def read_place(place: SkillsPlace, secret_file: Path | None, *, insecure: bool) 
         InvalidInput: the file can't be read, or the manager does not answer.
     """
     match place.checked():
-        case SkillsPlace(store=Path() as store):
+        case SkillsPlace(store=str() | Path() as store):
             return read_stored_skills(store)
         case SkillsPlace(file=Path() as file):
             return read_skills_file(read_skills(file))
@@ -81,7 +82,7 @@ def edit_place(place: SkillsPlace, edit: Callable[[SkillsFile], SkillsFile]) -> 
         InvalidInput: the file can't be read or written, or the place is a running manager.
     """
     match place.checked():
-        case SkillsPlace(store=Path() as store):
+        case SkillsPlace(store=str() | Path() as store):
             return edit_stored_skills(store, edit)
         case SkillsPlace(file=Path() as file):
             known = read_skills_file(read_skills(file)) if file.exists() else SkillsFile()

@@ -54,7 +54,7 @@ class RunState(_StatusPart):
     """The progress of a run."""
 
     store: str
-    """The path of the store."""
+    """The path or URL of the store."""
 
     held: bool | None
     """Whether a manager holds the store; None if that is unknown."""
@@ -94,7 +94,7 @@ def state_of(run: StoredRun) -> RunState:
     """Summarize a run as a model."""
     board = run.board
     return RunState(
-        store=str(run.store),
+        store=run.place_name,
         held=run.holder.held,
         pid=run.holder.pid,
         began_at=board.began_at,
@@ -112,7 +112,7 @@ def state_of(run: StoredRun) -> RunState:
 def status_lines(run: StoredRun) -> Iterator[str]:
     """Summarize a run as lines of text."""
     board = run.board
-    yield f"{run.store}: {_describe_progress(run)}; {_describe_holder(run)}"
+    yield f"{run.place_name}: {_describe_progress(run)}; {_describe_holder(run)}"
     counts = [
         f"{board.counts[status]:,} {status.label.lower()}"
         for status in TaskStatus
@@ -183,6 +183,7 @@ def _describe_holder(run: StoredRun) -> str:
     if not holder.held:
         return "no manager holds the store"
     process = f", process {holder.pid}" if holder.pid is not None else ""
+    process += f" on {holder.host}" if holder.host else ""
     return f"a manager holds the store{process}"
 
 

@@ -15,6 +15,7 @@ from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..report.model import RunReport
 from ..runtime.strict_json import JsonFault, decode_json, describe_json_fault
 from ..security.ticket import Ticket
+from ..store.places import StorePlace, name_of_place
 from .manager_client import ManagerClient, ManagerInquiry, no_answer
 from .stored_run import read_stored_run
 
@@ -108,18 +109,18 @@ def _find(task_ids: Sequence[TaskId], known: Collection[TaskId]) -> TaskId | Non
     return find_by_short_id(task_ids[-1], known) if whole is None else whole
 
 
-def ask_store(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
+def ask_store(task_ids: Sequence[TaskId], place: StorePlace) -> Sequence[str]:
     """Look up a task in a store.
 
     Raises:
         UnknownTask: the run has no such task.
         StoreUnusable: there is no store, or it can't be read.
     """
-    board = read_stored_run(path).board
+    board = read_stored_run(place).board
     task_id = _find(task_ids, board.tasks)
     if task_id is not None:
         return board.explain(task_id).lines(with_traceback=True)
-    raise UnknownTask(f"the run in {str(path)!r} has no task {task_ids[0]!r}")
+    raise UnknownTask(f"the run in {name_of_place(place)!r} has no task {task_ids[0]!r}")
 
 
 class InquiryClient(ManagerClient):

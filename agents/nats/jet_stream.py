@@ -1,4 +1,4 @@
-"""JetStream for code that blocks: a client in a thread of its own, and its faults in plain words."""
+"""JetStream for code that blocks: a client in its own thread, and its faults in plain words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Final, TypeVar
 
 import nats.errors
@@ -57,7 +58,7 @@ class JetStream:
         self._thread.start()
         try:
             self.client = self._thread.wait_for(connect(address, name))
-            self.context = self.client.jetstream(timeout=REQUEST_TIMEOUT_S)
+            self.context = self.context_for(REQUEST_TIMEOUT_S)
             self.run(self.context.account_info())
         except BaseException:
             self.close()
@@ -70,7 +71,7 @@ class JetStream:
 
     def context_for(self, timeout_s: float) -> JetStreamContext:
         """A context whose requests have a timeout of their own, in seconds."""
-        return self.client.jetstream(timeout=timeout_s)
+        return JetStreamContext(self.client, timeout=timeout_s)
 
     def run(self, work: Coroutine[None, None, _Value]) -> _Value:
         """Run a coroutine in the client's thread, and wait for what it returns.
@@ -112,10 +113,18 @@ async def open_stream(
     except NotFoundError:
         if not create:
             return None
-        return await context.add_stream(config.evolve(num_replicas=replicas or 1))
+        # nats-py has only part of its types.
+        return await context.add_stream(  # pyright: ignore[reportUnknownMemberType]
+            replace(config, num_replicas=replicas or 1)
+        )
     if create and replicas is not None and found.config.num_replicas != replicas:
-        return await context.update_stream(found.config.evolve(num_replicas=replicas))
+        return await update_stream(context, replace(found.config, num_replicas=replicas))
     return found
+
+
+async def update_stream(context: JetStreamContext, config: StreamConfig) -> StreamInfo:
+    """Change a stream."""
+    return await context.update_stream(config)  # pyright: ignore[reportUnknownMemberType]
 
 
 def check_name(name: str, what: str) -> str:

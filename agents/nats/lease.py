@@ -5,9 +5,9 @@ moment before it asked for the renewal, by its own monotonic clock, and a little
 before another can take the lease, as long as both clocks run at about the same speed.
 
 Nothing depends on that: a process may be stopped right after it has looked at its clock, and the
-servers of a cluster may disagree about the time. What guarantees that a former holder writes nothing
-is the sequence that each of its messages must follow (see `log_stream.py`). The lease only keeps
-two processes from working on the same thing.
+servers of a cluster may disagree about the time. What guarantees that a former holder writes
+nothing is the sequence that each of its messages must follow (see `log_stream.py`). The lease only
+keeps two processes from working on the same thing.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class LeaseHeld(NatsUnusable):
         super().__init__(f"{holder} holds the lease")
 
 
-class Lease:
+class StoreLease:
     """A lease of one holder; all coroutines run in the thread of the connection.
 
     Args:
@@ -131,15 +131,17 @@ class Lease:
         self._revision: int | None = None
         self._valid_until = clock()
         self._renewing: asyncio.Task[None] | None = None
-        self._when_taken: list[Callable[[LeaseHolder], None]] = []
+        self._when_taken: list[Callable[[], object]] = []
 
     def is_valid(self) -> bool:
         """Whether it is surely held."""
         return self.taken_by is None and self._clock() < self._valid_until
 
-    def when_taken(self, callback: Callable[[LeaseHolder], None]) -> None:
+    def when_taken(self, callback: Callable[[], object]) -> None:
         """Call a function, in the connection's thread, when another has taken the lease."""
         self._when_taken.append(callback)
+        if self.taken_by is not None:
+            callback()
 
     async def acquire(self, *, replicas: int | None) -> None:
         """Take the lease, and renew it until `release`; a lease that is not renewed is waited for.
@@ -174,13 +176,6 @@ class Lease:
             bucket = await self._stream.context_for(_REQUEST_TIMEOUT_S).key_value(self._bucket)
             await bucket.delete(_KEY, last=self._revision)
 
-    def end(self, holder: LeaseHolder) -> None:
-        """Hold the lease no more, since another has it."""
-        if self.taken_by is None:
-            self.taken_by = holder
-            for callback in self._when_taken:
-                callback(holder)
-
     async def _keep_renewing(self, bucket: KeyValue) -> None:
         was_valid = True
         while self.taken_by is None:
@@ -190,7 +185,9 @@ class Lease:
             except FAULTS as fault:
                 log.debug("a lease can't be renewed", lease=self._bucket, fault=str(fault))
             if was_valid and not self.is_valid():
-                log.warning("the lease of a store has run out; it is tried again", lease=self._bucket)
+                log.warning(
+                    "the lease of a store has run out; it is tried again", lease=self._bucket
+                )
             was_valid = self.is_valid()
 
     async def _renew(self, bucket: KeyValue) -> None:
@@ -217,7 +214,9 @@ class Lease:
         elif holder.token == self.holder.token:
             self._revision = revision
         else:
-            self.end(holder)
+            self.taken_by = holder
+            for callback in self._when_taken:
+                callback()
             return
         await self._renew(bucket)
 

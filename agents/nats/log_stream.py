@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
-import nats.errors
 from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
@@ -32,8 +32,9 @@ from .jet_stream import (
     is_refusal,
     is_wrong_last_sequence,
     open_stream,
+    update_stream,
 )
-from .lease import Lease
+from .lease import StoreLease
 
 _HEADER_BYTES: Final = 300
 """How much of a message's length is for its headers and subject."""
@@ -117,7 +118,7 @@ class LogStream:
         if found is None:
             return None
         if create and max_bytes is not None and found.config.max_bytes != max_bytes:
-            found = await context.update_stream(found.config.evolve(max_bytes=max_bytes))
+            found = await update_stream(context, replace(found.config, max_bytes=max_bytes))
         state = found.state
         text = found.config.description or ""
         return StreamState(text, state.messages, state.bytes, state.last_seq)
@@ -126,7 +127,7 @@ class LogStream:
         """The number of the last message."""
         return (await self._stream.context.stream_info(self._name)).state.last_seq
 
-    async def append(self, message: bytes, after: int, lease: Lease, patience_s: float) -> int:
+    async def append(self, message: bytes, after: int, lease: StoreLease, patience_s: float) -> int:
         """Write a message, as soon as the server can be reached and the lease is held.
 
         Args:

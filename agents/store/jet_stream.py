@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Final
 
-from ...messages import InvalidInput, NatsUnusable, StoreBusy, StoreTaken, StoreUnusable
+from ...messages import NatsUnusable, StoreBusy, StoreTaken, StoreUnusable
 from ..kernel.board.rows import NOTHING, Rows
 from ..nats.address import NatsAddress
 from ..nats.jet_stream import JetStream, check_name, read_options
-from ..nats.lease import Lease, LeaseHeld, LeaseHolder, find_lease_holder
+from ..nats.lease import LeaseHeld, LeaseHolder, StoreLease, find_lease_holder
 from ..nats.log_stream import LogStream, StreamState, Superseded
 from .row_messages import (
     LAYOUT_VERSION,
@@ -62,11 +62,10 @@ class JetStreamStore:
     def __init__(self, url: str, *, name: str = "task_manager") -> None:
         self._place = _Place(url)
         self._fault: StoreUnusable | None = None
-        self._when_lost: list[Callable[[StoreTaken], None]] = []
         with self._place.raising_ours("opened"):
             self._stream: JetStream | None = JetStream(self._place.address, f"muster store, {name}")
             self._log = self._place.log_of(self._stream)
-            self._lease = Lease(self._stream, self._place.bucket, name)
+            self._lease = StoreLease(self._stream, self._place.bucket, name)
             try:
                 self._open(self._stream)
             except LeaseHeld as fault:
@@ -81,12 +80,9 @@ class JetStreamStore:
         """Where it is, without a password."""
         return str(self._place.address)
 
-    def when_lost(self, callback: Callable[[StoreTaken], None]) -> None:
-        """Call a function when another manager has taken the store; see `LeasedStore`."""
-        self._when_lost.append(callback)
-        holder = self._lease.taken_by
-        if holder is not None:
-            callback(self._taken(str(holder)))
+    def when_lost(self, callback: Callable[[], object]) -> None:
+        """Call a function, in another thread, as soon as another manager has taken the store."""
+        self._lease.when_taken(callback)
 
     def load(self) -> Rows:
         """Read all rows.
@@ -162,7 +158,6 @@ class JetStreamStore:
         self._rows = reader.rows
         self._messages, self._bytes = reader.messages, reader.bytes
         self._snapshot_bytes = reader.snapshot_bytes
-        self._lease.when_taken(self._tell_taken)
 
     def _write_opening(self, stream: JetStream) -> int:
         """Write the message that ends what a former manager may still be writing."""
@@ -170,12 +165,10 @@ class JetStreamStore:
         for _ in range(_OPENING_ATTEMPTS):
             last = stream.run(self._log.last_sequence())
             with contextlib.suppress(Superseded):
-                return stream.run(
-                    self._log.append(opening, last, self._lease, _OPENING_PATIENCE_S)
-                )
+                return stream.run(self._log.append(opening, last, self._lease, _OPENING_PATIENCE_S))
         raise StoreBusy(
-            f"the store {self.url!r} is being written to by a manager that does not hold its lease; "
-            "stop it, or give this manager another store"
+            f"the store {self.url!r} is being written to by a manager that has lost its "
+            "lease; stop it, or give this manager another store"
         )
 
     def _append(self, stream: JetStream, messages: list[bytes]) -> None:
@@ -218,11 +211,6 @@ class JetStreamStore:
         """What every further write raises, since it is not known what the stream has."""
         self._fault = fault
         return fault
-
-    def _tell_taken(self, holder: LeaseHolder) -> None:
-        fault = self._taken(str(holder))
-        for callback in self._when_lost:
-            callback(fault)
 
     def _taken(self, why: str) -> StoreTaken:
         return StoreTaken(
@@ -287,11 +275,9 @@ class _Place:
 
 
 @contextlib.contextmanager
-def _raising_ours(place: _Place, doing: str):
+def _raising_ours(place: _Place, doing: str) -> Generator[None]:
     try:
         yield
-    except InvalidInput:
-        raise
     except NatsUnusable as fault:
         raise place.unusable(doing, fault) from None
 
@@ -316,9 +302,7 @@ def read_stream(url: str) -> tuple[Rows, LeaseHolder | None]:
             log = place.log_of(stream)
             found = stream.run(log.open("", create=False))
             if found is None:
-                raise StoreUnusable(
-                    f"there is no store {str(place.address)!r}; check its name"
-                )
+                raise StoreUnusable(f"there is no store {str(place.address)!r}; check its name")
             place.check(found)
             # Before the rows: a manager that ends in between has then written all of them.
             holder = stream.run(find_lease_holder(stream, place.bucket))

@@ -44,7 +44,7 @@ _MAX_DECOMPRESSED_BYTES = 1 << 30
 _COMPRESSION_LEVEL = 1
 
 
-class MessageKind(IntEnum):
+class RowMessageKind(IntEnum):
     """What a message is part of."""
 
     OPENING = 0
@@ -52,7 +52,7 @@ class MessageKind(IntEnum):
     SNAPSHOT = 2
 
 
-class UnreadableMessage(Exception):  # noqa: N818 - the store turns it into an error of ours
+class UnreadableMessage(Exception):
     """The messages of a stream are no rows; the text says why."""
 
 
@@ -81,17 +81,17 @@ class RowEncoder:
 
     def opening(self) -> bytes:
         """The message that a store begins with when it is opened."""
-        return self._seal(MessageKind.OPENING, 0, 0, b"")
+        return self._seal(RowMessageKind.OPENING, 0, 0, b"")
 
     def commit(self, rows: Rows) -> list[bytes]:
         """The messages of one write."""
-        return list(self._transaction(MessageKind.COMMIT, _in_groups(rows)))
+        return list(self._transaction(RowMessageKind.COMMIT, _in_groups(rows)))
 
     def snapshot(self, rows: Rows) -> Iterator[bytes]:
         """The messages of a snapshot, one after the other."""
-        return self._transaction(MessageKind.SNAPSHOT, _in_groups(rows))
+        return self._transaction(RowMessageKind.SNAPSHOT, _in_groups(rows))
 
-    def _transaction(self, kind: MessageKind, groups: Iterable[Rows]) -> Iterator[bytes]:
+    def _transaction(self, kind: RowMessageKind, groups: Iterable[Rows]) -> Iterator[bytes]:
         self._number += 1
         part = 0
         before: Rows | None = None
@@ -103,7 +103,7 @@ class RowEncoder:
             before = rows
         yield from self._parts(kind, before or Rows(), part, 0)
 
-    def _parts(self, kind: MessageKind, rows: Rows, part: int, flags: int) -> Iterator[bytes]:
+    def _parts(self, kind: RowMessageKind, rows: Rows, part: int, flags: int) -> Iterator[bytes]:
         content = _encode(rows)
         if len(content) >= _COMPRESS_FROM_BYTES:
             flags |= _COMPRESSED
@@ -114,7 +114,7 @@ class RowEncoder:
             yield self._seal(kind, flags | goes_on, part, content[start : start + limit])
             part += 1
 
-    def _seal(self, kind: MessageKind, flags: int, part: int, content: bytes) -> bytes:
+    def _seal(self, kind: RowMessageKind, flags: int, part: int, content: bytes) -> bytes:
         header = _HEADER.pack(
             _MAGIC, LAYOUT_VERSION, kind, flags, self._writer, self._number, part, 0
         )[:_WITHOUT_CHECKSUM]
@@ -140,7 +140,7 @@ class RowReader:
         """How many bytes the last snapshot has."""
         self._is_whole = True
         self._writer: bytes | None = None
-        self._kind = MessageKind.OPENING
+        self._kind = RowMessageKind.OPENING
         self._number = 0
         self._next_part = 0
         self._groups: list[Rows] = []
@@ -157,7 +157,7 @@ class RowReader:
             UnreadableMessage: it is damaged, of another layout, or does not follow the last one.
         """
         read = _read_header(message)
-        is_base = read.kind == MessageKind.SNAPSHOT and read.part == 0
+        is_base = read.kind == RowMessageKind.SNAPSHOT and read.part == 0
         if sequence != self.last_sequence + 1:
             if not is_base:
                 raise UnreadableMessage(
@@ -169,7 +169,7 @@ class RowReader:
         self.last_sequence = sequence
         self.messages += 1
         self.bytes += len(message)
-        if read.kind == MessageKind.OPENING:
+        if read.kind == RowMessageKind.OPENING:
             self._begin(read)
             self._next_part = 0
             return
@@ -207,7 +207,7 @@ class RowReader:
             )
 
     def _begin(self, read: _Message) -> None:
-        self._kind, self._writer, self._number = MessageKind(read.kind), read.writer, read.number
+        self._kind, self._writer, self._number = RowMessageKind(read.kind), read.writer, read.number
         self._groups, self._parts = [], []
 
     def _take_part(self, read: _Message) -> None:
@@ -220,7 +220,7 @@ class RowReader:
         if read.flags & _ROWS_FOLLOW:
             return
         groups, self._groups, self._next_part = self._groups, [], 0
-        if self._kind == MessageKind.SNAPSHOT:
+        if self._kind == RowMessageKind.SNAPSHOT:
             self.rows, self._is_whole = SharedRows(), True
             self.snapshot_bytes, self.messages, self.bytes = self.bytes, 0, 0
         if self._is_whole:
@@ -239,7 +239,7 @@ def _read_header(message: bytes) -> _Message:
     content = message[_HEADER.size :]
     if zlib.crc32(content, zlib.crc32(message[:_WITHOUT_CHECKSUM])) != checksum:
         raise UnreadableMessage("the checksum of a message does not match its content")
-    if kind > max(MessageKind):
+    if kind > max(RowMessageKind):
         raise UnreadableMessage(f"a message is of the unknown kind {kind}")
     return _Message(kind, flags, writer, number, part, content)
 

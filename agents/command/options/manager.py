@@ -222,10 +222,11 @@ def manager(
     ] = None,
     otel: Otel = False,
     store: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="FILE",
-            help="Keep the run in this store; if it already holds one, continue that run.",
+            metavar="STORE",
+            help="Keep the run in this store, a file or a nats:// URL; if it already holds one, "
+            "continue that run.",
         ),
     ] = None,
     skills: Annotated[
