@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .client.client import Client
     from .execution.handler_requests import GiveUp, RetryLater, TaskDeclined
     from .execution.handlers import Handlers, TaskContext
+    from .execution.marked_methods import review_method, task_method
     from .execution.process_pool import ProcessPool
     from .execution.reviews import Rejected, Review
     from .execution.subtasks import Subtask
@@ -155,8 +156,10 @@ __all__ = [
     "render_html",
     "render_summary",
     "render_text",
+    "review_method",
     "run_in_virtual_time",
     "simulate",
+    "task_method",
     "write_report",
 ]
 
@@ -225,6 +228,8 @@ _MODULES = {
     "WorkerPool": ".worker_pool.pool",
     "WorkerReport": ".report.model",
     "chain": ".submission.flows",
+    "review_method": ".execution.marked_methods",
+    "task_method": ".execution.marked_methods",
     "check_worker_health": ".worker.health",
     "chord": ".submission.flows",
     "group": ".submission.flows",

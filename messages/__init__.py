@@ -18,6 +18,7 @@ from .errors import (
     BlobCorrupt,
     BlobMissing,
     BlobUnusable,
+    CeylonUnusable,
     Deadlock,
     DecodeError,
     DependencyCycle,
@@ -45,6 +46,7 @@ from .errors import (
     Rejected,
     ResultForgotten,
     RunEnded,
+    RunHandedOver,
     StoreBusy,
     StoreCorrupt,
     StoreLost,
@@ -62,14 +64,8 @@ from .errors import (
     WrongOutput,
     WrongSecret,
 )
-from .inquiry import (
-    Answer,
-    Inquiry,
-    SkillsAnswer,
-    SkillsInquiry,
-)
 from .limit import Limit
-from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
+from .membership import Goodbye, Heartbeat, Hello, ManagerReplaced, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain_data import to_plain
 from .retry import Retry
@@ -114,7 +110,6 @@ __all__ = [
     "MESSAGE_KINDS",
     "MIN_DIFFICULTY",
     "AddressRefused",
-    "Answer",
     "AnswerExpired",
     "AskAboutAttempts",
     "AssigningFailed",
@@ -130,6 +125,7 @@ __all__ = [
     "BlobsReached",
     "BlobsWanted",
     "CancelTask",
+    "CeylonUnusable",
     "ClientHello",
     "Deadlock",
     "DecodeError",
@@ -144,7 +140,6 @@ __all__ = [
     "Heartbeat",
     "Hello",
     "IllegalTransition",
-    "Inquiry",
     "InvalidDiagram",
     "InvalidInput",
     "InvalidTask",
@@ -152,6 +147,7 @@ __all__ = [
     "JoinRefused",
     "Limit",
     "LocalError",
+    "ManagerReplaced",
     "ManagerReply",
     "ManagerRequest",
     "ManagerUnavailable",
@@ -178,10 +174,9 @@ __all__ = [
     "ReturnTasks",
     "RobotsForbid",
     "RunEnded",
+    "RunHandedOver",
     "SearchFailed",
     "Shutdown",
-    "SkillsAnswer",
-    "SkillsInquiry",
     "StoreBusy",
     "StoreCorrupt",
     "StoreLost",

@@ -27,6 +27,7 @@ MusterError
 │   ├── BlobUnusable           a blob can't be written or read
 │   │   ├── BlobMissing        the blob does not exist
 │   │   └── BlobCorrupt        the blob's content has changed
+│   ├── CeylonUnusable         Ceylon is not installed, or left out
 │   ├── NatsUnusable           a NATS server can't be used as asked
 │   ├── PortInUse              another program uses the port
 │   ├── WrongCall              the arguments do not match the called function
@@ -155,6 +156,10 @@ class RunEnded(LocalError):
     """The run has ended, so the task will not be settled or can't be added."""
 
 
+class RunHandedOver(RunEnded):
+    """This manager has handed its run over to another one, which leads it now."""
+
+
 class IllegalTransition(LocalError):
     """The task's status does not allow this transition; the message contains its history."""
 
@@ -277,6 +282,10 @@ class BlobMissing(BlobUnusable):
 
 class BlobCorrupt(BlobUnusable):
     """The blob's content differs from what was written."""
+
+
+class CeylonUnusable(LocalError):
+    """Ceylon is not installed, has no build for this platform, or is left out of this process."""
 
 
 class NatsUnusable(LocalError):

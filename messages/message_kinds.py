@@ -7,13 +7,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from .client import AwaitTasks, ClientHello, ManagerReply, ManagerRequest, SubmitTasks
-from .inquiry import (
-    Answer,
-    Inquiry,
-    SkillsAnswer,
-    SkillsInquiry,
-)
-from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
+from .membership import Goodbye, Heartbeat, Hello, ManagerReplaced, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .streaming import PartsTaken, TaskPart
 from .work import (
@@ -46,10 +40,7 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         Heartbeat,
         Goodbye,
         Shutdown,
-        Inquiry,
-        Answer,
-        SkillsInquiry,
-        SkillsAnswer,
+        ManagerReplaced,
         Parcel,
         BlobPlace,
         BlobsWanted,

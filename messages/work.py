@@ -19,6 +19,7 @@ from .record import Record
 from .rule import Rule
 from .task import MAX_NAME_CHARACTERS, DeclaredT, Payload, Task, TaskId
 from .times import WaitSeconds
+from .usage import ModelUsage
 from .wording import elide_middle, show
 
 Name = Annotated[
@@ -97,6 +98,7 @@ class TaskResult(Message):
         retry_after_s: after how many seconds the handler wants to be called again; None if it did
             not ask for it.
         gives_up: whether no further attempt shall follow a failed one.
+        usage: what the attempt has used of a model; None for none.
     """
 
     task_id: TaskId = Field(kw_only=False)
@@ -113,6 +115,7 @@ class TaskResult(Message):
     error_traceback: TracebackText | None = None
     retry_after_s: WaitSeconds | None = None
     gives_up: bool = False
+    usage: ModelUsage | None = None
 
     def unwrap(self) -> Payload:
         """The output of a successful attempt.

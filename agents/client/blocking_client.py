@@ -181,8 +181,17 @@ class BlockingClient:
     drain = _waits(ManagerCalls.drain)
     """Give a worker no more tasks; see `Client.drain`."""
 
+    managers = _waits(ManagerCalls.managers)
+    """The managers that share the run's store; see `Client.managers`."""
+
+    hand_over = _waits(ManagerCalls.hand_over)
+    """Let a standby manager lead the run; see `Client.hand_over`."""
+
     status = _waits(ManagerCalls.status)
     """The status of a task; see `Client.status`."""
+
+    find = _waits(ManagerCalls.find)
+    """The first of some possible ids that is that of a task; see `Client.find`."""
 
     counts = _waits(ManagerCalls.counts)
     """How many tasks there are of each status."""
@@ -195,6 +204,12 @@ class BlockingClient:
 
     schedules = _waits(ManagerCalls.schedules)
     """The schedules; see `Client.schedules`."""
+
+    state = _waits(ManagerCalls.state)
+    """The manager's name and time, its tasks, and what they wait for; see `Client.state`."""
+
+    skills = _waits(ManagerCalls.skills)
+    """What the manager has learned of its workers' skills; see `Client.skills`."""
 
     def _repr_html_(self) -> str:
         """What a notebook shows: what the manager has, if it is connected."""

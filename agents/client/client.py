@@ -108,6 +108,11 @@ class Client(ClientCalls):
         exit_submitter(self)
         await self.stop()
 
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many frames and messages could not be read, by what was wrong with them."""
+        return self._conversation.dropped
+
     def _repr_html_(self) -> str:
         """What a notebook shows; what the manager has can only be awaited."""
         conversation = self._conversation

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ...messages import MusterError, Payload, TaskId, TaskStatus
 from ...messages.client import ManagerMethod
 from ..schedules.listing import ScheduleState
+from ..store.managers import ManagerEntry
 from ..submission.questions import OpenQuestion
 from ..submission.result_source import call_in
 from .conversation import ClientConversation
 from .replies import set_reply
 
+if TYPE_CHECKING:
+    from ..manager.manager_state import ManagerState
+
 
 class ManagerCalls:
     """Asks a manager to do or to tell something.
 
-    A further method needs a name in `ManagerMethod`, a function in the manager's `Clients`, a
-    method here, and a line in `BlockingClient`.
+    A further method needs a name in `ManagerMethod`, a function in the manager's
+    `RequestAnswers`, a method here, and a line in `BlockingClient`.
     """
 
     _conversation: ClientConversation
@@ -125,6 +129,23 @@ class ManagerCalls:
         """
         return cast("int", await self._ask("drain", worker=worker, leaves=leaves))
 
+    # ------------------------------------------------------------------ managers
+
+    async def managers(self) -> list[ManagerEntry]:
+        """The managers that share the run's store: the one that leads, then those that stand by."""
+        return _entries(await self._ask("managers"))
+
+    async def hand_over(self) -> list[ManagerEntry]:
+        """Let a standby manager lead the run; what workers run goes on, and nothing is lost.
+
+        Returns:
+            The managers that stand by, one of which is about to lead.
+
+        Raises:
+            InvalidInput: none stands by.
+        """
+        return _entries(await self._ask("hand_over"))
+
     # ------------------------------------------------------------------ questions
 
     async def status(self, task_id: TaskId) -> TaskStatus:
@@ -135,13 +156,24 @@ class ManagerCalls:
         """
         return TaskStatus(cast("str", await self._ask("status", task_id=task_id)))
 
+    async def find(self, task_ids: Sequence[TaskId]) -> TaskId:
+        """The first of some possible ids that is that of a task, or of which it is the short form.
+
+        Args:
+            task_ids: the possible ids, such as 7 and "7" for what somebody has typed.
+
+        Raises:
+            UnknownTask: the manager has no such task.
+        """
+        return cast("TaskId", await self._ask("find", task_ids=list(task_ids)))
+
     async def counts(self) -> dict[TaskStatus, int]:
         """How many tasks there are of each status."""
         counts = cast("dict[str, int]", await self._ask("status"))
         return {TaskStatus(status): count for status, count in counts.items()}
 
     async def why(self, task_id: TaskId) -> list[str]:
-        """Why a task is where it is, in lines of text.
+        """Why a task is where it is, in lines of text, with the tracebacks of failed attempts.
 
         Raises:
             UnknownTask: the manager has no such task.
@@ -156,6 +188,23 @@ class ManagerCalls:
         """The schedules, in the order of their names, with those that only the store knows."""
         return cast("list[ScheduleState]", await self._ask("schedules"))
 
+    async def state(self) -> ManagerState:
+        """The manager's name and time, whether it is paused, its tasks, and what they wait for."""
+        return cast("ManagerState", await self._ask("state"))
+
+    async def skills(self) -> dict[str, Payload]:
+        """What the manager has learned of its workers' skills, as the content of a skills file.
+
+        Raises:
+            InvalidInput: its policy learns no skills.
+        """
+        workers: dict[str, Payload] = {}
+        while True:
+            told = cast("dict[str, Any]", await self._ask("skills", after=max(workers, default="")))
+            workers.update(told["content"]["workers"])
+            if told["is_last"]:
+                return {**told["content"], "workers": workers}
+
     async def _ask(self, method: ManagerMethod, **arguments: Payload) -> Payload:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Payload] = loop.create_future()
@@ -165,3 +214,8 @@ class ManagerCalls:
 
         self._conversation.ask(method, arguments, replied)
         return await future
+
+
+def _entries(told: Payload) -> list[ManagerEntry]:
+    found = map(ManagerEntry.from_payload, cast("list[Payload]", told))
+    return [each for each in found if each is not None]

@@ -6,22 +6,27 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ...messages import Flaw, InvalidInput, MusterError, PortInUse
+from ...messages import (
+    Flaw,
+    InvalidInput,
+    JoinRefused,
+    ManagerUnavailable,
+    MusterError,
+    PortInUse,
+)
+from ..client.client import CONNECT_TIMEOUT_S, Client
 from ..kernel.security.workspace_secret import WorkspaceSecret
-from ..runtime.clock import now
+from ..runtime.clock import wall_now
 from ..runtime.ports import LOOPBACK, claim_port, is_ipv4
 from ..security.ticket import Ticket, read_ticket
 from ..transport.ceylon_platform import BUILDS, Platform, why_unsupported
 from ..transport.network_file import FILE_NAME, NetworkFile, read_network_file
 from ..transport.quic_probe import answers_probe
-from .manager_client import ANSWER_TIMEOUT_S
-from .why import InquiryClient
 
 CEYLON_VERSION = "0.23.0"
 MAX_CLOCK_SKEW_S = 2.0
 """How much two clocks may differ, in seconds: more than an answer takes to arrive."""
 
-_PROBE_TASK_ID = "muster doctor"
 _MAX_PORT = 65_535
 _ARGUMENTS = "admin_peer, admin_ip (an IPv4 address in numbers), port and workspace_id"
 
@@ -189,17 +194,20 @@ async def examine_manager(
 async def _ask(
     ticket: Ticket, secret: WorkspaceSecret | None, *, insecure: bool
 ) -> list[NetworkFinding]:
-    client = InquiryClient([_PROBE_TASK_ID], ticket, secret, insecure=insecure)
+    client: Client | None = None
     try:
-        await client.start_agent()
+        client = Client(ticket, secret=secret, insecure=insecure)
+        async with client:
+            clock = examine_clock((await client.state())["at"], wall_now())
+    except ManagerUnavailable:
+        dropped = {} if client is None else client.dropped
+        return [NetworkFinding("manager", False, explain_no_answer(dropped))]
+    except JoinRefused as fault:
+        detail = f"answers with this ticket, and refuses this client: {fault}"
+        return [NetworkFinding("manager", True, detail)]
     except MusterError as fault:
         return [NetworkFinding("manager", False, str(fault))]
-    if not client.is_answered:
-        return [NetworkFinding("manager", False, explain_no_answer(client.dropped))]
-    return [
-        NetworkFinding("manager", True, "answers with this ticket"),
-        examine_clock(client.manager_time, now()),
-    ]
+    return [NetworkFinding("manager", True, "answers with this ticket"), clock]
 
 
 def explain_no_answer(dropped: dict[str, int]) -> str:
@@ -214,20 +222,18 @@ def explain_no_answer(dropped: dict[str, int]) -> str:
             "manager and workers"
         )
     return (
-        f"no answer within {ANSWER_TIMEOUT_S:g} s for the peer id of this ticket, which changes at "
-        "each start of the manager; use the ticket that it printed last"
+        f"no answer within {CONNECT_TIMEOUT_S:g} s for the peer id of this ticket, which changes "
+        "at each start of the manager; use the ticket that it printed last"
     )
 
 
-def examine_clock(manager_time: float | None, our_time: float) -> NetworkFinding:
+def examine_clock(manager_time: float, our_time: float) -> NetworkFinding:
     """Check whether the clocks of the manager and of this machine agree.
 
     Args:
-        manager_time: the manager's time in seconds since 1970; None if unknown.
+        manager_time: the manager's time in seconds since 1970.
         our_time: the time of this machine in seconds since 1970.
     """
-    if manager_time is None:
-        return NetworkFinding("clock", True, "the manager does not report its time")
     skew_s = our_time - manager_time
     if abs(skew_s) <= MAX_CLOCK_SKEW_S:
         return NetworkFinding("clock", True, "agrees with the manager's")

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 
-from ...messages import MusterError, Task, TaskFailed, TaskId, TaskResult, UnknownTask
+from ...messages import Task, TaskFailed, TaskId, TaskResult
 from ..client.client import Client
 from ..report.json_value import to_json_value
 from ..runtime.terminal_text import terminal_lines
@@ -63,7 +63,7 @@ class _Following:
             task_id = task.id
             await self._client.add_tasks([task])
         else:
-            task_id = await self._find(task)
+            task_id = await self._client.find(task)
         if with_parts:
             try:
                 async for part in self._client.stream(task_id):
@@ -74,18 +74,6 @@ class _Following:
         result = await self._client.result(task_id)
         self._write_result(result, is_streamed=with_parts)
         return result.success
-
-    async def _find(self, task_ids: Sequence[TaskId]) -> TaskId:
-        fault: MusterError | None = None
-        for task_id in task_ids:
-            try:
-                await self._client.status(task_id)
-            except UnknownTask as unknown:
-                fault = fault or unknown
-            else:
-                return task_id
-        assert fault is not None
-        raise fault
 
     def _write_part(self, task_id: TaskId, part: StreamedPart) -> None:
         data = to_json_value(part.data)

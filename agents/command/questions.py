@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Sequence
 
-from ...messages import TaskId, UnknownTask
+from ...messages import TaskId
 from ..client.client import Client
 from ..submission.questions import OpenQuestion
 
@@ -39,13 +39,8 @@ async def give_answer(
     """
     who = by or f"{user_name()}, with muster answer"
     async with client:
-        for task_id in task_ids[:-1]:
-            try:
-                await client.answer(task_id, answer, by=who, question=question)
-            except UnknownTask:
-                continue
-            return
-        await client.answer(task_ids[-1], answer, by=who, question=question)
+        task_id = await client.find(task_ids)
+        await client.answer(task_id, answer, by=who, question=question)
 
 
 def user_name() -> str:

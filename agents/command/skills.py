@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import BaseModel
-
-from ...messages import InvalidInput, SkillsAnswer, SkillsInquiry
+from ...messages import InvalidInput
+from ..client.client import Client
 from ..kernel.matching.scorecards.scorecard_file import SkillsFile, read_skills_file
-from ..kernel.security.workspace_secret import WorkspaceSecret
-from ..security.ticket import Ticket, read_ticket
 from ..skills.policy_skills import content_of
-from ..skills.skills_file import parse_skills, read_skills, write_skills
+from ..skills.skills_file import read_skills, write_skills
 from ..store.places import StorePlace
-from .console.credentials import take_secret, take_ticket, ticket_of_environment
-from .manager_client import ManagerClient, no_answer
+from .console.credentials import ticket_of_environment
 from .stored_skills import edit_stored_skills, read_stored_skills
 
 
@@ -49,12 +44,17 @@ class SkillsPlace(NamedTuple):
         return place
 
 
-def read_place(place: SkillsPlace, secret_file: Path | None, *, insecure: bool) -> SkillsFile:
+def read_place(place: SkillsPlace, make_client: Callable[[str], Client]) -> SkillsFile:
     """Read the skills that are kept at a place.
+
+    Args:
+        place: the place.
+        make_client: makes a client, not connected yet, of the manager with a ticket.
 
     Raises:
         StoreUnusable: the store can't be read.
-        InvalidInput: the file can't be read, or the manager does not answer.
+        InvalidInput: the file can't be read, or the manager's policy learns no skills.
+        ManagerUnavailable: the manager does not answer.
     """
     match place.checked():
         case SkillsPlace(store=str() | Path() as store):
@@ -62,9 +62,7 @@ def read_place(place: SkillsPlace, secret_file: Path | None, *, insecure: bool) 
         case SkillsPlace(file=Path() as file):
             return read_skills_file(read_skills(file))
         case SkillsPlace(join=join):
-            ticket = read_ticket(take_ticket(join or ""))
-            secret = take_secret(secret_file, insecure=insecure)
-            return asyncio.run(ask_for_skills(ticket, secret, insecure=insecure))
+            return asyncio.run(ask_for_skills(make_client(join or "")))
 
 
 def edit_place(place: SkillsPlace, edit: Callable[[SkillsFile], SkillsFile]) -> SkillsFile:
@@ -96,78 +94,14 @@ def edit_place(place: SkillsPlace, edit: Callable[[SkillsFile], SkillsFile]) -> 
             )
 
 
-async def ask_for_skills(
-    ticket: Ticket, secret: WorkspaceSecret | None = None, *, insecure: bool = False
-) -> SkillsFile:
+async def ask_for_skills(client: Client) -> SkillsFile:
     """Ask a running manager what it has learned.
 
     Args:
-        ticket: the manager's ticket.
-        secret: the workspace secret, if the ticket does not contain it.
-        insecure: do not seal frames.
+        client: a client that is not connected yet.
 
     Raises:
-        InvalidInput: the manager does not answer, or its policy learns no skills.
-        WrongSecret: the manager has a different secret.
+        InvalidInput: the manager's policy learns no skills, or its answer can't be read.
     """
-    client = SkillsClient(ticket, secret, insecure=insecure)
-    await client.start_agent()
-    if client.problem:
-        raise InvalidInput(f"the manager: {client.problem}")
-    if not client.is_answered:
-        raise no_answer(ticket)
-    return client.skills
-
-
-class SkillsClient(ManagerClient):
-    """A short-lived agent that asks the manager for its skills, a few workers at a time.
-
-    Args:
-        ticket: the manager's ticket.
-        secret: the workspace secret, if the ticket does not contain it.
-        insecure: do not seal frames.
-    """
-
-    def __init__(
-        self, ticket: Ticket, secret: WorkspaceSecret | None = None, *, insecure: bool = False
-    ) -> None:
-        self._session = secrets.token_hex(8)
-        self._after = ""
-        super().__init__(SkillsInquiry(session=self._session), ticket, secret, insecure=insecure)
-        self.skills = SkillsFile()
-        self.problem = ""
-        self._is_complete = False
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether the manager has answered completely."""
-        return self._is_complete
-
-    def take(self, message: BaseModel) -> SkillsInquiry | None:
-        """Take a part of the skills, and ask for the next one."""
-        if (
-            not isinstance(message, SkillsAnswer)
-            or message.session != self._session
-            or message.after != self._after
-        ):
-            return SkillsInquiry(session=self._session, after=self._after)
-        self.problem = message.problem
-        if not self.problem:
-            self._add(message.content)
-        if self.problem or message.is_last:
-            self._is_complete = True
-            return None
-        return SkillsInquiry(session=self._session, after=self._after)
-
-    def _add(self, content: bytes) -> None:
-        try:
-            part = read_skills_file(parse_skills(content))
-        except InvalidInput as fault:
-            self.problem = f"its answer can't be read: {fault}"
-            return
-        workers = self.skills.workers | part.workers
-        self.skills = part.model_copy(update={"workers": workers})
-        if max(part.workers, default="") > self._after:
-            self._after = max(part.workers)
-        else:
-            self._is_complete = True
+    async with client:
+        return read_skills_file(await client.skills())

@@ -8,7 +8,7 @@ from functools import partial
 
 from pydantic import ValidationError
 
-from ...messages import InvalidInput, Task, TaskId, TaskResult, UnknownTask
+from ...messages import InvalidInput, Task, TaskId, TaskResult
 from ...messages.codec import summarize
 from ..client.client import Client
 from ..report.json_value import to_json_value
@@ -79,13 +79,7 @@ async def cancel_task(client: Client, task_ids: Sequence[TaskId], reason: str) -
         IllegalTransition: it is settled already.
     """
     async with client:
-        for task_id in task_ids[:-1]:
-            try:
-                await client.cancel(task_id, reason)
-            except UnknownTask:
-                continue
-            return
-        await client.cancel(task_ids[-1], reason)
+        await client.cancel(await client.find(task_ids), reason)
 
 
 async def retry_tasks(client: Client, tasks: Sequence[Sequence[TaskId]]) -> list[TaskId]:
@@ -106,18 +100,8 @@ async def retry_tasks(client: Client, tasks: Sequence[Sequence[TaskId]]) -> list
     async with client:
         if not tasks:
             return await client.retry(reason="by muster retry")
-        known = [await _find(client, task_ids) for task_ids in tasks]
+        known = [await client.find(task_ids) for task_ids in tasks]
         return await client.retry(known, "by muster retry")
-
-
-async def _find(client: Client, task_ids: Sequence[TaskId]) -> TaskId:
-    for task_id in task_ids[:-1]:
-        try:
-            await client.status(task_id)
-        except UnknownTask:
-            continue
-        return task_id
-    return task_ids[-1]
 
 
 def describe_result(result: TaskResult, *, with_output: bool = True) -> str:

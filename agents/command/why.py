@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from ...messages import Answer, Inquiry, InvalidInput, TaskId, UnknownTask
+from ...messages import InvalidInput, TaskId, UnknownTask
 from ...messages.wording import find_by_short_id
-from ..kernel.security.workspace_secret import WorkspaceSecret
+from ..client.client import Client
 from ..report.model import RunReport
 from ..runtime.strict_json import JsonFault, decode_json, describe_json_fault
-from ..security.ticket import Ticket
 from ..store.places import StorePlace, name_of_place
-from .manager_client import ManagerClient, ManagerInquiry, no_answer
 from .stored_run import read_stored_run
 
 _TASK_ID: TypeAdapter[TaskId] = TypeAdapter(TaskId)
@@ -41,36 +38,18 @@ def possible_task_ids(text: str) -> list[TaskId]:
     return possible
 
 
-async def ask_manager(
-    task_ids: Sequence[TaskId],
-    ticket: Ticket,
-    secret: WorkspaceSecret | None = None,
-    *,
-    insecure: bool = False,
-) -> Sequence[str]:
+async def ask_manager(client: Client, task_ids: Sequence[TaskId]) -> Sequence[str]:
     """Ask a running manager about a task.
 
     Args:
+        client: a client that is not connected yet.
         task_ids: the possible ids of the task; the first that the manager knows counts.
-        ticket: the manager's ticket.
-        secret: the workspace secret, if the ticket does not contain it.
-        insecure: do not seal frames.
-
-    Returns:
-        The lines of the answer.
 
     Raises:
         UnknownTask: the manager has no such task.
-        InvalidInput: the manager does not answer.
-        WrongSecret: the manager has a different secret.
     """
-    client = InquiryClient(task_ids, ticket, secret, insecure=insecure)
-    await client.start_agent()
-    if client.lines is not None:
-        return client.lines
-    if client.refusal is not None:
-        raise UnknownTask(client.refusal)
-    raise no_answer(ticket)
+    async with client:
+        return await client.why(await client.find(task_ids))
 
 
 def ask_report(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
@@ -121,50 +100,6 @@ def ask_store(task_ids: Sequence[TaskId], place: StorePlace) -> Sequence[str]:
     if task_id is not None:
         return board.explain(task_id).lines(with_traceback=True)
     raise UnknownTask(f"the run in {name_of_place(place)!r} has no task {task_ids[0]!r}")
-
-
-class InquiryClient(ManagerClient):
-    """A short-lived agent that asks the manager about one task and then leaves the workspace.
-
-    Args:
-        task_ids: the possible ids of the task.
-        ticket: the manager's ticket.
-        secret: the workspace secret, if the ticket does not contain it.
-        insecure: do not seal frames.
-    """
-
-    def __init__(
-        self,
-        task_ids: Sequence[TaskId],
-        ticket: Ticket,
-        secret: WorkspaceSecret | None = None,
-        *,
-        insecure: bool = False,
-    ) -> None:
-        self._remaining_ids = list(task_ids)
-        super().__init__(self._next_inquiry(), ticket, secret, insecure=insecure)
-        self.lines: Sequence[str] | None = None
-        self.refusal: str | None = None
-        self.manager_time: float | None = None
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether the manager has answered, even if it does not know the task."""
-        return self.lines is not None or self.refusal is not None
-
-    def take(self, message: BaseModel) -> ManagerInquiry | None:
-        """Take an answer; ask for the next possible id if the manager does not know this one."""
-        if not isinstance(message, Answer) or message.session != self.inquiry.session:
-            return self.inquiry
-        self.manager_time = message.at
-        if message.found:
-            self.lines = message.lines
-            return None
-        self.refusal = self.refusal or " ".join(message.lines)
-        return self._next_inquiry() if self._remaining_ids else None
-
-    def _next_inquiry(self) -> Inquiry:
-        return Inquiry(task_id=self._remaining_ids.pop(0), session=secrets.token_hex(8))
 
 
 def _indent(traceback: str | None) -> list[str]:

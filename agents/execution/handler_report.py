@@ -1,4 +1,4 @@
-"""What a handler reports about its attempt besides the output: cost, grade and refusal."""
+"""What a handler reports about its attempt besides the output: cost, usage, grade and refusal."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ import math
 import threading
 from typing import NoReturn
 
+from pydantic import TypeAdapter, ValidationError
+
 from ...messages import InvalidInput, TaskResult
+from ...messages.usage import MAX_MODEL_CHARACTERS, ModelUsage
 from ...messages.wording import show
 from .handler_requests import TaskDeclined
 
 MAX_UNIT_CHARACTERS = 20
 
+_read_usage = TypeAdapter(ModelUsage).validate_python
+
 _adding = threading.Lock()
-"""Held while a cost is added, since several threads of one handler may report costs."""
+"""Held while a cost or a usage is added: several threads of one handler may report them."""
 
 
 class HandlerReport:
-    """The cost and the grade of one attempt, as its handler reports them."""
+    """What one attempt costs and uses, and its grade, as its handler reports them."""
 
     # Class attributes, since most attempts report nothing and should not pay for it.
     _cost: float | None = None
     _cost_unit: str = ""
     _quality: float | None = None
+    _usage: ModelUsage | None = None
 
     def cost(self, amount: float, unit: str = "") -> None:
         """Report what the attempt costs; several calls add up. It replaces the worker's rates.
@@ -53,6 +59,32 @@ class HandlerReport:
             if not math.isfinite(total):
                 raise InvalidInput(f"cost is {show(amount)}; the sum is not finite any more")
             self._cost, self._cost_unit = total, unit
+
+    def usage(self, model: str, tokens_in: int, tokens_out: int) -> None:
+        """Report what the attempt uses of a model; the tokens of several calls add up.
+
+        Args:
+            model: the model's name, 200 characters at most; that of the last call counts.
+            tokens_in: how many tokens went in, 0 or more.
+            tokens_out: how many tokens came out, 0 or more.
+
+        Raises:
+            InvalidInput: an argument is out of range.
+        """
+        with _adding:
+            before = self._usage or ModelUsage("")
+            try:
+                self._usage = _read_usage(
+                    (model, before.tokens_in + tokens_in, before.tokens_out + tokens_out)
+                )
+                _read_usage((model, tokens_in, tokens_out))
+            except (TypeError, ValidationError):
+                self._usage = before if before.model else None
+                raise InvalidInput(
+                    f"the usage is {show((model, tokens_in, tokens_out))}; it must be the name of "
+                    f"a model, {MAX_MODEL_CHARACTERS} characters at most, and two whole numbers of "
+                    "tokens from 0 on"
+                ) from None
 
     def quality(self, grade: float) -> None:
         """Grade the output of the attempt; the last call counts.
@@ -85,8 +117,8 @@ class HandlerReport:
 
     @property
     def has_report(self) -> bool:
-        """Whether the handler has reported a cost or a grade."""
-        return self._cost is not None or self._quality is not None
+        """Whether the handler has reported a cost, a usage or a grade."""
+        return not (self._cost is None and self._quality is None and self._usage is None)
 
     def complete(self, result: TaskResult) -> TaskResult:
         """Add what was reported to a result, unless the result says it already."""
@@ -95,6 +127,8 @@ class HandlerReport:
             added |= {"cost": self._cost, "cost_unit": self._cost_unit}
         if result.quality is None and self._quality is not None:
             added["quality"] = self._quality
+        if result.usage is None and self._usage is not None:
+            added["usage"] = self._usage
         return result.model_copy(update=added) if added else result
 
 

@@ -22,26 +22,24 @@ from dataclasses import replace as replaced
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Concatenate, TypeAlias, TypeVar, cast, overload
 
-from pydantic import ValidationError
-
 from ...messages import (
     InvalidInput,
-    InvalidTask,
     Payload,
     Task,
     TaskAssignment,
     TaskId,
     UnknownName,
 )
-from ...messages.wording import summarize
 from .current_submitter import handler_context
 from .handler_executor import HandlerExecutor
 from .handler_log import make_handler_log
 from .handler_output import HandlerOutput
 from .handler_report import HandlerReport
+from .marked_methods import find_marked_methods
 from .parameters import name_of
 from .part_sender import PartSenders
 from .person_questions import PersonQuestions
+from .registered_call import call_registered
 from .reviews import ReviewCall, Reviewer
 from .signature import PlannedCall, plan_call
 from .streaming import stream_parts_of
@@ -53,6 +51,7 @@ from .typed_function import (
     TaskT,
     TypedFunction,
     attach,
+    attach_to_method,
 )
 
 if TYPE_CHECKING:
@@ -222,6 +221,29 @@ class Handlers:
             self._reviewers, task_type, "reviewer", ("task", "result"), replace=replace
         )
 
+    @staticmethod
+    def of(owner: object) -> Handlers:
+        """The methods of an object, such as an agent, that are marked as handlers or reviewers.
+
+        `task_method` and `review_method` mark them.
+        Their forms are those of functions under `task` and `review`. Async ones run in the event
+        loop, in which the agent has its conversations too; plain ones in a thread beside it.
+
+        Args:
+            owner: the object. If it is one of Ceylon's agents, it needs no change but the marks.
+
+        Raises:
+            InvalidInput: it has no marked method, two have the same type, or one can't be called
+                with a task.
+        """
+        handlers = Handlers()
+        for role, task_type, method in find_marked_methods(owner):
+            if role == "reviewer":
+                handlers.review(task_type)(method)
+            else:
+                attach_to_method(method, handlers.task(task_type)(method))
+        return handlers
+
     def update(self, others: Handlers, *, replace: bool = False) -> None:
         """Add all handlers and reviewers of another collection.
 
@@ -316,7 +338,7 @@ class Handlers:
         if getattr(self.run, "__func__", None) is Handlers.run:
             registered = self._by_type.get(assignment.task.type)
             if registered is not None:
-                return _call(registered, assignment.task, executor)
+                return call_registered(registered, assignment.task, executor)
         return self.run(assignment, executor) if len(self) else None
 
     async def run(self, assignment: TaskAssignment, executor: HandlerExecutor | None) -> Payload:
@@ -333,7 +355,7 @@ class Handlers:
         registered = self._by_type.get(task_type)
         if registered is None:
             raise UnknownName("handler for tasks of type", task_type, self._by_type)
-        return await _call(registered, assignment.task, executor)
+        return await call_registered(registered, assignment.task, executor)
 
     def start_review(
         self, assignment: TaskAssignment, executor: HandlerExecutor | None
@@ -353,7 +375,7 @@ class Handlers:
             raise UnknownName("reviewer for tasks of type", task_type, self._reviewers)
         call = ReviewCall(cast("Reviewer", registered.function), result)
         bound = replaced(registered, function=call)
-        return _call(bound, assignment.task, executor)
+        return call_registered(bound, assignment.task, executor)
 
 
 current_context = cast("ContextVar[TaskContext]", handler_context)
@@ -407,29 +429,3 @@ def _type_from_name(function: Callable[..., object], role: str) -> str:
         f"{name_of(function)} has no name to take as the type of its tasks; give the type: "
         f"`handlers.{'task' if role == 'handler' else 'review'}(TYPE)(function)`"
     )
-
-
-def _call(
-    registered: PlannedCall, task: Task, executor: HandlerExecutor | None
-) -> Awaitable[Payload]:
-    context = current_context.get() if registered.takes_context else None
-    if registered.task_class is not None and not isinstance(task, registered.task_class):
-        task = _as_declared(task, registered.task_class)
-    if not registered.is_async:
-        assert executor is not None
-        return executor.run(registered.function, task, context, registered.needs_context)
-    function = cast("Callable[..., Awaitable[Payload]]", registered.function)
-    return function(task) if context is None else function(task, context)
-
-
-def _as_declared(task: Task, declared: type[Task]) -> Task:
-    """A task as the class that its handler declares, which whoever submitted it may not have had.
-
-    Raises:
-        InvalidTask: its fields do not fit that class.
-    """
-    fields = {name: value for name, value in dict(task).items() if name in declared.model_fields}
-    try:
-        return declared.model_validate(fields)
-    except ValidationError as fault:
-        raise InvalidTask(f"it is no {declared.__qualname__}: {summarize(fault)}") from None

@@ -17,7 +17,7 @@ class ReportedAttempt(Protocol):
 
     @property
     def has_report(self) -> bool:
-        """Whether the handler has reported a cost or a grade."""
+        """Whether the handler has reported a cost, a usage or a grade."""
         ...
 
     @property
@@ -26,7 +26,7 @@ class ReportedAttempt(Protocol):
         ...
 
     def complete(self, result: TaskResult) -> TaskResult:
-        """The result with the cost and the grade."""
+        """The result with the cost, the usage and the grade."""
         ...
 
 

@@ -409,6 +409,7 @@ class TaskRunner:
             and fields["error_traceback"] is None
             and fields["retry_after_s"] is None
             and fields["gives_up"] is False
+            and fields["usage"] is None
         )
         if is_complete:
             self._report_result(outcome)
@@ -432,6 +433,7 @@ class TaskRunner:
                 error_traceback=None if success else outcome.error_traceback,
                 retry_after_s=None if success else outcome.retry_after_s,
                 gives_up=not success and outcome.gives_up,
+                usage=outcome.usage,
             )
         )
 

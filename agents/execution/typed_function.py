@@ -178,10 +178,25 @@ def attach(typed: TypedFunction[Any, Any]) -> Any:
     function = typed.__muster_function__
     if not inspect.isfunction(function):
         return typed
+    _attach(function, typed)
+    return function
+
+
+def attach_to_method(method: object, registered: object) -> None:
+    """Give a method of an object the methods of its `TypedFunction`, if it is typed.
+
+    Args:
+        method: the method, bound to its object.
+        registered: what registering it has returned.
+    """
+    if inspect.ismethod(method) and isinstance(registered, TypedFunction):
+        _attach(method.__func__, cast("TypedFunction[Any, Any]", registered))
+
+
+def _attach(function: object, typed: TypedFunction[Any, Any]) -> None:
     for name in ("task", "submit", "with_options"):
         setattr(function, name, getattr(typed, name))
     setattr(function, _MARK, typed)
-    return function
 
 
 def find_typed_function(function: object) -> TypedFunction[Any, Any] | None:

@@ -11,52 +11,34 @@ changed tasks; rows are made several times a second, for a limited number of tas
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from pydantic import JsonValue
 
 from ...messages import TaskId, TaskStatus
-from ..kernel.board.held_slots import held_slots
 from ..kernel.board.state import BoardState
-from ..kernel.model.error_kind import error_kind
 from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.occurrences import Occurrence, OccurrenceKind
-from ..kernel.model.records import TaskRecord, WorkerRecord
-from ..report.sums import cost_of
 from .history import History, Sample
+from .page_times import PageTimes
 from .question_view import page_questions
+from .run_view import view_counts, view_run
 from .schedule_view import ScheduleView
 from .skill_view import SkillView
-from .states import run_state, worker_state
 from .task_addresses import write_task_id
+from .task_rows import TaskRows, listed_from
 from .waiting_view import WaitingView
-
-MAX_LISTED = 100_000
-"""How many tasks the page lists: the latest. All are counted."""
+from .worker_rows import WorkerRows
 
 MAX_ROWS_PER_CHANGE = 1_000
 """How many rows of tasks one change contains at most; the others wait for the next."""
 
-MAX_WORKERS = 200
-"""How many workers the page shows: first the connected ones, then the latest lost ones."""
-
 MAX_NEWS = 50
 """How many occurrences the page lists as news: the latest."""
 
-MAX_DEPENDENCIES = 100
-"""How many of the tasks that a task depends on its row names."""
-
-MAX_HELD = 5
-"""How many held slots a worker's row lists: those that were held the longest."""
-
-_COST_PLACE = 10
-"""Where the cost stands in a row."""
-
-_MAX_DESCRIPTION_CHARACTERS = 160
 _MAX_REASON_CHARACTERS = 120
-_MAX_NAME_CHARACTERS = 40
 
 View: TypeAlias = "dict[str, JsonValue]"
 """A value to send to the page as JSON."""
@@ -72,18 +54,17 @@ class PageState:
 
     def __init__(self, title: str, now: float) -> None:
         self._title = title
-        self._base = now
+        self._times = PageTimes(now)
+        self._tasks = TaskRows(self._times)
+        self._workers = WorkerRows(self._times)
         self._history = History()
         self._sent_step_s = self._history.step_s
         self._unsent_samples: list[Sample] = []
         self._is_watched = False
         # Bounded by the tasks of the run.
         self._changed: dict[TaskId, None] = {}
-        self._next_number = 0
-        self._named: set[int] = set()
         self._news: deque[Occurrence] = deque(maxlen=MAX_NEWS)
         self._unsent_news: deque[Occurrence] = deque(maxlen=MAX_NEWS)
-        self._lost: deque[str] = deque(maxlen=MAX_WORKERS)
         self._sent_run: View = {}
         self._sent_counts: View = {}
         self._sent_workers: dict[str, JsonValue] = {}
@@ -110,7 +91,7 @@ class PageState:
             ):
                 return
         elif occurrence.what is OccurrenceKind.WORKER_LOST:
-            self._lost.append(occurrence.worker)
+            self._workers.note_lost(occurrence.worker)
         self._news.append(occurrence)
         if self._is_watched:
             self._unsent_news.append(occurrence)
@@ -134,7 +115,7 @@ class PageState:
     def begin(self, board: BoardState) -> None:
         """Begin to record changes: the first page was opened."""
         self._is_watched = True
-        self._next_number = _next_number(board)
+        self._tasks.begin(board)
         self._sent_step_s = self._history.step_s
 
     def end(self) -> None:
@@ -143,7 +124,7 @@ class PageState:
         self._changed.clear()
         self._unsent_news.clear()
         self._unsent_samples.clear()
-        self._named.clear()
+        self._tasks.forget()
         self._sent_run, self._sent_counts, self._sent_workers = {}, {}, {}
         self._sent_waiting, self._sent_questions = {}, None
         self._skills.forget()
@@ -155,18 +136,18 @@ class PageState:
         """All that a new page is sent, except for the rows of the tasks."""
         return {
             "title": self._title,
-            "at": self._since(now),
-            "base": self._base,
+            "at": self._times.since(now),
+            "base": self._times.base,
             "heartbeat_s": board.rules.heartbeat_s,
             "lost_after_s": board.rules.lost_after_s,
-            "run": self._run(board),
-            "counts": _counts(board),
+            "run": view_run(board, self._times),
+            "counts": view_counts(board),
             "waiting": self._waiting.change(board, now),
             "questions": page_questions(board),
-            "workers": list(self._workers(board, now).values()),
-            "hidden_workers": self._hidden_workers(board),
+            "workers": list(self._workers.rows(board, now).values()),
+            "hidden_workers": self._workers.count_hidden(board),
             "names": {str(worker.order): worker.name for worker in board.workers.values()},
-            "listed_from": _listed_from(board),
+            "listed_from": listed_from(board),
             "history": self._history_view(self._history.samples),
             "news": [self._news_view(each) for each in self._news],
             "skills": self._skills.whole(board),
@@ -175,20 +156,21 @@ class PageState:
 
     def listed(self, board: BoardState) -> list[TaskId]:
         """The ids of the tasks that the page lists, in the order in which they were added."""
-        tasks = cast("dict[TaskId, TaskRecord]", board.tasks)
-        latest = list(islice(reversed(tasks), MAX_LISTED))
-        latest.reverse()
-        return latest
+        return self._tasks.listed(board)
 
     def rows(self, board: BoardState, task_ids: Iterable[TaskId]) -> View:
         """The complete rows of tasks, without those that have been forgotten."""
         found = (board.tasks.get(task_id) for task_id in task_ids)
-        return {"added": [self._whole_row(board, record) for record in found if record is not None]}
+        return {
+            "added": [
+                self._tasks.whole_row(board, record) for record in found if record is not None
+            ]
+        }
 
     def change(self, board: BoardState, now: float) -> View:
         """What has changed since the last change; only the parts that have."""
-        change: View = {"at": self._since(now)}
-        run, counts = self._run(board), _counts(board)
+        change: View = {"at": self._times.since(now)}
+        run, counts = view_run(board, self._times), view_counts(board)
         if run != self._sent_run:
             change["run"] = self._sent_run = run
         if counts != self._sent_counts:
@@ -199,12 +181,12 @@ class PageState:
         questions = page_questions(board)
         if questions != self._sent_questions:
             change["questions"] = self._sent_questions = questions
-        workers = self._workers(board, now)
+        workers = self._workers.rows(board, now)
         changed = [row for name, row in workers.items() if self._sent_workers.get(name) != row]
         if changed or len(workers) != len(self._sent_workers):
             change["workers"] = changed
-            change["shown_workers"] = [worker.order for worker in self._shown(board)]
-            change["hidden_workers"] = self._hidden_workers(board)
+            change["shown_workers"] = [worker.order for worker in self._workers.shown(board)]
+            change["hidden_workers"] = self._workers.count_hidden(board)
             self._sent_workers = workers
         if self._unsent_samples:
             is_coarser = self._history.step_s != self._sent_step_s
@@ -222,42 +204,13 @@ class PageState:
         if schedules is not None:
             change["schedules"] = schedules
         if self._changed:
-            self._add_rows(board, change)
+            change.update(self._tasks.change(board, self._take_changed()))
         return change
 
     @property
     def has_unsent_rows(self) -> bool:
         """Whether more tasks have changed than the last change could contain."""
         return bool(self._changed)
-
-    # ------------------------------------------------------------------ tasks
-
-    def _add_rows(self, board: BoardState, change: View) -> None:
-        task_ids = self._take_changed()
-        listed_from = _listed_from(board)
-        added: list[JsonValue] = []
-        rows: list[JsonValue] = []
-        forgotten: list[JsonValue] = []
-        names: dict[str, JsonValue] = {}
-        for task_id in task_ids:
-            record = board.tasks.get(task_id)
-            if record is None:
-                forgotten.append(write_task_id(task_id))
-                continue
-            if record.attempts:
-                worker = record.attempts[-1].worker
-                if worker.order not in self._named:
-                    self._named.add(worker.order)
-                    names[str(worker.order)] = worker.name
-            number = record.sequence
-            if number >= self._next_number:
-                self._next_number = number + 1
-                added.append(self._whole_row(board, record))
-            elif number >= listed_from:
-                rows.append(self._row(record))
-        parts = {"added": added, "rows": rows, "forgotten": forgotten, "names": names}
-        change.update({name: part for name, part in parts.items() if part})
-        change["listed_from"] = listed_from
 
     def _take_changed(self) -> Sequence[TaskId]:
         if len(self._changed) <= MAX_ROWS_PER_CHANGE:
@@ -268,178 +221,18 @@ class PageState:
             del self._changed[task_id]
         return taken
 
-    def _whole_row(self, board: BoardState, record: TaskRecord) -> list[JsonValue]:
-        task = record.task
-        description = task.description[:_MAX_DESCRIPTION_CHARACTERS]
-        row: list[JsonValue] = [
-            write_task_id(task.id),
-            description,
-            task.difficulty,
-            task.type,
-            self._row(record),
-        ]
-        if task.depends_on:
-            row.append(self._numbers_of(board, task.depends_on))
-        return row
-
-    def _numbers_of(self, board: BoardState, task_ids: Iterable[TaskId]) -> list[JsonValue]:
-        records = (board.tasks.get(task_id) for task_id in islice(task_ids, MAX_DEPENDENCIES))
-        return [record.sequence for record in records if record is not None]
-
-    def _row(self, record: TaskRecord) -> list[JsonValue]:
-        """Number, status, attempts, worker, start and end, priority, percent, error, kind, cost."""
-        status, attempts, priority = record.status, record.attempts, record.task.priority
-        error = record.error_message
-        if not attempts:
-            row: list[JsonValue] = [record.sequence, _number_of(status), 0]
-            if priority or error is not None:
-                row += (None, None, self._moment(record.finished_at), priority, 0)
-        else:
-            last = attempts[-1]
-            ended_at = record.finished_at
-            if status is TaskStatus.PENDING:
-                # It waits again; its last attempt is over.
-                ended_at = record.story[-1].at
-            row = [
-                record.sequence,
-                _number_of(status),
-                len(attempts),
-                last.worker.order,
-                # An attempt that waits for a slot has not started.
-                None if last.is_prefetched else self._moment(last.started_at),
-                self._moment(ended_at),
-            ]
-            percent = int(record.progress) if status is TaskStatus.IN_PROGRESS else 0
-            if priority or percent or error is not None:
-                row += (priority, percent)
-        if error is not None:
-            row.append(error[:_MAX_REASON_CHARACTERS])
-        if not attempts and error is None:
-            return row
-        cost = cost_of(record)
-        if error is not None and status is TaskStatus.FAILED:
-            row.append(error_kind(error))
-        if cost:
-            row += (None,) * (_COST_PLACE - len(row))
-            row.append(round(cost, 6))
-        return row
-
-    # ------------------------------------------------------------------ workers
-
-    def _shown(self, board: BoardState) -> list[WorkerRecord]:
-        shown = {
-            worker.name: worker
-            for worker in islice(board.worker_registry.present.values(), MAX_WORKERS)
-        }
-        for name in self._lost_workers(board):
-            if len(shown) >= MAX_WORKERS:
-                break
-            worker = board.workers.get(name)
-            if worker is not None:
-                shown.setdefault(name, worker)
-        return sorted(shown.values(), key=_order)
-
-    def _lost_workers(self, board: BoardState) -> Iterator[str]:
-        yield from reversed(self._lost)
-        # Those that were lost before the page existed; a store may have thousands.
-        yield from islice(board.workers, MAX_WORKERS)
-
-    def _hidden_workers(self, board: BoardState) -> int:
-        return max(len(board.workers) - MAX_WORKERS, 0)
-
-    def _workers(self, board: BoardState, now: float) -> dict[str, JsonValue]:
-        return {worker.name: self._worker_row(board, worker, now) for worker in self._shown(board)}
-
-    def _worker_row(self, board: BoardState, worker: WorkerRecord, now: float) -> JsonValue:
-        stats = worker.stats
-        held = held_slots(worker, board.tasks)
-        return {
-            "order": worker.order,
-            "name": worker.name,
-            "state": worker_state(board, worker, now),
-            "skill": worker.skill_level,
-            "specialties": cast("list[JsonValue]", sorted(worker.specialties)[:5]),
-            "slots": worker.slots,
-            "taken": worker.taken,
-            "ahead": len(worker.prefetched),
-            "held": [
-                [str(each.task_id)[:_MAX_NAME_CHARACTERS], self._since(each.since), each.reason]
-                for each in held[:MAX_HELD]
-            ],
-            "succeeded": stats.successful_tasks,
-            "ended": stats.completed_tasks,
-            "cost": round(stats.cost, 6),
-            # Whole seconds, so that a busy worker is not sent again with each change.
-            "heard_at": self._since(worker.last_heard_at) // 1000 * 1000,
-        }
-
-    # ------------------------------------------------------------------ the rest
-
-    def _run(self, board: BoardState) -> View:
-        present, budget = len(board.worker_registry.present), board.budget
-        waits_for = ""
-        if board.began_at is None and not board.has_ended and not board.start_barrier.is_over:
-            waits_for = board.start_barrier.progress(board.worker_registry)
-        return {
-            "state": run_state(board),
-            "began_at": None if board.began_at is None else self._since(board.began_at),
-            "ended_at": None if board.ended_at is None else self._since(board.ended_at),
-            "failure": board.failure,
-            "waits_for": waits_for,
-            "policy": board.policy_name,
-            "workers": present,
-            "cost": round(budget.spent, 6),
-            "unit": budget.unit,
-            "budget": budget.limit,
-        }
-
     def _history_view(self, samples: Sequence[Sample], *, is_whole: bool = True) -> View:
         return {
             "is_whole": is_whole,
-            "samples": [[self._since(at), done, undone] for at, done, undone in samples],
+            "samples": [[self._times.since(at), done, undone] for at, done, undone in samples],
         }
 
     def _news_view(self, occurrence: Occurrence) -> View:
         task_id = occurrence.task_id
         return {
-            "at": self._since(occurrence.at),
+            "at": self._times.since(occurrence.at),
             "what": occurrence.what.value,
             "task": None if task_id is None else write_task_id(task_id),
             "worker": occurrence.worker,
             "detail": describe_facts(occurrence)[:_MAX_REASON_CHARACTERS],
         }
-
-    def _since(self, at: float) -> int:
-        return round((at - self._base) * 1000)
-
-    def _moment(self, at: float | None) -> int | None:
-        return None if at is None else round((at - self._base) * 1000)
-
-
-def _number_of(status: TaskStatus) -> int:
-    # A lookup in a dict would take as long as the rest of the row: enums hash slowly.
-    if status is TaskStatus.COMPLETED:
-        return 2
-    if status is TaskStatus.IN_PROGRESS:
-        return 1
-    if status is TaskStatus.PENDING:
-        return 0
-    return 3 if status is TaskStatus.FAILED else 4
-
-
-def _counts(board: BoardState) -> View:
-    counts: Mapping[TaskStatus, int] = board.counts
-    return {status.value: counts[status] for status in TaskStatus}
-
-
-def _next_number(board: BoardState) -> int:
-    tasks = cast("dict[TaskId, TaskRecord]", board.tasks)
-    return tasks[next(reversed(tasks))].sequence + 1 if tasks else 0
-
-
-def _listed_from(board: BoardState) -> int:
-    return max(_next_number(board) - MAX_LISTED, 0)
-
-
-def _order(worker: WorkerRecord) -> int:
-    return worker.order

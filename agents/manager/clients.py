@@ -43,6 +43,10 @@ REPLY_WITHIN_S = 0.002
 """How long the reply to a submission may wait for a result, to share its frame: a frame more would
 cost the client and the manager as much as the task."""
 
+ACKNOWLEDGE_WITHIN_S = 1.0
+"""How long a conversation stays open after its client said goodbye, so that this is acknowledged;
+otherwise the client would wait in vain for that."""
+
 
 @dataclass(slots=True)
 class _Client:
@@ -188,15 +192,25 @@ class Clients:
 
     def dismiss(self, reason: str) -> None:
         """Tell all clients that the run has ended."""
+        self.post_to_all(Shutdown(reason=reason))
+
+    def post_to_all(self, message: BaseModel) -> None:
+        """Send a message to all clients."""
         for address in self._clients:
-            self._post(address, Shutdown(reason=reason))
+            self._post(address, message)
 
     def _drop(self, address: str) -> None:
+        self._forget(address)
+        self._close(address)
+
+    def _forget(self, address: str) -> None:
         self._part_replies.drop(address)
         client = self._clients.pop(address, None)
         if client is not None:
             self._awaited.stop_waiting(client.awaiting, client.settle)
-        if self._router is not None:
+
+    def _close(self, address: str) -> None:
+        if self._router is not None and address not in self._clients:
             self._router.close(address)
 
     # ------------------------------------------------------------------ requests
@@ -214,7 +228,8 @@ class Clients:
                 else:
                     self._post(sender, reply)
             case Goodbye():
-                self._drop(sender)
+                self._forget(sender)
+                asyncio.get_running_loop().call_later(ACKNOWLEDGE_WITHIN_S, self._close, sender)
             case _:
                 # A heartbeat has done what it is for by its arrival.
                 pass

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from pydantic import BaseModel
 
 from ...messages import (
-    Answer,
     AttemptResumed,
     AttemptSuspended,
     AwaitTasks,
@@ -18,19 +16,14 @@ from ...messages import (
     Goodbye,
     Heartbeat,
     Hello,
-    Inquiry,
     ManagerRequest,
     Parcel,
     ReturnTasks,
-    SkillsInquiry,
     SubmitTasks,
-    TaskId,
     TaskPart,
     TaskProgress,
-    UnknownTask,
     WorkerProfile,
 )
-from ...messages.wording import find_by_short_id
 from ..kernel.model.events import (
     ProgressReported,
     ResumptionReported,
@@ -40,7 +33,6 @@ from ..kernel.model.events import (
     WorkerJoined,
     WorkerLeft,
 )
-from ..skills.policy_skills import answer_skills_inquiry
 from ..transport.lane_manager import LaneManager
 from .board_driver import BoardDriver
 from .clients import Clients
@@ -87,6 +79,8 @@ class Incoming:
         self._parts = parts
         self._worker_calls = worker_calls
         self._lanes: LaneManager | None = None
+        self.is_closed = False
+        """Whether nobody may join any more, since another manager is about to lead."""
 
     def start(self, lanes: LaneManager | None) -> None:
         """Take messages from now on, on lanes if there are any."""
@@ -100,6 +94,8 @@ class Incoming:
             message: what arrived.
         """
         match message:
+            case ClientHello() | Hello() if self.is_closed:
+                pass
             case ClientHello():
                 self._clients.hello(sender, message)
             case _ if self._clients.has(sender):
@@ -125,12 +121,6 @@ class Incoming:
             case Goodbye():
                 left = WorkerLeft(sender, message.reason, is_orderly=True)
                 self._offload.after_reads(sender, lambda: self._driver.apply(left))
-            case Inquiry():
-                self._outgoing.post_datagram(sender, self._answer(message))
-            case SkillsInquiry():
-                policy = self._driver.board.queue.policy
-                answer = answer_skills_inquiry(policy, message)
-                self._outgoing.post_datagram(sender, answer)
             case Parcel() if self._outgoing.is_admitted(sender):
                 self._offload.receive(sender, message)
             case BlobsWanted() if self._outgoing.is_admitted(sender):
@@ -139,16 +129,6 @@ class Incoming:
                 self._offload.reached(sender, message)
             case _:
                 self._handlers.hand_to_handlers(message, sender)
-
-    def _answer(self, inquiry: Inquiry) -> Answer:
-        at = self._driver.now()
-        board = self._driver.board
-        try:
-            task_id = _find((inquiry.task_id,), board.tasks)
-            lines = tuple(board.explain(task_id).lines(with_traceback=True))
-        except UnknownTask as fault:
-            return Answer(session=inquiry.session, lines=(str(fault),), found=False, at=at)
-        return Answer(session=inquiry.session, lines=lines, at=at)
 
 
 def _joined(sender: str, hello: Hello) -> WorkerJoined:
@@ -159,9 +139,3 @@ def _joined(sender: str, hello: Hello) -> WorkerJoined:
         call=hello.call,
         holding=frozenset(hello.holding),
     )
-
-
-def _find(possible: Sequence[TaskId], known: Collection[TaskId]) -> TaskId:
-    """The first of some possible ids that is known, whole or in its short form; else the first."""
-    whole = next((each for each in possible if each in known), None)
-    return whole or find_by_short_id(possible[-1], known) or possible[0]

@@ -27,12 +27,15 @@ from ...messages import (
     UnknownTask,
 )
 from ...messages.codec import decode_task
-from ...messages.wording import show
+from ...messages.wording import find_by_short_id, show
 from ..runtime.clock import wall_now
 from ..schedules.listing import list_schedules
+from ..skills.policy_skills import some_skills
 from ..submission.result_source import Settle
 from .awaited_results import AwaitedResults
 from .board_driver import BoardDriver
+from .handover import Handover
+from .manager_state import describe_manager
 from .subtasks import SubtaskSubmission
 
 KEPT_REPLIES = 1_000
@@ -64,22 +67,29 @@ class RequestAnswers:
     Args:
         driver: drives the board.
         awaited: adds tasks, and tells their results.
+        handover: knows the managers that share the store.
     """
 
-    def __init__(self, driver: BoardDriver, awaited: AwaitedResults) -> None:
+    def __init__(self, driver: BoardDriver, awaited: AwaitedResults, handover: Handover) -> None:
         self._driver = driver
+        self._handover = handover
         self._awaited = awaited
         self._subtasks = SubtaskSubmission(driver)
         self._methods: Mapping[str, Method] = {
             "answer": self._answer_question,
             "cancel": self._cancel,
+            "find": self._find,
             "questions": self._questions,
             "drain": self._drain,
+            "hand_over": self._hand_over,
+            "managers": self._managers,
             "pause": self._pause,
             "resume": self._resume,
             "retry": self._retry,
             "schedules": self._schedules,
             "set_priority": self._set_priority,
+            "skills": self._skills,
+            "state": self._state,
             "status": self._status,
             "why": self._why,
             "workers": self._workers,
@@ -160,14 +170,9 @@ class RequestAnswers:
         self._driver.cancel(task_id_in(arguments), str(arguments.get("reason", "by a client")))
 
     def _retry(self, arguments: Mapping[str, Payload]) -> list[Payload]:
-        task_ids: object = arguments.get("task_ids")
+        task_ids = None if arguments.get("task_ids") is None else _task_ids_in(arguments)
         reason = str(arguments.get("reason", "by a client"))
-        if task_ids is None:
-            return [*self._driver.retry(None, reason)]
-        if not isinstance(task_ids, list | tuple):
-            raise InvalidInput(f"task_ids is {show(task_ids)}; it must be a list of ids, or None")
-        given = cast("Sequence[Payload]", task_ids)
-        return [*self._driver.retry(tuple(task_id_in({"task_id": each}) for each in given), reason)]
+        return [*self._driver.retry(task_ids, reason)]
 
     def _set_priority(self, arguments: Mapping[str, Payload]) -> None:
         priority: object = arguments.get("priority")
@@ -197,6 +202,12 @@ class RequestAnswers:
         self._driver.pause()
         return sum(len(each.running) for each in self._driver.board.workers.values())
 
+    def _hand_over(self, _: Mapping[str, Payload]) -> list[Payload]:
+        return [each.to_payload() for each in self._handover.request()]
+
+    def _managers(self, _: Mapping[str, Payload]) -> list[Payload]:
+        return [each.to_payload() for each in self._handover.managers()]
+
     def _resume(self, arguments: Mapping[str, Payload]) -> None:
         if arguments.get("worker") is None:
             self._driver.end_pause()
@@ -205,7 +216,22 @@ class RequestAnswers:
             self._driver.end_drain(_worker_name(arguments))
 
     def _why(self, arguments: Mapping[str, Payload]) -> list[str]:
-        return list(self._driver.board.explain(task_id_in(arguments)).lines())
+        return list(self._driver.board.explain(task_id_in(arguments)).lines(with_traceback=True))
+
+    def _find(self, arguments: Mapping[str, Payload]) -> TaskId:
+        possible = _task_ids_in(arguments)
+        if not possible:
+            raise InvalidInput("task_ids is empty; it must have the possible ids of a task")
+        known = self._driver.board.tasks
+        whole = next((each for each in possible if each in known), None)
+        found = whole or find_by_short_id(possible[-1], known)
+        return found or self._driver.board.find(possible[0]).task_id
+
+    def _skills(self, arguments: Mapping[str, Payload]) -> dict[str, Payload]:
+        return some_skills(self._driver.board.queue.policy, str(arguments.get("after", "")))
+
+    def _state(self, _: Mapping[str, Payload]) -> dict[str, Payload]:
+        return dict(describe_manager(self._driver))
 
     def _status(self, arguments: Mapping[str, Payload]) -> dict[str, int] | str:
         board = self._driver.board
@@ -266,6 +292,19 @@ def task_id_in(arguments: Mapping[str, Payload]) -> TaskId:
             f"task_id is {show(arguments.get('task_id'))}; it must be an integer above 0, or text "
             "of 1 to 200 characters that is not blank"
         ) from None
+
+
+def _task_ids_in(arguments: Mapping[str, Payload]) -> tuple[TaskId, ...]:
+    """The argument `task_ids` of a request.
+
+    Raises:
+        InvalidInput: it is no list of tasks' ids.
+    """
+    task_ids: object = arguments.get("task_ids")
+    if not isinstance(task_ids, list | tuple):
+        raise InvalidInput(f"task_ids is {show(task_ids)}; it must be a list of ids")
+    given = cast("Sequence[Payload]", task_ids)
+    return tuple(task_id_in({"task_id": each}) for each in given)
 
 
 _TASK_ID: TypeAdapter[TaskId] = TypeAdapter(TaskId)

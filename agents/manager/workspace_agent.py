@@ -14,7 +14,7 @@ from ..runtime.ports import check_address
 from ..security.shared_secrets import share
 from ..security.ticket import Ticket
 from ..transport.ceylon_agent import CeylonAgent
-from ..transport.ceylon_api import AgentDetail, PeerMode
+from ..transport.ceylon_api import AgentDetail, PeerMode, require_ceylon
 from ..transport.host_watch import wait_for_host, watch_host
 from ..transport.lane_manager import LaneManager
 from ..transport.link import Link
@@ -149,6 +149,7 @@ class WorkspaceAgent(RunView, CeylonAgent):
         self, inputs: bytes, workers: Sequence[UnifiedAgent] | None
     ) -> None:
         """Open the workspace, or join it as a guest, and run until the manager is done."""
+        require_ceylon()
         if self.mode != PeerMode.ADMIN:
             self.go_to_admin(is_starting=True)
             check_address(self.name, self.admin_peer, self.admin_ip)

@@ -224,6 +224,19 @@ def _read_costs(board: BoardState) -> Iterator[Metric]:
     # A lone surrogate can't be encoded.
     unit = budget.unit.encode(errors="backslashreplace").decode()
     yield _counter("muster_cost", "What all attempts cost.", "unit", {unit: budget.spent})
+    models = {
+        name.encode(errors="backslashreplace").decode(): each
+        for name, each in board.spending.by_model.items()
+    }
+    tokens = CounterMetricFamily(
+        "muster_model_tokens", "Tokens that attempts used.", labels=("model", "direction")
+    )
+    for model, each in models.items():
+        tokens.add_metric((model, "in"), each.tokens_in)
+        tokens.add_metric((model, "out"), each.tokens_out)
+    yield tokens
+    spent = {model: each.cost for model, each in models.items()}
+    yield _counter("muster_model_cost", "What attempts with a model cost.", "model", spent)
     if budget.unspent is not None:
         yield _counted_gauge(
             "muster_budget_remaining",

@@ -216,6 +216,11 @@ class _ManagerTracing:
             span.set_attribute("muster.cost", attempt.cost)
         if attempt.quality is not None:
             span.set_attribute("muster.quality", attempt.quality)
+        if attempt.usage is not None:
+            # The names that OpenTelemetry's conventions have for them.
+            span.set_attribute("gen_ai.request.model", attempt.usage.model)
+            span.set_attribute("gen_ai.usage.input_tokens", attempt.usage.tokens_in)
+            span.set_attribute("gen_ai.usage.output_tokens", attempt.usage.tokens_out)
         if attempt.outcome in _FAULTS:
             _set_error(span, describe_facts(occurrence) or attempt.outcome.value)
         if not record.status.is_final:

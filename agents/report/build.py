@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...messages import TaskStatus
+from ...messages.usage import ModelUsage
 from ..kernel.board.deadlines import lateness_s
 from ..kernel.board.held_slots import held_slots
 from ..kernel.board.prefetch import attempts_of
@@ -28,6 +29,7 @@ MAX_HISTORY = 20
 
 _LOST_KINDS = frozenset({"worker lost", "attempt lost"})
 _LATE_KIND = "late"
+_NO_USAGE = ModelUsage("")
 
 
 def build_report(
@@ -143,7 +145,7 @@ def _report_attempts(record: TaskRecord) -> list[AttemptReport]:
         if attempt.is_prefetched:
             # It waits at its worker for a slot.
             continue
-        ended_at = attempt.ended_at
+        ended_at, usage = attempt.ended_at, attempt.usage or _NO_USAGE
         if ended_at is None and attempt.outcome is not None and attempt is attempts[-1]:
             # A store of an older version only has when the task was settled.
             ended_at = record.finished_at
@@ -157,6 +159,9 @@ def _report_attempts(record: TaskRecord) -> list[AttemptReport]:
                 cost=attempt.cost,
                 quality=attempt.quality,
                 is_review=attempt.is_review,
+                model=usage.model,
+                tokens_in=usage.tokens_in,
+                tokens_out=usage.tokens_out,
             )
         )
     return reports

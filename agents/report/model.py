@@ -58,6 +58,15 @@ class AttemptReport(_ReportPart):
     is_review: bool = False
     """Whether it reviewed the result of an earlier attempt."""
 
+    model: str = ""
+    """The model that it has used; "" for none, or if that is not known."""
+
+    tokens_in: Count = 0
+    """How many tokens went into the model."""
+
+    tokens_out: Count = 0
+    """How many tokens came out of it."""
+
 
 class TaskReport(_ReportPart):
     """The outcome of one task."""

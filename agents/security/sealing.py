@@ -86,7 +86,7 @@ def seal_client(
     insecure: bool = False,
     ticket: Ticket | None = None,
 ) -> Seal:
-    """The seal of a worker's or inquirer's frames, for one start.
+    """The seal of a worker's or client's frames, for one start.
 
     Args:
         name: the agent's name, for messages.
@@ -113,7 +113,7 @@ def find_client_secret(
     insecure: bool = False,
     ticket: Ticket | None = None,
 ) -> WorkspaceSecret | None:
-    """The secret of a worker's or inquirer's workspace; None if that is not sealed.
+    """The secret of a worker's or client's workspace; None if that is not sealed.
 
     It is the supplied one, or the ticket's, or that of a manager in the same process, or that in
     `MUSTER_SECRET`, in this order. Whoever can replace a worker's ticket must not be able to choose

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-from ...messages import InvalidInput, Payload, SkillsAnswer, SkillsInquiry
+from ...messages import InvalidInput, Payload
 from ..kernel.matching.policies import MatchingPolicy
 from ..kernel.matching.scorecards.scorecard_file import (
     FORMAT,
@@ -19,7 +18,7 @@ from ..kernel.matching.scorecards.scorecard_file import write_section as plain_v
 from ..kernel.matching.scorecards.scorecards import SHARED_ROW, Scorecards
 
 WORKERS_PER_ANSWER = 20
-"""How many workers one answer to an inquiry tells of at most, so that no answer takes long."""
+"""Of how many workers one answer tells at most, so that no answer takes long."""
 
 
 @runtime_checkable
@@ -85,13 +84,20 @@ def content_of(skills: SkillsFile) -> dict[str, Payload]:
     return {"format": FORMAT, "version": VERSION, **plain_values(skills)}
 
 
-def answer_skills_inquiry(policy: MatchingPolicy, inquiry: SkillsInquiry) -> SkillsAnswer:
-    """The answer of a manager with this policy: the next few workers in the order of names."""
-    session, after = inquiry.session, inquiry.after
-    try:
-        scorecards = find_scorecards(policy, "muster skills")
-    except InvalidInput as fault:
-        return SkillsAnswer(session=session, after=after, problem=str(fault))
+def some_skills(policy: MatchingPolicy, after: str) -> dict[str, Payload]:
+    """The content of a skills file with the next few workers in the order of names.
+
+    Args:
+        policy: what a manager has learned.
+        after: the last worker that was told before; "" for the first ones.
+
+    Returns:
+        The keys are `content`, and `is_last`: whether no more workers follow.
+
+    Raises:
+        InvalidInput: the policy learns no skills.
+    """
+    scorecards = find_scorecards(policy, "muster skills")
     names = sorted(name for name in scorecards.workers if name > after)
     told = names[:WORKERS_PER_ANSWER]
     content = {
@@ -100,9 +106,4 @@ def answer_skills_inquiry(policy: MatchingPolicy, inquiry: SkillsInquiry) -> Ski
         "shared": scorecards.worker_row(SHARED_ROW),
         "workers": {name: scorecards.worker_row(name) for name in told},
     }
-    return SkillsAnswer(
-        session=session,
-        after=after,
-        content=json.dumps(content).encode(),
-        is_last=len(told) == len(names),
-    )
+    return {"content": content, "is_last": len(told) == len(names)}

@@ -28,6 +28,7 @@ from .ceylon_api import (
     PeerMode,
     UnifiedAgent,
     UnifiedAgentConfig,
+    require_ceylon,
     uniffi_set_event_loop,
 )
 from .ceylon_instance import CeylonCallbacks, CeylonInstance, find_admin, start_in_ceylon
@@ -195,6 +196,7 @@ class CeylonAgent(UserHandlers):
     def _uniffi_clone_pointer(self) -> object:
         """Called before every call into Ceylon; the first time, it creates the instance there."""
         if self._config_file is None:
+            require_ceylon()
             self._config_file = scratch_folder() / f"network-{next(_serial)}"
             self._callbacks = CeylonCallbacks(self)
             # A plain admin that starts this agent does not say where it is.

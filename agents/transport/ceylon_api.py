@@ -1,4 +1,4 @@
-"""Imports Ceylon; no other file does.
+"""Imports Ceylon; no other file does. Where it is left out or missing, stand-ins take its place.
 
 Ceylon prints when it is imported, and has builds for few platforms.
 """
@@ -7,10 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
+from typing import TYPE_CHECKING
 
-from .ceylon_platform import BUILDS, Platform
+from .ceylon_choice import is_ceylon_left_out
+
+
+def require_ceylon() -> None:
+    """Check that Ceylon is there; called before anything in it is made.
+
+    Raises:
+        CeylonUnusable: it is not installed, has no build for this platform, or is left out.
+    """
+
 
 try:
+    if is_ceylon_left_out() and "ceylon" not in sys.modules:
+        raise ImportError("it is left out")
     with contextlib.redirect_stdout(io.StringIO()):
         from ceylon import (
             DEFAULT_WORKSPACE_ID,
@@ -32,10 +45,26 @@ try:
             _UniffiConverterTypeProcessor as ceylon_processors,  # pyright: ignore[reportPrivateUsage]
         )
 except (ImportError, OSError) as fault:
-    raise ImportError(
-        f"Ceylon can't be loaded: {fault}. This is {Platform.here()}; Ceylon has builds for "
-        f"{BUILDS}. On one of these, run: python -m pip install ceylon==0.23.0"
-    ) from fault
+    if not TYPE_CHECKING:
+        from . import without_ceylon as ceylon_support
+        from .without_ceylon import (
+            DEFAULT_WORKSPACE_ID,
+            AgentDetail,
+            BaseAgent,
+            InternalError,
+            PeerMode,
+            UnifiedAgent,
+            UnifiedAgentConfig,
+            note_fault,
+            on,
+            on_connect,
+            on_run,
+        )
+        from .without_ceylon import refuse as ceylon_processors
+        from .without_ceylon import refuse as require_ceylon
+        from .without_ceylon import refuse as uniffi_set_event_loop
+
+        note_fault(fault)
 
 __all__ = [
     "DEFAULT_WORKSPACE_ID",
@@ -50,5 +79,6 @@ __all__ = [
     "on",
     "on_connect",
     "on_run",
+    "require_ceylon",
     "uniffi_set_event_loop",
 ]

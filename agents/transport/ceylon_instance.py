@@ -6,7 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from .ceylon_api import AgentDetail, BaseAgent, PeerMode, UnifiedAgent, ceylon_processors
+from .ceylon_api import (
+    AgentDetail,
+    BaseAgent,
+    PeerMode,
+    UnifiedAgent,
+    ceylon_processors,
+    require_ceylon,
+)
 from .start_group import StartingAgent
 
 
@@ -88,6 +95,7 @@ async def start_in_ceylon(
 
 def find_admin(peer_id: str) -> BaseAgent | None:
     """The admin with a peer id, if it is in this process; Ceylon keeps a list of all agents."""
+    require_ceylon()
     handles = ceylon_processors._handle_map  # noqa: SLF001 - there is no public list
     with handles._lock:  # noqa: SLF001
         found = list(handles._map.values())  # noqa: SLF001

@@ -21,6 +21,7 @@ from ..runtime.ports import check_address
 from ..security.sealing import find_client_secret, seal_client
 from ..security.ticket import SCHEME, Ticket, read_ticket
 from ..transport.ceylon_agent import CeylonAgent
+from ..transport.ceylon_api import require_ceylon
 from ..transport.direct_connection import ConnectionHolder, DirectConnection
 from ..transport.discovery import ask_for_lane, request_direct_connection
 from ..transport.quic_probe import answers_probe
@@ -137,8 +138,10 @@ class Dialer:
         """Settle the home address before the first dial.
 
         Raises:
+            CeylonUnusable: Ceylon is not installed, or is left out of this process.
             InvalidInput: no admin is known, or the host is no IPv4 address.
         """
+        require_ceylon()
         agent = self._agent
         if self._ticket is None:
             agent.go_to_admin(is_starting=True)

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ..transport.ceylon_choice import passed_on
 from .worker_spec import PARENT_VARIABLE, ForkRequest, WorkerSpec
 
 LOADING_TIMEOUT_S = 30.0
@@ -132,7 +133,7 @@ class ForkServer:
                 (sys.executable, "-m", "muster.agents.command.processes.fork_server"),
                 stdin=other_end.fileno(),
                 stdout=subprocess.DEVNULL,
-                env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
+                env={**os.environ, **passed_on(), PARENT_VARIABLE: str(os.getpid())},
                 start_new_session=True,
             )
 

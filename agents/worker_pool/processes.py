@@ -18,6 +18,7 @@ from ...messages import InvalidInput, WorkerProfile
 from ...messages.wording import summarize
 from ..kernel.model.config import check_grace
 from ..security.ticket import TICKET_VARIABLE, Ticket
+from ..transport.ceylon_choice import passed_on
 from .fork_server import ForkedProcess, ForkServer
 from .worker_spec import PARENT_VARIABLE, WorkerSpec
 
@@ -126,7 +127,7 @@ class LocalProcesses:
         """Start a worker; returns before it has joined."""
         profile = self._spec.profile.model_copy(update={"name": name})
         spec = self._spec._replace(profile=profile)
-        environment = {**os.environ, **self._environment}
+        environment = {**os.environ, **passed_on(), **self._environment}
         if self._fork_server is not None:
             forked = await _fork(self._fork_server, spec, environment)
             if forked is not None:

@@ -22,10 +22,13 @@ from muster.agents import (
     rehearse,
     run_in_virtual_time,
 )
+from muster.agents.kernel.board.spending import ModelSum
 from muster.agents.kernel.model.records import AttemptOutcome
 from muster.messages import InvalidInput, Task, TaskAssignment, TaskResult
+from muster.messages.usage import ModelUsage
 
 REASON = "needs a vision model"
+USAGE = ModelUsage("large", 7, 4)
 
 
 def run(*workers: WorkerAgent, is_virtual: bool = True, **fields: Any) -> TaskManager:
@@ -58,6 +61,8 @@ def attempts(manager: TaskManager) -> list[Any]:
 async def reports(task: Task, context: TaskContext) -> str:
     context.cost(0.012, unit="USD")
     context.cost(0.5, unit="USD")
+    context.usage("small", 5, 1)
+    context.usage("large", 2, 3)
     context.quality(0.2)
     context.quality(0.8)
     return "done"
@@ -66,6 +71,7 @@ async def reports(task: Task, context: TaskContext) -> str:
 def reports_in_a_thread(task: Task, context: TaskContext) -> str:
     context.cost(0.012, unit="USD")
     context.cost(0.5, unit="USD")
+    context.usage("large", 7, 4)
     context.quality(0.8)
     return "done"
 
@@ -86,17 +92,18 @@ async def reports_and_returns_what_cannot_be_sent(task: Task, context: TaskConte
 
 
 async def returns_a_result(task: Task) -> TaskResult:
-    return TaskResult(1, "", True, cost=0.512, cost_unit="USD", quality=0.8)
+    return TaskResult(1, "", True, cost=0.512, cost_unit="USD", quality=0.8, usage=USAGE)
 
 
 async def returns_a_failed_result(task: Task) -> TaskResult:
-    return TaskResult(1, "", False, cost=0.512, quality=0.8)
+    return TaskResult(1, "", False, cost=0.512, quality=0.8, usage=USAGE)
 
 
 async def returns_a_result_that_says_more(task: Task, context: TaskContext) -> TaskResult:
     context.cost(9.0)
+    context.usage("none", 1, 1)
     context.quality(0.1)
-    return TaskResult(1, "", True, cost=0.512, quality=0.8)
+    return TaskResult(1, "", True, cost=0.512, quality=0.8, usage=USAGE)
 
 
 @pytest.mark.parametrize(
@@ -112,11 +119,15 @@ async def returns_a_result_that_says_more(task: Task, context: TaskContext) -> T
         returns_a_result_that_says_more,
     ],
 )
-def test_costs_and_grades_travel_however_the_attempt_ends(function: Callable[..., Any]) -> None:
+def test_what_is_reported_travels_however_the_attempt_ends(function: Callable[..., Any]) -> None:
     manager = run(done_by(function, cost_per_task=7.0))
     (attempt,) = attempts(manager)
-    assert (attempt.cost, attempt.quality) == (0.512, 0.8)
-    assert manager.board.budget.spent == 0.512
+    assert (attempt.cost, attempt.quality, attempt.usage) == (0.512, 0.8, USAGE)
+    spending = manager.board.spending
+    assert spending.budget.spent == 0.512
+    assert spending.by_model == {"large": ModelSum(1, 7, 4, 0.512)}
+    told = manager.report().tasks[0].history[0]
+    assert (told.model, told.tokens_in, told.tokens_out) == ("large", 7, 4)
 
 
 def test_several_threads_add_up_their_costs() -> None:
@@ -164,6 +175,18 @@ def test_a_grade_out_of_range_is_refused_with_its_value(grade: Any) -> None:
 
     (attempt,) = attempts(run(done_by(function)))
     assert (attempt.outcome, attempt.quality) == (AttemptOutcome.SUCCEEDED, None)
+
+
+@pytest.mark.parametrize(
+    "used", [("m" * 201, 1, 1), (7, 1, 1), ("m", -1, 1), ("m", 1, 0.5), ("m", None, 1)], ids=repr
+)
+def test_a_usage_that_is_none_is_refused_and_changes_nothing(used: Any) -> None:
+    async def function(task: Task, context: TaskContext) -> None:
+        context.usage(*USAGE)
+        with pytest.raises(InvalidInput, match="it must be the name of a model"):
+            context.usage(*used)
+
+    assert attempts(run(done_by(function)))[0].usage == USAGE
 
 
 @pytest.mark.parametrize(

@@ -101,9 +101,9 @@ def test_frames_of_another_version_explain_a_silence_better_than_a_wrong_peer_id
 
 @pytest.mark.parametrize(
     ("theirs", "told"),
-    [(100.0, None), (98.5, None), (None, None), (90.0, "10 s ahead of"), (3700.0, "3600 s behind")],
+    [(100.0, None), (98.5, None), (90.0, "10 s ahead of"), (3700.0, "3600 s behind")],
 )
-def test_clocks_that_differ_are_found(theirs: float | None, told: str | None) -> None:
+def test_clocks_that_differ_are_found(theirs: float, told: str | None) -> None:
     finding = examine_clock(theirs, 100.0)
     assert finding.is_ok is (told is None)
     assert (told or "") in finding.detail
@@ -134,13 +134,12 @@ def test_where_all_is_well_it_says_so() -> None:
 
 @pytest.mark.slow
 @pytest.mark.ceylon
-def test_a_wrong_peer_id_is_found() -> None:
+def test_a_peer_id_of_another_start_is_no_obstacle_since_members_discover_the_manager() -> None:
     other = TaskManager(port=0).details().id
     findings = with_manager(
         lambda manager: examine_manager(str(replace(manager.ticket(), peer_id=other)))
     )
-    assert [each.is_ok for each in findings] == [True, True, False]
-    assert "peer id of this ticket" in findings[2].detail
+    assert all(each.is_ok for each in findings), findings
 
 
 @pytest.mark.slow

@@ -38,9 +38,9 @@ from muster.agents.kernel.security.sealed_frame import HEADER_BYTES, FrameKind
 from muster.agents.kernel.security.unsealed import Unsealed
 from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
 from muster.messages import (
-    Answer,
     DecodeError,
     Hello,
+    ManagerReply,
     PriorityTask,
     Task,
     TaskAssignment,
@@ -71,7 +71,7 @@ MESSAGES = [
         TaskAssignment(task=PriorityTask(id="seven", description="d", priority=3)),
         TaskResult(task_id=7, worker="Asha", success=False, error_message="ValueError: no"),
         Hello(name="Asha", skill_level=8, specialties=("tea",), session="s1"),
-        Answer(session="s", lines=("one", "two")),
+        ManagerReply(number=7, value=["one", "two"]),
     )
 ]
 LETTERS = [

@@ -21,7 +21,7 @@ from muster.agents.kernel.model.events import (
     WorkerLeft,
 )
 from muster.agents.kernel.model.occurrences import OccurrenceKind
-from muster.agents.live import page_state
+from muster.agents.live import page_state, task_rows, worker_rows
 from muster.agents.live.states import run_state
 from muster.messages import Task
 
@@ -133,7 +133,7 @@ def test_nothing_gathers_while_no_page_is_open(desk: Make) -> None:
 def test_of_very_many_tasks_the_last_are_listed_and_all_counted(
     desk: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page_state, "MAX_LISTED", 10)
+    monkeypatch.setattr(task_rows, "MAX_LISTED", 10)
     here = desk()
     here.add(*range(1, 26))
     here.open()
@@ -177,7 +177,7 @@ def test_a_worker_is_late_lost_or_resting(desk: Make) -> None:
 def test_of_very_many_workers_some_are_shown_and_the_others_counted(
     desk: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page_state, "MAX_WORKERS", 3)
+    monkeypatch.setattr(worker_rows, "MAX_WORKERS", 3)
     here = desk()
     for number in range(5):
         here.join(f"worker{number}")

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from muster.messages import (
     MESSAGE_KINDS,
-    Answer,
     AskAboutAttempts,
     AttemptResumed,
     AttemptSuspended,
@@ -26,7 +25,6 @@ from muster.messages import (
     Goodbye,
     Heartbeat,
     Hello,
-    Inquiry,
     ManagerReply,
     ManagerRequest,
     Parcel,
@@ -37,8 +35,6 @@ from muster.messages import (
     ResultRecorded,
     ReturnTasks,
     Shutdown,
-    SkillsAnswer,
-    SkillsInquiry,
     SubmitTasks,
     Task,
     TaskAssignment,
@@ -201,22 +197,6 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
     BlobsWanted: st.builds(BlobsWanted),
     BlobsReached: st.builds(BlobsReached, reached=st.booleans(), reason=notes),
     ResultRecorded: st.builds(ResultRecorded, task_id=ids, attempt=attempts),
-    Inquiry: st.builds(Inquiry, task_id=ids, session=short_texts),
-    Answer: st.builds(
-        Answer,
-        session=short_texts,
-        lines=st.lists(notes, max_size=3).map(tuple),
-        found=st.booleans(),
-    ),
-    SkillsInquiry: st.builds(SkillsInquiry, session=short_texts, after=short_texts),
-    SkillsAnswer: st.builds(
-        SkillsAnswer,
-        session=short_texts,
-        after=short_texts,
-        content=st.binary(max_size=40),
-        is_last=st.booleans(),
-        problem=notes,
-    ),
     ClientHello: st.builds(ClientHello, name=names, session=short_texts, call=attempts),
     SubmitTasks: st.builds(
         SubmitTasks, number=attempts, tasks=st.lists(st.binary(max_size=40), max_size=3).map(tuple)

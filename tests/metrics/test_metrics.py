@@ -27,6 +27,7 @@ from muster.agents import (
     run_in_virtual_time,
 )
 from muster.agents.command.web_page import WebPage, WebPageOptions
+from muster.agents.kernel.board.spending import ModelSum
 from muster.agents.kernel.model.events import WorkerHeard, WorkerJoined, WorkerLeft
 from muster.agents.metrics import METRICS_CONTENT_TYPE, render_metrics, serve_metrics
 from muster.agents.metrics.collector import MAX_WORKERS_NAMED, OTHERS
@@ -100,6 +101,7 @@ def test_costs_grades_and_declined_attempts_are_counted(scrape: Scrape) -> None:
         @ada.task("judge")
         async def judge(task: Task, context: TaskContext) -> str:
             context.quality(0.5 if task.id == 1 else 1.0)
+            context.usage("large", 100, 20)
             return "good"
 
         @ben.task("judge")
@@ -112,6 +114,9 @@ def test_costs_grades_and_declined_attempts_are_counted(scrape: Scrape) -> None:
     told = run_in_virtual_time(story())
     assert told["muster_cost_total", "EUR"] == 4.0
     assert told["muster_budget_remaining", "EUR"] == 16.0
+    assert told["muster_model_cost_total", "large"] == 4.0
+    assert told["muster_model_tokens_total", "in", "large"] == 200
+    assert told["muster_model_tokens_total", "out", "large"] == 40
     assert told["muster_worker_cost_total", "Ada"] == 4.0
     assert told["muster_worker_cost_total", "Ben"] == 0.0
     assert told[("muster_attempts_declined_total",)] == 1
@@ -362,6 +367,7 @@ def test_the_page_tells_of_every_metric_and_of_no_other() -> None:
     board = manager._shell.driver.board
     board.handle(WorkerJoined("at Ada", WorkerProfile("Ada", 5), session="1"), 1_000.0)
     board.task_registry.ignored["came twice"] = 1
+    board.spending.by_model["large"] = ModelSum(1, 7, 4, 0.5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TaskManager, "dropped", {"garbage": 1})
         families: list[Any] = list(text_string_to_metric_families(render_metrics(manager).decode()))

@@ -242,6 +242,9 @@ def test_a_completed_task_is_told_in_full(run: Callable[..., Run]) -> None:
                 "cost": 0.0,
                 "quality": None,
                 "is_review": False,
+                "model": "",
+                "tokens_in": 0,
+                "tokens_out": 0,
             }
         ],
         "required_skills": {},

@@ -44,8 +44,9 @@ LIMITS = frozenset({"timeout", "max_attempts", "retry", "max_losses", "not_befor
 RELATIONS = frozenset({"run_if", "takes_output", "on_parent_cancel"})
 """What follows from them is told in the task's story."""
 
-OF_THE_ATTEMPT = frozenset({"cost_unit", "declined", "retry_after_s", "gives_up"})
-"""All costs are in the run's unit; that an attempt was declined or postponed is its outcome."""
+OF_THE_ATTEMPT = frozenset({"cost_unit", "declined", "retry_after_s", "gives_up", "usage"})
+"""All costs are in the run's unit; that an attempt was declined or postponed is its outcome, and
+what it has used of a model is told with it."""
 
 SHOWN = [
     # The data are the user's own, and may be large.
@@ -75,6 +76,7 @@ SHOWN = [
     Shown(
         Attempt,
         AttemptReport,
+        {"usage": "model"},
         left_out=frozenset(
             {
                 # It stands in the report of this.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, WorkerAgent
-from muster.agents.command.why import InquiryClient
+from muster.agents.client.client import Client
 from muster.agents.kernel.security.unsealed import Unsealed
 from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
 from muster.agents.security import sealing
@@ -186,8 +186,8 @@ async def look_for_the_manager(ticket: Ticket, secret: WorkspaceSecret | None) -
     await WorkerAgent("Ada", 5, ticket=ticket, secret=secret).start_agent()
 
 
-async def ask_as_an_inquirer(ticket: Ticket, secret: WorkspaceSecret | None) -> None:
-    await InquiryClient([1], ticket, secret).serve()
+async def ask_as_a_client(ticket: Ticket, secret: WorkspaceSecret | None) -> None:
+    await Client(ticket, secret=secret, connect_timeout_s=None).start()
 
 
 async def find_it(ticket: Ticket, secret: WorkspaceSecret | None) -> None:
@@ -195,9 +195,7 @@ async def find_it(ticket: Ticket, secret: WorkspaceSecret | None) -> None:
 
 
 @pytest.mark.parametrize("source", ["argument", "environment", "own_process"])
-@pytest.mark.parametrize(
-    "ask", [ask_as_a_worker, look_for_the_manager, ask_as_an_inquirer, find_it]
-)
+@pytest.mark.parametrize("ask", [ask_as_a_worker, look_for_the_manager, ask_as_a_client, find_it])
 def test_whoever_has_a_secret_refuses_a_ticket_that_says_not_sealed(
     monkeypatch: pytest.MonkeyPatch, source: str, ask: Any
 ) -> None:

@@ -111,7 +111,9 @@ def kept(snapshot: Snapshot) -> Snapshot:
     board.tasks = {record.task_id: record for record in snapshot.tasks}
     board.workers = {worker.name: worker for worker in snapshot.workers}
     board.spending = SimpleNamespace(
-        on_forgotten=snapshot.spent_on_forgotten, in_other_units=snapshot.spent_in_other_units
+        on_forgotten=snapshot.spent_on_forgotten,
+        in_other_units=snapshot.spent_in_other_units,
+        forgotten_sums=SimpleNamespace(export=lambda: snapshot.forgotten_sums),
     )
     board.pause = SimpleNamespace(since=snapshot.paused_since)
     begins = SimpleNamespace(export=lambda: snapshot.forgotten_begins)

@@ -12,6 +12,7 @@ from ..console.credentials import take_secret, take_ticket
 if TYPE_CHECKING:
     from ...client.client import Client
 
+CONNECT_TIMEOUT_S = 10.0
 ConnectTimeout = Annotated[
     float,
     typer.Option(

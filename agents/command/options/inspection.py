@@ -10,10 +10,11 @@ import typer
 
 from ....messages import InvalidInput
 from ...report.file import REPORT_ENDINGS
-from ..console.credentials import take_secret, take_ticket, ticket_of_environment
+from ..console.credentials import ticket_of_environment
 from ..console.logging_setup import configure_logging
 from ..diagram_form import DiagramForm
 from ..output import write_json, write_line
+from .connecting import ConnectTimeout, make_client
 from .shared import AsJson, Insecure, SecretFile, TimeScale, Verbose
 
 # Each command imports its own modules when it runs, so that a worker starts quickly.
@@ -45,6 +46,7 @@ def why(
         str | None,
         typer.Option(metavar="STORE", help="Read this store: a file, or a nats:// URL."),
     ] = None,
+    connect_timeout: ConnectTimeout = 10.0,
     secret_file: SecretFile = None,
     insecure: Insecure = False,
     verbose: Verbose = 0,
@@ -54,7 +56,6 @@ def why(
     For a task that was assigned: which workers were considered. For a task that waits: what it
     waits for.
     """
-    from ...security.ticket import read_ticket
     from ..why import ask_manager, ask_report, ask_store, possible_task_ids
 
     configure_logging(verbose)
@@ -63,9 +64,8 @@ def why(
         join = ticket_of_environment()
     match (join, report, store):
         case (str(), None, None):
-            ticket = read_ticket(take_ticket(join))
-            secret = take_secret(secret_file, insecure=insecure)
-            lines = asyncio.run(ask_manager(task_ids, ticket, secret, insecure=insecure))
+            client = make_client(join, secret_file, connect_timeout, insecure=insecure)
+            lines = asyncio.run(ask_manager(client, task_ids))
         case (None, Path(), None):
             lines = ask_report(task_ids, report)
         case (None, None, str()):

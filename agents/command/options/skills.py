@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..console.logging_setup import configure_logging
 from ..output import write_json, write_json_text, write_line
+from .connecting import CONNECT_TIMEOUT_S, make_client
 from .shared import Insecure, SecretFile, Verbose
+
+if TYPE_CHECKING:
+    from ...client.client import Client
 
 # Each command imports its own modules when it runs, so that a worker starts quickly.
 # ruff: noqa: PLC0415
 # Each option of a command is a parameter; Typer passes them by name.
 # ruff: noqa: PLR0917
+
 
 skills = typer.Typer(
     no_args_is_help=True, help="Show, export, import and forget what workers have shown."
@@ -26,6 +32,10 @@ _Join = Annotated[
     str | None,
     typer.Option(metavar="TICKET", help="Ask the running manager with this ticket, or its file."),
 ]
+
+
+def _make_client(secret_file: Path | None, join: str, *, insecure: bool) -> Client:
+    return make_client(join, secret_file, CONNECT_TIMEOUT_S, insecure=insecure)
 
 
 @skills.command("show")
@@ -43,8 +53,8 @@ def show_skills(
     from ..skills import SkillsPlace, read_place
 
     configure_logging(verbose)
-    place = SkillsPlace(store, file, join)
-    table = make_table(read_place(place, secret_file, insecure=insecure))
+    connect = partial(_make_client, secret_file, insecure=insecure)
+    table = make_table(read_place(SkillsPlace(store, file, join), connect))
     if as_json:
         write_json(table)
         return
@@ -73,8 +83,8 @@ def export_skills(
     from ..skills import SkillsPlace, read_place
 
     configure_logging(verbose)
-    place = SkillsPlace(store, file, join)
-    content = content_of(read_place(place, secret_file, insecure=insecure))
+    connect = partial(_make_client, secret_file, insecure=insecure)
+    content = content_of(read_place(SkillsPlace(store, file, join), connect))
     if output is None:
         write_json_text(skills_text(content).rstrip())
     else:
@@ -132,6 +142,6 @@ def reset_skills(
     place = SkillsPlace(store, file, join)
     if join is None:
         # There must be something; an edit would create it.
-        read_place(place, None, insecure=False)
+        read_place(place, partial(_make_client, None, insecure=False))
     known = edit_place(place, lambda known: forget_skills(known, worker, task_type))
     write_line(f"skills of {len(known.workers):,} workers are known")

@@ -158,6 +158,12 @@ def _check_costs(board: BoardState) -> None:
     assert math.isclose(budget.spent, spent, rel_tol=1e-9, abs_tol=1e-6), (
         f"{budget.spent} is spent, the attempts cost {spent}"
     )
+    # Older stores do not tell the types of what was forgotten.
+    untold = spending.on_forgotten - math.fsum(spending.forgotten_sums.by_type.values())
+    by_type = math.fsum(spending.sums.by_type.values()) + untold
+    assert math.isclose(by_type, spent, rel_tol=1e-9, abs_tol=1e-6), (
+        f"the types cost {by_type}, the attempts cost {spent}"
+    )
     reserved = math.fsum(attempt.reserved for attempt in attempts)
     assert math.isclose(budget.reserved, reserved, rel_tol=1e-9, abs_tol=1e-6), (
         f"{budget.reserved} is reserved, the attempts need {reserved}"

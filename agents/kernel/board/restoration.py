@@ -15,6 +15,7 @@ from ....messages import (
     decode_message,
 )
 from ....messages.codec import decode_task
+from ....messages.usage import ModelUsage
 from ....messages.values import unpack
 from ..matching.policies import MatchingPolicy
 from ..matching.policy_names import POLICIES
@@ -33,7 +34,15 @@ from .board import Board
 from .delays import DelayEnd
 from .learned_rows import restore_learned
 from .question_rows import read_questions
-from .rows import NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
+from .rows import (
+    NO_SUSPENSION,
+    NOTHING,
+    PROFILE_FIELDS,
+    RESULT_FIELDS,
+    Rows,
+    TaskRow,
+    WorkerRow,
+)
 from .run_row import read_run
 from .schedule_rows import restore_schedules
 from .task_checks import check_same
@@ -169,7 +178,7 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
     board.pause.restore(snapshot.paused_since)
     board.spending.in_other_units.update(snapshot.spent_in_other_units)
     attempts = [attempt for record in snapshot.tasks for attempt in record.attempts]
-    board.spending.restore(attempts, snapshot.spent_on_forgotten)
+    board.spending.restore(attempts, snapshot.spent_on_forgotten, snapshot.forgotten_sums)
     tasks.forgotten.update(snapshot.forgotten)
     if tasks.settled is not None:
         tasks.list_settled()
@@ -225,7 +234,7 @@ def _rules_of(snapshot: Snapshot) -> Rules:
     return replace(waited_for, heartbeat_s=snapshot.heartbeat_s, lost_after_s=snapshot.lost_after_s)
 
 
-_LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None, ("", None, None, 0.0))
+_LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None, NO_SUSPENSION, None)
 """The defaults of the last values of an attempt, which older stores lack."""
 
 
@@ -290,7 +299,7 @@ def _read_task(
     elif not row.status.is_final:
         record.packed = row.definition
     for number, worker, started_at, timeout_s, deadline, outcome, is_reported, *later in attempts:
-        ended_at, cost, quality, suspension = (*later, *_LATER_IN_ATTEMPTS[len(later) :])
+        ended_at, cost, quality, suspension, usage = (*later, *_LATER_IN_ATTEMPTS[len(later) :])
         suspended_for, suspended_at, left_s, suspended_s = suspension
         record.attempts.append(
             Attempt(
@@ -309,6 +318,7 @@ def _read_task(
                 suspended_at=suspended_at,
                 left_s=left_s,
                 suspended_s=suspended_s,
+                usage=None if usage is None else ModelUsage(*usage),
             )
         )
     _read_opinions(record, opinions)

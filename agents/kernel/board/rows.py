@@ -17,7 +17,7 @@ from ....messages.values import pack_scalars
 from ..model.config import Rules
 from ..model.decision import Candidates, Decision
 from ..model.occurrences import Occurrence, OccurrenceKind
-from ..model.records import TaskRecord, WorkerRecord
+from ..model.records import Attempt, TaskRecord, WorkerRecord
 from ..model.second_opinions import needs_second_opinion
 from ..model.worker_stats import WorkerStats
 from .question_rows import questions_state
@@ -196,6 +196,8 @@ def _run_state(board: BoardState) -> bytes:
     begins = board.context.forgotten_begins.export()
     if begins:
         more["forgotten_begins"] = begins
+    if forgotten_sums := spending.forgotten_sums.export():
+        more["forgotten_sums"] = forgotten_sums
     # Most rows lack these, and so do the rows of older stores.
     if more:
         state += [*costs, more]
@@ -219,6 +221,9 @@ _ATTEMPT = attrgetter(
 
 SUSPENSION = attrgetter("suspended_for", "suspended_at", "left_s", "suspended_s")
 """What a row has of an attempt that is or was suspended, in this order."""
+
+NO_SUSPENSION: tuple[Payload, ...] = ("", None, None, 0.0)
+"""The same of an attempt that never was."""
 
 RESULT_FIELDS = tuple(TaskResult.model_fields)
 """The fields of a result, in the order of their values in a row."""
@@ -284,14 +289,24 @@ class _TaskRows:
 
 def _attempts_state(record: TaskRecord) -> tuple[Payload, ...]:
     attempts = tuple(map(_ATTEMPT, record.attempts))
-    if record.status is not TaskStatus.IN_PROGRESS:
-        return attempts
-    if not any(each.suspended_s or each.suspended_for for each in record.attempts):
+    runs = record.status is TaskStatus.IN_PROGRESS
+    if not any(
+        each.usage or (runs and (each.suspended_s or each.suspended_for))
+        for each in record.attempts
+    ):
         return attempts
     return tuple(
-        (*state, SUSPENSION(each)) if each.outcome is None else state
+        (*state, *_later_in_attempt(each))
         for state, each in zip(attempts, record.attempts, strict=True)
     )
+
+
+def _later_in_attempt(attempt: Attempt) -> tuple[Payload, ...]:
+    """The last values of an attempt, which most rows lack."""
+    suspension = SUSPENSION(attempt) if attempt.outcome is None else NO_SUSPENSION
+    if attempt.usage is not None:
+        return suspension, attempt.usage
+    return () if suspension is NO_SUSPENSION else (suspension,)
 
 
 def _opinions_state(record: TaskRecord) -> tuple[Payload, ...]:

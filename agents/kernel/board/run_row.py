@@ -32,6 +32,7 @@ def read_run(state: bytes) -> Snapshot:
         paused_since=more.get("paused_since"),
         forgotten={TaskStatus(each): n for each, n in more.get("forgotten", {}).items()},
         forgotten_begins=more.get("forgotten_begins", ()),
+        forgotten_sums=more.get("forgotten_sums", {}),
     )
 
 

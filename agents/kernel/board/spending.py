@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
-from ....messages import TaskResult
+from ....messages import Payload, TaskResult
+from ....messages.usage import ModelUsage
 from ..matching.budget import Budget
 from ..matching.task_queue import TaskQueue
 from ..model.duration_estimate import DurationEstimate
@@ -12,12 +16,44 @@ from ..model.occurrences import ChargeFacts, OccurrenceKind
 from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
 from ..model.suspension import worked_s
 from .context import BoardContext
+from .cost_sums import CostSums
 
 MAX_COST = 1e12
 """The maximum cost of an attempt, so that no worker can make the sum infinite."""
 
 MAX_UNITS = 20
 """How many other units than the run's are summed up; costs in further ones are dropped."""
+
+MAX_MODELS = 100
+"""How many models are told apart; what further ones are used for is summed up."""
+
+OTHER_MODELS = "other models"
+
+NO_SUMS: Mapping[str, Payload] = MappingProxyType({})
+
+
+@dataclass(slots=True)
+class ModelSum:
+    """What attempts have used of one model.
+
+    Args:
+        attempts: how many have used it.
+        tokens_in: how many tokens went in.
+        tokens_out: how many tokens came out.
+        cost: what the attempts cost, in the run's unit.
+    """
+
+    attempts: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+
+    def add(self, usage: ModelUsage, cost: float) -> None:
+        """Add what one attempt has used."""
+        self.attempts += 1
+        self.tokens_in += usage.tokens_in
+        self.tokens_out += usage.tokens_out
+        self.cost += cost
 
 
 class Spending:
@@ -38,6 +74,13 @@ class Spending:
         """What the attempts of forgotten tasks have cost."""
         self.in_other_units: dict[str, float] = {}
         """What was reported in other units than the run's, by unit; no budget counts it."""
+        self.by_model: dict[str, ModelSum] = {}
+        """What the attempts have used of each model, without those of a run before a resumed one
+        whose tasks are forgotten."""
+        self.sums = CostSums()
+        """What all attempts have cost, by type and day."""
+        self.forgotten_sums = CostSums()
+        """The same of the attempts of forgotten tasks."""
         self._reserving = 0
 
     @property
@@ -62,7 +105,12 @@ class Spending:
 
     def note_result(self, attempt: Attempt, result: TaskResult) -> None:
         """Charge an attempt by its worker's report; called once for each attempt, also late."""
-        attempt.quality = result.quality
+        attempt.quality, attempt.usage = result.quality, result.usage
+        self._charge_for_result(attempt, result)
+        if attempt.usage is not None:
+            self._add_usage(attempt.usage, attempt.cost)
+
+    def _charge_for_result(self, attempt: Attempt, result: TaskResult) -> None:
         worker, cost = attempt.worker, result.cost
         if cost is None and not (worker.cost_per_s or worker.cost_per_task or attempt.cost):
             return
@@ -110,7 +158,16 @@ class Spending:
         attempt.cost = cost
         worker.stats.cost = max(worker.stats.cost + more, 0.0)
         self.budget.spent = max(self.budget.spent + more, 0.0)
+        if more:
+            self.sums.add(attempt.task.task.type, self._context.now, more)
         self._queue.follow_budget(has_new_costs=worker.is_paid is not was_paid)
+
+    def _add_usage(self, usage: ModelUsage, cost: float) -> None:
+        sums = self.by_model
+        model = usage.model if usage.model in sums or len(sums) < MAX_MODELS else OTHER_MODELS
+        if model not in sums:
+            sums[model] = ModelSum()
+        sums[model].add(usage, cost)
 
     def _note_other_unit(self, attempt: Attempt, cost: float, unit: str) -> None:
         sums = self.in_other_units
@@ -138,21 +195,40 @@ class Spending:
 
     def forget(self, record: TaskRecord) -> None:
         """Keep what the attempts of a forgotten task have cost."""
-        self.on_forgotten += sum(attempt.cost for attempt in record.attempts)
+        for attempt in record.attempts:
+            if attempt.cost:
+                self.on_forgotten += attempt.cost
+                self.forgotten_sums.add(record.task.type, _charged_at(attempt), attempt.cost)
 
-    def restore(self, attempts: list[Attempt], on_forgotten: float) -> None:
+    def restore(
+        self,
+        attempts: list[Attempt],
+        on_forgotten: float,
+        forgotten_sums: Mapping[str, Payload] = NO_SUMS,
+    ) -> None:
         """Sum up what the attempts of a restored run have cost.
 
         Args:
             attempts: all attempts.
             on_forgotten: what those of forgotten tasks have cost.
+            forgotten_sums: the same by type and day, as `CostSums.export` returns it.
         """
         self.on_forgotten = on_forgotten
+        self.forgotten_sums = CostSums.restore(forgotten_sums)
+        self.sums.merge(self.forgotten_sums)
         self.budget.spent = on_forgotten + math.fsum(attempt.cost for attempt in attempts)
         for attempt in attempts:
             if attempt.outcome is None and attempt.suspended_at is None:
                 self.reserve(attempt, None)
+            if attempt.usage is not None:
+                self._add_usage(attempt.usage, attempt.cost)
+            if attempt.cost:
+                self.sums.add(attempt.task.task.type, _charged_at(attempt), attempt.cost)
         self._queue.follow_budget()
+
+
+def _charged_at(attempt: Attempt) -> float:
+    return attempt.started_at if attempt.ended_at is None else attempt.ended_at
 
 
 def _expected_cost(attempt: Attempt, duration: DurationEstimate | None) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ....messages import Retry, Task, TaskId, TaskResult, TaskStatus, WorkerProfile
+from ....messages.usage import ModelUsage
 from .attempt_outcomes import AttemptOutcome, Drain
 from .decision import Decision
 from .duration_estimate import DurationEstimate
@@ -193,6 +194,7 @@ class Attempt:
             slot and does not time out.
         left_s: what was left of its timeout when it was suspended, in seconds; None for no limit.
         suspended_s: for how long it was suspended before, in seconds.
+        usage: what it has used of a model; None for nothing, and while the lease holds.
     """
 
     number: int
@@ -219,6 +221,7 @@ class Attempt:
     suspended_at: float | None = None
     left_s: float | None = None
     suspended_s: float = 0.0
+    usage: ModelUsage | None = None
 
     def due_at(self) -> float | None:
         """When it times out; None for never, and while a resumed run waits for its worker."""

@@ -32,6 +32,7 @@ class Snapshot:
         forgotten: the number of forgotten tasks, by status.
         forgotten_begins: when attempts at forgotten tasks began, for the rates that count them.
         paused_since: when the run was paused, None if it is not.
+        forgotten_sums: what the attempts of forgotten tasks have cost, by type and day.
     """
 
     tasks: list[TaskRecord] = field(default_factory=list)
@@ -52,3 +53,4 @@ class Snapshot:
     forgotten_begins: Payload = ()
     paused_since: float | None = None
     forgotten: dict[TaskStatus, int] = field(default_factory=dict[TaskStatus, int])
+    forgotten_sums: dict[str, Payload] = field(default_factory=dict[str, Payload])

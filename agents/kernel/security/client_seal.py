@@ -57,7 +57,7 @@ class _Admission(NamedTuple):
 
 
 class ClientSeal:
-    """Seals what a worker or inquirer sends, and opens the frames of its manager's session.
+    """Seals what a worker or client sends, and opens the frames of its manager's session.
 
     While it knows no manager session, it sends a probe in place of each frame, and keeps the newest
     frame to send it as soon as it is admitted. See `Seal`.
