@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Coroutine
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -54,6 +55,7 @@ class JetStream:
 
     def __init__(self, address: NatsAddress, name: str) -> None:
         self.address = address
+        self._is_closed = False
         self._thread = LoopThread("muster-jetstream")
         self._thread.start()
         try:
@@ -79,13 +81,19 @@ class JetStream:
         Raises:
             NatsUnusable: the server can't be reached, or refuses; the message says why.
         """
+        if self._is_closed:
+            work.close()
+            raise NatsUnusable(f"the connection to {self.address} is closed")
         try:
             return self._thread.wait_for(work)
         except FAULTS as fault:
             raise explain(fault, self.address) from None
+        except CancelledError:
+            raise NatsUnusable(f"the connection to {self.address} was closed") from None
 
     def close(self) -> None:
         """Close the connection."""
+        self._is_closed = True
         thread, client = self._thread, getattr(self, "client", None)
         if client is not None:
             with contextlib.suppress(*FAULTS):

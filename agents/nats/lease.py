@@ -22,8 +22,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, cast
 
+from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, StorageType, StreamConfig
-from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.errors import BucketNotFoundError, KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from ...messages import NatsUnusable
@@ -150,8 +151,7 @@ class StoreLease:
             LeaseHeld: another process holds it.
         """
         context = self._stream.context_for(_REQUEST_TIMEOUT_S)
-        await open_stream(context, _bucket_config(self._bucket), replicas=replicas, create=True)
-        bucket = await context.key_value(self._bucket)
+        bucket = await open_bucket(context, self._bucket, replicas=replicas)
         seen: int | None = None
         give_up_at = self._clock() + _PATIENCE_S
         while not await self._try_to_take(bucket):
@@ -236,11 +236,19 @@ class StoreLease:
 
 async def find_lease_holder(stream: JetStream, bucket: str) -> LeaseHolder | None:
     """Who holds a lease; None if nobody does."""
-    context = stream.context
-    config = _bucket_config(bucket)
-    if await open_stream(context, config, replicas=None, create=False) is None:
+    try:
+        found = await stream.context.key_value(bucket)
+    except BucketNotFoundError:
         return None
-    return (await _look_at(await context.key_value(bucket)))[0]
+    return (await _look_at(found))[0]
+
+
+async def open_bucket(
+    context: JetStreamContext, bucket: str, *, replicas: int | None = None
+) -> KeyValue:
+    """Find a bucket whose entries are deleted after `LEASE_TTL_S`, or create it."""
+    await open_stream(context, _bucket_config(bucket), replicas=replicas, create=True)
+    return await context.key_value(bucket)
 
 
 async def _look_at(bucket: KeyValue) -> tuple[LeaseHolder | None, int]:

@@ -20,6 +20,7 @@ from .row_messages import (
     RowReader,
     UnreadableMessage,
 )
+from .stream_managers import StreamManagers
 
 PATIENCE_S: Final = 60.0
 """How long a write waits for a server that is gone, in seconds."""
@@ -66,6 +67,7 @@ class JetStreamStore:
             self._stream: JetStream | None = JetStream(self._place.address, f"muster store, {name}")
             self._log = self._place.log_of(self._stream)
             self._lease = StoreLease(self._stream, self._place.bucket, name)
+            self._managers = StreamManagers(self._opened, self._place.bucket, keeps_connection=True)
             try:
                 self._open(self._stream)
             except LeaseHeld as fault:
@@ -79,6 +81,11 @@ class JetStreamStore:
     def url(self) -> str:
         """Where it is, without a password."""
         return str(self._place.address)
+
+    @property
+    def managers(self) -> StreamManagers:
+        """The managers that share it: the one that leads, and those that stand by."""
+        return self._managers
 
     def when_lost(self, callback: Callable[[], object]) -> None:
         """Call a function, in another thread, as soon as another manager has taken the store."""
@@ -280,6 +287,20 @@ def _raising_ours(place: _Place, doing: str) -> Generator[None]:
         yield
     except NatsUnusable as fault:
         raise place.unusable(doing, fault) from None
+
+
+def managers_of_stream(url: str) -> StreamManagers:
+    """The managers that share the store at a URL.
+
+    Raises:
+        InvalidInput: it is no such URL.
+    """
+    place = _Place(url)
+
+    def connect() -> JetStream:
+        return JetStream(place.address, "muster managers")
+
+    return StreamManagers(connect, place.bucket)
 
 
 def read_stream(url: str) -> tuple[Rows, LeaseHolder | None]:

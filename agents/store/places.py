@@ -8,6 +8,8 @@ from typing import TypeAlias
 from ..kernel.board.rows import Rows
 from ..nats.address import NatsAddress, is_nats_url
 from .file_lock import Holder, find_holder
+from .manager_files import ManagerFiles
+from .managers import ManagerList
 from .protocol import Store
 from .sqlite import SqliteStore, read_store
 
@@ -45,6 +47,19 @@ def open_store(place: StorePlace, *, name: str = "task_manager") -> Store:
 
         return JetStreamStore(str(place), name=name)
     return SqliteStore(place)
+
+
+def managers_at(place: StorePlace) -> ManagerList:
+    """The managers that share the store at a place.
+
+    Raises:
+        InvalidInput: the URL is not that of a store.
+    """
+    if is_nats_url(place):
+        from .jet_stream import managers_of_stream
+
+        return managers_of_stream(str(place))
+    return ManagerFiles(Path(place))
 
 
 def read_held(place: StorePlace) -> tuple[Rows, Holder]:
