@@ -55,8 +55,10 @@ def stand_by(store: StorePlace | None, web: WebPageOptions | None, lead: Lead) -
             opened, web = found
             try:
                 return lead(opened, web)
-            except (RunHandedOver, StoreTaken) as fault:
-                print_message(f"{fault}; standing by")
+            except RunHandedOver:
+                print_message("the run was handed over")
+            except StoreTaken:
+                print_message("another manager has taken the store, and leads the run")
             finally:
                 opened.close()
             standby.stand_by_again()

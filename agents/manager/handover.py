@@ -72,7 +72,7 @@ class Handover:
         if isinstance(store, LeasedStore):
             lost = StoreTaken(
                 f"manager {self._driver.name!r} has lost its store, which another manager may "
-                "lead now; start this one again with --standby"
+                "lead now; start this one again when that one has ended, or with --standby"
             )
             store.when_lost(lambda: loop.call_soon_threadsafe(self._lose, lost))
         managers = managers_of(store)
