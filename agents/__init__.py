@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     )
     from .worker.dask_cluster import DaskCluster
     from .worker.health import check_worker_health
+    from .worker.ray_cluster import RayCluster
     from .worker.specialized_worker import SpecializedWorker
     from .worker.worker_agent import WorkerAgent
     from .worker_pool.fork_server import ForkServer
@@ -117,6 +118,7 @@ __all__ = [
     "PeerMode",
     "Price",
     "ProcessPool",
+    "RayCluster",
     "Rejected",
     "RetryLater",
     "Review",
@@ -209,6 +211,7 @@ _MODULES = {
     "OpenQuestion": ".submission.questions",
     "OverridableHooks": ".manager.overridable_hooks",
     "PeerMode": ".transport.ceylon_api",
+    "RayCluster": ".worker.ray_cluster",
     "ProcessPool": ".execution.process_pool",
     "Rejected": ".execution.reviews",
     "Review": ".execution.reviews",
