@@ -79,6 +79,19 @@ class NatsClient(Client):
             return False
         return True
 
+    def push(self, subject: str, content: bytes) -> bool:
+        """Publish a message at once; return False if that is impossible, or too much is unsent."""
+        if not self.is_connected or self.is_draining or self._flush_queue is None:
+            return False
+        if self._pending_data_size > _PENDING_BYTES:
+            return False
+        command = f"PUB {subject} {len(content)}\r\n".encode() + content + b"\r\n"
+        self._pending.append(command)
+        self._pending_data_size += len(command)
+        if self._flush_queue.empty():
+            self._flush_queue.put_nowait(asyncio.get_running_loop().create_future())
+        return True
+
     async def listen(self, subject: str, take: Take) -> Subscription:
         """Call a function with the subject and content of each message under a subject.
 
@@ -214,7 +227,7 @@ async def connect(
         await client.abandon()
         final = [each for each in faults if _is_final(each)]
         cause = (final or faults or [fault])[-1]
-        raise NatsUnusable(describe(cause, address)) from None
+        raise NatsUnusable(describe(cause, address), may_pass=not _is_final(cause)) from None
     except BaseException:
         await client.abandon()
         raise
@@ -272,7 +285,7 @@ def _kind_of(fault: BaseException) -> str:
     return "unreachable"
 
 
-def _is_final(fault: Exception) -> bool:
+def _is_final(fault: BaseException) -> bool:
     """Whether trying again is useless. A server that starts or stops may say nothing, too."""
     return _kind_of(fault) in ("credentials", "certificate", "plain")
 
