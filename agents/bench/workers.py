@@ -12,6 +12,7 @@ from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.occurrences import SETTLING, Occurrence, OccurrenceKind
 from ..manager.task_manager import TaskManager
 from ..runtime.ports import ANY_PORT
+from ..store.places import StorePlace
 from ..store.protocol import Store
 from ..worker_pool.fork_server import ForkServer
 from ..worker_pool.processes import EXIT_TIMEOUT_S, LocalProcess, LocalProcesses
@@ -36,7 +37,7 @@ class BenchPlan:
         slots: how many tasks each runs at once, 1 or more.
         port: the manager's UDP port; 0 takes any free one.
         insecure: do not seal frames.
-        store: where the run is stored: a file that does not exist yet, a store, or None.
+        store: where the run is stored: a file that does not exist yet, a URL, a store, or None.
 
     Raises:
         InvalidInput: a number is out of range, or the store's file exists.
@@ -46,7 +47,7 @@ class BenchPlan:
     slots: int = 64
     port: int = ANY_PORT
     insecure: bool = False
-    store: Path | Store | None = None
+    store: StorePlace | Store | None = None
 
     def __post_init__(self) -> None:
         for name in ("workers", "slots"):

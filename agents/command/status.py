@@ -75,7 +75,7 @@ class RunState(_StatusPart):
     """The progress of a run."""
 
     store: str
-    """The path of the store."""
+    """The path or URL of the store."""
 
     held: bool | None
     """Whether a manager holds the store; None if that is unknown."""
@@ -131,7 +131,7 @@ def state_of(run: StoredRun) -> RunState:
     """Summarize a run as a model."""
     board = run.board
     return RunState(
-        store=str(run.store),
+        store=run.place_name,
         held=run.holder.held,
         pid=run.holder.pid,
         began_at=board.began_at,
@@ -175,7 +175,7 @@ def live_status_lines(state: LiveState) -> Iterator[str]:
 def status_lines(run: StoredRun) -> Iterator[str]:
     """Summarize a run as lines of text."""
     board = run.board
-    yield f"{run.store}: {_describe_progress(run)}; {_describe_holder(run)}"
+    yield f"{run.place_name}: {_describe_progress(run)}; {_describe_holder(run)}"
     yield _describe_counts(board.counts)
     unit = board.budget.unit
     if board.budget.spent or board.budget.limit is not None:
@@ -258,6 +258,7 @@ def _describe_holder(run: StoredRun) -> str:
     if not holder.held:
         return "no manager holds the store"
     process = f", process {holder.pid}" if holder.pid is not None else ""
+    process += f" on {holder.host}" if holder.host else ""
     return f"a manager holds the store{process}"
 
 

@@ -22,7 +22,9 @@ from .shared import AsJson, Insecure, SecretFile, TimeScale, Verbose
 # Each option of a command is a parameter; Typer passes them by name.
 # ruff: noqa: PLR0917
 
-StoreFile = Annotated[Path, typer.Option(metavar="FILE", help="The store of the run, a file.")]
+StoreFile = Annotated[
+    str, typer.Option(metavar="STORE", help="The store of the run: a file, or a nats:// URL.")
+]
 Real = Annotated[
     bool,
     typer.Option("--real", help="Run over real Ceylon, even if virtual time is possible."),
@@ -41,8 +43,8 @@ def why(
         Path | None, typer.Option(metavar="FILE.json", help="Read this report.")
     ] = None,
     store: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Read this store."),
+        str | None,
+        typer.Option(metavar="STORE", help="Read this store: a file, or a nats:// URL."),
     ] = None,
     connect_timeout: ConnectTimeout = 10.0,
     secret_file: SecretFile = None,
@@ -66,7 +68,7 @@ def why(
             lines = asyncio.run(ask_manager(client, task_ids))
         case (None, Path(), None):
             lines = ask_report(task_ids, report)
-        case (None, None, Path()):
+        case (None, None, str()):
             lines = ask_store(task_ids, store)
         case _:
             raise InvalidInput(
@@ -78,7 +80,8 @@ def why(
 
 def status(
     store: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The store of the run, a file.")
+        str | None,
+        typer.Option(metavar="STORE", help="The store of the run: a file, or a nats:// URL."),
     ] = None,
     join: Annotated[
         str | None,
@@ -152,7 +155,7 @@ def replay(
         str, typer.Option(metavar="NAME", help="The policy with which to replay the run.")
     ],
     store: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Replay the run in this store.")
+        str | None, typer.Option(metavar="STORE", help="Replay the run in this store.")
     ] = None,
     trace: Annotated[
         Path | None, typer.Option(metavar="FILE.jsonl", help="Replay the run in this trace.")
@@ -192,7 +195,7 @@ def diagram(
         typer.Argument(metavar="[ARGUMENT]...", help="Arguments of the scenario, if it takes any."),
     ] = None,
     store: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the run in this store.")
+        str | None, typer.Option(metavar="STORE", help="Draw the run in this store.")
     ] = None,
     form: Annotated[
         DiagramForm, typer.Option("--as", help="The kind of diagram.")
@@ -245,8 +248,8 @@ def check_diagrams(
         typer.Option(metavar="FILE", help="The trace of diagrams without a `check:` comment."),
     ] = None,
     store: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The store of diagrams without a `check:` comment."),
+        str | None,
+        typer.Option(metavar="STORE", help="The store of diagrams without a `check:` comment."),
     ] = None,
     real: Real = False,
     time_scale: TimeScale = 1.0,
