@@ -137,6 +137,10 @@ def test_a_command_that_only_simulates_loads_no_ceylon_where_it_is_installed(
         ("skills show --file skills.json", True),
         ("manager --link nats://127.0.0.1:4222 --tasks t.jsonl", True),
         ("manager --link=tls://nats.example:4222 --tasks t.jsonl", True),
+        ("manager --link nats://127.0.0.1:4222 --link ceylon", False),
+        ("worker --join muster:3:gqdh --name Ada --skill 5", True),
+        ("submit --join=nats.ticket --type add", True),
+        ("submit --join=missing.ticket --type add", False),
         ("manager --tasks t.jsonl", False),
         ("manager --tasks t.jsonl --store run.db", False),
         ("worker --join ticket --name Ada --skill 5", False),
@@ -149,8 +153,11 @@ def test_a_command_that_only_simulates_loads_no_ceylon_where_it_is_installed(
     ],
 )
 def test_which_commands_leave_ceylon_out(
-    line: str, is_left_out: bool, monkeypatch: pytest.MonkeyPatch
+    line: str, is_left_out: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("nats.ticket").write_text("muster:3:gqdh\n", encoding="ascii")
+    Path("ticket").write_text("muster:2:gqdh\n", encoding="ascii")
     called: list[bool] = []
     monkeypatch.setattr(ceylon_need, "leave_ceylon_out", lambda: called.append(True))
     ceylon_need.leave_ceylon_out_if_unused(line.split())
