@@ -289,7 +289,16 @@ class CeylonUnusable(LocalError):
 
 
 class NatsUnusable(LocalError):
-    """A NATS server can't be reached or used as asked; the message says why, and what to change."""
+    """A NATS server can't be reached or used as asked; the message says why, and what to change.
+
+    Args:
+        message: why, and what to change.
+        may_pass: whether it may work later without a change, since no server answers.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        self.may_pass = may_pass
+        super().__init__(message)
 
 
 class PortInUse(LocalError):

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from ...messages import MusterError
+from ..kernel.security.seal import Seal
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.log import log
 from ..security.ticket import Ticket
 from ..transport.ceylon_agent import CeylonAgent
 from ..transport.ceylon_api import PeerMode
-from ..worker.dialer import Dialer
+from ..transport.link import Link
+from ..worker.manager_session import Connect
+from ..worker.ways import Ways
 from .conversation import ClientConversation
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ class ClientAgent(CeylonAgent):
         ticket: the manager's ticket, its text, or the path of the file that holds it.
         secret: the workspace secret, if the ticket does not contain it.
         insecure: do not encrypt frames.
+        nats_creds: a NATS credentials file, for a ticket over NATS.
+        tls_ca: a file with the certificates of authorities that NATS servers are checked against.
 
     Raises:
         InvalidInput: the file can't be read, or holds no ticket.
@@ -44,28 +49,37 @@ class ClientAgent(CeylonAgent):
         secret: WorkspaceSecret | str | None,
         *,
         insecure: bool,
+        nats_creds: str | Path | None = None,
+        tls_ca: str | Path | None = None,
     ) -> None:
         super().__init__(name, PeerMode.CLIENT, ROLE, workspace_id="", port=0)
         self.conversation = ClientConversation(name, self.can_dial_again, self.is_ticket_outdated)
-        self._dialer = Dialer(self, self.conversation, secret, insecure)
-        self._dialer.use_ticket(ticket)
+        self.ways = Ways(
+            self,
+            self.conversation,
+            self._converse,
+            secret=secret,
+            insecure=insecure,
+            nats_creds=nats_creds,
+            tls_ca=tls_ca,
+        )
+        self.ways.use_ticket(ticket)
 
     async def start_agent(
         self, inputs: bytes = b"", workers: Sequence[UnifiedAgent] | None = None
     ) -> None:
         """Join the workspace and converse until `leave`; dial again as often as it takes."""
-        self._dialer.settle_home()
-        await self._dialer.wait_for_manager()
-        await super().start_agent(inputs, workers)
-        async for _ in self._dialer.redials():
-            self.renew()
-            await super().start_agent()
+        await self.ways.run(inputs, workers)
 
     async def serve(self) -> None:
         """Converse over the connection that was made; return when it is to be replaced."""
-        seal = self._dialer.make_seal()
-        connect = partial(self._dialer.connect_directly, seal.identity, uses_own_address=False)
-        await self.conversation.run(self, seal, connect)
+        way = self.ways.ceylon
+        seal = way.make_seal()
+        connect = partial(way.connect_directly, seal.identity, uses_own_address=False)
+        await self._converse(self, seal, connect)
+
+    async def _converse(self, link: Link, seal: Seal, connect: Connect | None) -> None:
+        await self.conversation.run(link, seal, connect)
 
     def leave(self) -> None:
         """Say goodbye and end."""
@@ -73,11 +87,11 @@ class ClientAgent(CeylonAgent):
 
     def can_dial_again(self) -> bool:
         """Whether the agent itself detects a useless connection, and replaces it."""
-        return True
+        return self.ways.can_dial_again()
 
     def is_ticket_outdated(self) -> bool:
         """Whether its ticket file holds another ticket than the one in use."""
-        return self._dialer.is_ticket_outdated()
+        return self.ways.is_ticket_outdated()
 
     def is_done(self) -> bool:
         """Whether it will not dial again."""

@@ -37,6 +37,10 @@ class Client(ClientCalls):
         name: the client's name; by default a random one. A manager with `allow` must name it there.
         secret: the workspace secret, if the ticket does not contain it.
         insecure: do not encrypt, as a manager that was started so.
+        nats_creds: a NATS credentials file, for a ticket over NATS; by default the one that
+            `MUSTER_NATS_CREDS` names.
+        tls_ca: a file with the certificates of authorities that NATS servers are checked against;
+            by default the one that `MUSTER_NATS_TLS_CA` names, or else those of this machine.
         connect_timeout_s: how long to wait for the manager at first, in seconds; None for ever.
 
     Raises:
@@ -50,11 +54,15 @@ class Client(ClientCalls):
         name: str = "",
         secret: WorkspaceSecret | str | None = None,
         insecure: bool = False,
+        nats_creds: str | Path | None = None,
+        tls_ca: str | Path | None = None,
         connect_timeout_s: float | None = CONNECT_TIMEOUT_S,
     ) -> None:
         self.name = name or f"client-{secrets.token_hex(4)}"
         self._connect_timeout_s = connect_timeout_s
-        self._agent = ClientAgent(self.name, ticket, secret, insecure=insecure)
+        self._agent = ClientAgent(
+            self.name, ticket, secret, insecure=insecure, nats_creds=nats_creds, tls_ca=tls_ca
+        )
         self._background = BackgroundRun(self.name, self._agent.leave)
         self._conversation = self._awaited = self._agent.conversation
 
@@ -73,6 +81,7 @@ class Client(ClientCalls):
             ManagerUnavailable: no manager has answered within `connect_timeout_s`.
             JoinRefused: the manager refuses this client.
             WrongSecret: the manager has another secret.
+            NatsUnusable: the NATS servers of the ticket refuse the connection.
             InvalidInput: the client was started before.
         """
         self._conversation.open()
@@ -82,9 +91,12 @@ class Client(ClientCalls):
         except asyncio.TimeoutError:
             await self.stop()
             raise ManagerUnavailable(
-                f"no manager at {self._agent.admin_ip}, UDP port {self._agent.port}, answered "
-                f"within {self._connect_timeout_s:g} s; check that it is running and that this is "
-                "its latest ticket"
+                f"no manager at {self._agent.ways.place}, answered "
+                f"within {self._connect_timeout_s:g} s; "
+                + (
+                    self._agent.ways.fault
+                    or "check that it is running and that this is its latest ticket"
+                )
             ) from None
         if self._conversation.failure is not None:
             raise self._conversation.failure
@@ -121,7 +133,7 @@ class Client(ClientCalls):
             ("manager", "connected", "tasks that it waits for"),
             [
                 (
-                    f"{self._agent.admin_ip}, UDP port {self._agent.port}",
+                    self._agent.ways.place,
                     "yes" if conversation.is_connected else "no",
                     f"{conversation.waiting_count:,}",
                 )

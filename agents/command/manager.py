@@ -112,11 +112,21 @@ async def _manage(
         if ticket_file is None
         else TicketFile(ticket_file, ticket, takes_over=is_standby)
     )
-    with keeping_ticket:
+    beyond: Ticket | None = None
+    nats_file: Path | None = None
+    keeping_beyond = contextlib.nullcontext()
+    if manager.has_nats_beside_ceylon:
+        beyond = manager.nats_ticket(with_secret=ticket.secret is not None)
+        if ticket_file is not None:
+            nats_file = ticket_file.with_name(f"{ticket_file.name}.nats")
+            keeping_beyond = TicketFile(nats_file, beyond, takes_over=is_standby)
+    with keeping_ticket, keeping_beyond:
         async with Interrupts(manager.stop, finish=finish if grace_s or is_standby else None):
             # After the signal handlers: a program that reads the ticket may stop this process.
             stream = _messages_stream(as_json=as_json)
             write_to(stream, _how_to_join(ticket, ticket_file))
+            if beyond is not None:
+                write_to(stream, _how_to_join(beyond, nats_file))
             page.follow(manager)
             loop = asyncio.get_running_loop()
             # Not for short runs, which may log nothing.

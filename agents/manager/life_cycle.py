@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..transport.ceylon_api import UnifiedAgent
+    from ..transport.nats_link import NatsLink
 
 _HOW_TO_CONTINUE = (
     "to complete it, await `finished()` before you end the workspace; to resume it, give a new "
@@ -151,11 +152,15 @@ class ManagerLifeCycle(StartedInBlock, TaskControl, Submission, HookDispatch, Wo
         seal = self._sealing.seal(self.workspace_id)
         watching = self._watch_host()
         try:
-            await self.serve_over(self, seal=seal, lanes=self._lane_manager)
+            async with self._nats_link() as beyond:
+                await self.serve_over(self, seal=seal, lanes=self._lane_manager, beyond=beyond)
         finally:
             if watching is not None:
                 watching.cancel()
             self._conclude()
+
+    async def _serve_over_nats(self, link: NatsLink) -> None:
+        await self.serve_over(link, seal=self._sealing.seal(self.workspace_id))
 
     async def serve_over(
         self,
@@ -164,6 +169,7 @@ class ManagerLifeCycle(StartedInBlock, TaskControl, Submission, HookDispatch, Wo
         *,
         seal: Seal | None = None,
         lanes: LaneManager | None = None,
+        beyond: NatsLink | None = None,
     ) -> None:
         """Manage over any link; `start_agent` does it over Ceylon.
 
@@ -172,6 +178,7 @@ class ManagerLifeCycle(StartedInBlock, TaskControl, Submission, HookDispatch, Wo
             session: identifies this start; random if empty.
             seal: encrypts and decrypts its frames; None leaves them unencrypted.
             lanes: opens further workspaces for its workers; None keeps all of them in this one.
+            beyond: a second link, over NATS; frames there have a seal of their own.
 
         Raises:
             WorkersMissing: expected workers did not join in time, and `on_missing` is "fail".
@@ -181,7 +188,10 @@ class ManagerLifeCycle(StartedInBlock, TaskControl, Submission, HookDispatch, Wo
         self._use_link(link)
         try:
             async with self._kept_skills:
-                await self._shell.run(link, dict(self.model_handlers()), session, seal, lanes)
+                models = dict(self.model_handlers())
+                if beyond is not None:
+                    self._shell.add_link(beyond, self._sealing.seal(self.workspace_id))
+                await self._shell.run(link, models, session, seal, lanes)
         finally:
             self._shell.awaited.close()
             self._cancel_timers()

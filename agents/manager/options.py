@@ -20,6 +20,7 @@ from ..runtime.ports import ANY_PORT, check_lane_ports
 from ..security.sealing import ManagerSealing, choose_manager_sealing
 from ..store.protocol import Store
 from ..transport.ceylon_api import PeerMode
+from .links import ManagerLinks, choose_links
 
 ROLE = "task_manager"
 
@@ -90,6 +91,9 @@ class ManagerOptions:
     max_lanes: int
     lane_ports: Sequence[int]
     direct_connections: bool
+    link: str | Sequence[str]
+    nats_creds: str | Path | None
+    tls_ca: str | Path | None
 
     def __post_init__(self) -> None:
         if not ANY_PORT <= self.port <= _MAX_PORT:
@@ -121,6 +125,7 @@ class ManagerOptions:
         check_retention(self.keep_results_s, self.keep_results)
         self.matching_policy()
         self.lanes()
+        self.links()
         # The class is frozen; this keeps each port once.
         object.__setattr__(self, "lane_ports", check_lane_ports(self.lane_ports))
 
@@ -178,6 +183,10 @@ class ManagerOptions:
     def lanes(self) -> Lanes:
         """A new plan of lanes."""
         return Lanes(self.max_lanes)
+
+    def links(self) -> ManagerLinks:
+        """Over which links the manager is reached."""
+        return choose_links(self.link, self.nats_creds, self.tls_ca, is_guest=bool(self.admin_peer))
 
     def sealing(self) -> ManagerSealing:
         """How the manager encrypts; it makes a secret if there is none, so call it once.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel
 
@@ -19,6 +19,7 @@ from ..kernel.matching.policies import MatchingPolicy
 from ..kernel.model.config import Rules
 from ..kernel.model.events import ListeningStarted, StopRequested
 from ..kernel.model.occurrences import Watcher
+from ..kernel.model.workspace_names import NATS_LANE
 from ..kernel.security.seal import Seal
 from ..runtime.clock import now
 from ..runtime.error_text import describe_fault
@@ -39,6 +40,9 @@ from .schedule_runner import ScheduleRunner
 from .stuck_log import log_stuck_tasks
 from .task_parts import TaskParts
 from .worker_calls import WorkerCalls
+
+if TYPE_CHECKING:
+    from ..transport.nats_link import NatsLink
 
 CLOSING_CHECK_EVERY_S = 0.02
 """How often a manager that is about to stop looks whether all its workers are idle."""
@@ -118,6 +122,7 @@ class ManagerShell:
         """Makes the tasks of schedules."""
         self.driver.connect(self._outgoing.carry_out)
         self._router: LaneRouter | None = None
+        self._beyond: tuple[NatsLink, Seal | None] | None = None
         self._session = secrets.token_hex(8)
         self.receive: Callable[[bytes], None] = _ignore
         """Takes a frame from the link."""
@@ -131,6 +136,10 @@ class ManagerShell:
         self.is_running = False
 
     # ------------------------------------------------------------------ watching and sending
+
+    def add_link(self, link: NatsLink, seal: Seal | None) -> None:
+        """Manage over a second link as well; call this before `run`."""
+        self._beyond = (link, seal)
 
     def watch(self, watcher: Watcher) -> None:
         """Call a function with each occurrence."""
@@ -363,21 +372,25 @@ class ManagerShell:
             seal=seal,
             before_sending=None if commit is None else commit.write,
         )
+        if self._beyond is not None:
+            beyond, seal_beyond = self._beyond
+            beyond.receive = router.add(NATS_LANE, beyond, seal_beyond).receive
         if lanes is None:
             # A manager with lanes opens its workspaces itself, and keeps its address.
             self.address_changed = router.take_address
         return router
 
     def workers_by_lane(self) -> dict[str, int]:
-        """The lane of each connected worker by its name; empty for a manager without lanes."""
+        """The lane of each connected worker in Ceylon by its name; empty without lanes."""
         router = self._router
         if router is None:
             return {}
-        return {
+        lanes = {
             worker.name: router.lane_of(worker.worker_id)
             for worker in self.driver.board.workers.values()
             if worker.alive
         }
+        return {name: lane for name, lane in lanes.items() if lane != NATS_LANE}
 
     def _tell_members_to_ask_again(self) -> None:
         replaced = ManagerReplaced(manager=self.driver.name)

@@ -22,6 +22,7 @@ from ..store.protocol import Store
 from ..transport.ceylon_api import PeerMode
 from .assigning import Assigning
 from .life_cycle import ManagerLifeCycle
+from .links import CEYLON
 from .options import ROLE, ManagerOptions, check_tasks_argument
 from .shell import ManagerShell
 
@@ -132,6 +133,12 @@ class TaskManager(ManagerLifeCycle):
         role: "task_manager"; another value is refused.
         direct_connections: whether frames may use direct connections, which are faster than
             Ceylon, to workers that reach the TCP port of the same number.
+        link: how workers and clients reach the manager: "ceylon" opens a workspace on this machine;
+            the URL of NATS servers, such as "nats://host:4222", joins the run `workspace_id` there;
+            a list of both does both.
+        nats_creds: a NATS credentials file; by default the one that `MUSTER_NATS_CREDS` names.
+        tls_ca: a file with the certificates of authorities that NATS servers are checked against;
+            by default the one that `MUSTER_NATS_TLS_CA` names, or else those of this machine.
 
     Raises:
         StoreUnusable: the store can't be opened or read, or another manager uses it.
@@ -188,6 +195,9 @@ class TaskManager(ManagerLifeCycle):
         max_lanes: int = MAX_LANES,
         lane_ports: Sequence[int] = (),
         direct_connections: bool = True,
+        link: str | Sequence[str] = CEYLON,
+        nats_creds: str | Path | None = None,
+        tls_ca: str | Path | None = None,
     ) -> None:
         check_tasks_argument(tasks)
         options = ManagerOptions(
@@ -235,6 +245,9 @@ class TaskManager(ManagerLifeCycle):
             max_lanes=max_lanes,
             lane_ports=lane_ports,
             direct_connections=direct_connections,
+            link=link,
+            nats_creds=nats_creds,
+            tls_ca=tls_ca,
         )
         self._prepare_hooks()
         super().__init__(options)

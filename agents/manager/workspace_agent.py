@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
@@ -19,12 +21,14 @@ from ..transport.host_watch import wait_for_host, watch_host
 from ..transport.lane_manager import LaneManager
 from ..transport.link import Link
 from .assigning import Assigning
+from .companions import end_companions, start_companion
 from .options import ROLE, ManagerOptions
 from .own_matching import WorkerDetail
 from .run_view import RunView
 
 if TYPE_CHECKING:
     from ..transport.ceylon_api import UnifiedAgent
+    from ..transport.nats_link import NatsLink
 
 
 class WorkspaceAgent(RunView, CeylonAgent):
@@ -50,7 +54,8 @@ class WorkspaceAgent(RunView, CeylonAgent):
         self._sealing = options.sealing()
         self._lane_plan = options.lanes()
         self._lane_manager: LaneManager | None = None
-        self._is_over_ceylon = True
+        self._links = options.links()
+        self._is_over_ceylon = self._links.has_ceylon
 
     @property
     def secret(self) -> WorkspaceSecret | None:
@@ -59,6 +64,10 @@ class WorkspaceAgent(RunView, CeylonAgent):
 
     def details(self) -> AgentDetail:
         """Name, role and peer id; agents of this process learn the workspace's secret by it."""
+        if not self._links.has_ceylon:
+            return AgentDetail(
+                name=self.name, id=self.nats_address(), role=self.role, extra_data=None
+            )
         detail = super().details()
         share(self.admin_peer or detail.id, self._sealing.secret)
         return detail
@@ -74,6 +83,8 @@ class WorkspaceAgent(RunView, CeylonAgent):
         Raises:
             PortInUse: another program uses the manager's port.
         """
+        if not self._links.has_ceylon:
+            return self.nats_ticket(with_secret=with_secret)
         self.claim_port()
         return Ticket(
             workspace_id=self.workspace_id,
@@ -83,6 +94,40 @@ class WorkspaceAgent(RunView, CeylonAgent):
             sealed=self._sealing.secret is not None,
             secret=self._sealing.ticket_secret(with_secret),
         )
+
+    def nats_ticket(self, *, with_secret: bool | None = None) -> Ticket:
+        """All that a worker needs to join over NATS; a user's password is in it with the secret.
+
+        Args:
+            with_secret: whether the ticket contains the run's secret; see `ticket`.
+
+        Raises:
+            InvalidInput: the manager uses no NATS servers.
+        """
+        nats = self._links.nats
+        if nats is None:
+            raise InvalidInput(
+                f"manager {self.name!r} uses no NATS servers; give it link='nats://HOST:PORT'"
+            )
+        secret = self._sealing.ticket_secret(with_secret)
+        return Ticket(
+            self.workspace_id,
+            "",
+            "",
+            0,
+            sealed=self._sealing.secret is not None,
+            secret=secret,
+            nats=(nats if secret is not None else nats.without_password()).url,
+        )
+
+    @property
+    def has_nats_beside_ceylon(self) -> bool:
+        """Whether it has a ticket for each of two ways."""
+        return self._links.has_ceylon and self._links.nats is not None
+
+    def nats_address(self) -> str:
+        """The manager's address over NATS."""
+        return self._sealing.identity.session(self.workspace_id).hex()
 
     async def broadcast_message(self, message: object) -> None:
         """Send a message to everyone; the task of a `TaskAssignment` is assigned to one worker.
@@ -149,6 +194,9 @@ class WorkspaceAgent(RunView, CeylonAgent):
         self, inputs: bytes, workers: Sequence[UnifiedAgent] | None
     ) -> None:
         """Open the workspace, or join it as a guest, and run until the manager is done."""
+        if not self._links.has_ceylon:
+            await self._run_over_nats(inputs, workers)
+            return
         require_ceylon()
         if self.mode != PeerMode.ADMIN:
             self.go_to_admin(is_starting=True)
@@ -174,6 +222,45 @@ class WorkspaceAgent(RunView, CeylonAgent):
         finally:
             lanes.close()
             await lanes.closed()
+
+    async def _run_over_nats(self, inputs: bytes, workers: Sequence[UnifiedAgent] | None) -> None:
+        """Join the run over NATS, start the workers that were given, and manage."""
+        ticket = self.nats_ticket(with_secret=True)
+        async with self._nats_link() as link:
+            assert link is not None
+            self.start_run_handlers(inputs)
+            started = [start_companion(each, ticket) for each in workers or ()]
+            try:
+                await self._serve_over_nats(link)
+            finally:
+                self.cancel_handlers()
+                await end_companions(started)
+
+    @abstractmethod
+    async def _serve_over_nats(self, link: NatsLink) -> None:
+        """Manage over this link alone."""
+
+    @contextlib.asynccontextmanager
+    async def _nats_link(self) -> AsyncGenerator[NatsLink | None]:
+        """The link over NATS; None if the manager uses no NATS servers."""
+        nats = self._links.nats
+        if nats is None:
+            yield None
+            return
+        from ..transport.nats_link import open_nats_link  # noqa: PLC0415 - it needs an extra
+
+        link = await open_nats_link(
+            nats,
+            self.workspace_id,
+            self.receive,
+            member=self.nats_address(),
+            manages=True,
+            name=self.name,
+        )
+        try:
+            yield link
+        finally:
+            await link.close()
 
     def _use_link(self, link: Link) -> None:
         """Note which link the manager runs over."""

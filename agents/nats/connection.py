@@ -214,7 +214,7 @@ async def connect(
         await client.abandon()
         final = [each for each in faults if _is_final(each)]
         cause = (final or faults or [fault])[-1]
-        raise NatsUnusable(describe(cause, address)) from None
+        raise NatsUnusable(describe(cause, address), may_pass=not _is_final(cause)) from None
     except BaseException:
         await client.abandon()
         raise
@@ -272,7 +272,7 @@ def _kind_of(fault: BaseException) -> str:
     return "unreachable"
 
 
-def _is_final(fault: Exception) -> bool:
+def _is_final(fault: BaseException) -> bool:
     """Whether trying again is useless. A server that starts or stops may say nothing, too."""
     return _kind_of(fault) in ("credentials", "certificate", "plain")
 

@@ -1,9 +1,9 @@
 """The ticket: one line of text with everything that a worker in another process needs to join.
 
 It consists of `muster:2:` and, in base64url, the msgpack of its fields followed by a checksum. The
-2 is the version: a format with more fields gets the next one, so that a worker that is too old
-reports it instead of joining wrongly. A ticket may carry the workspace's secret; then anyone who
-has the ticket can join.
+2 is the version: a format with other fields gets the next one, so that a worker that is too old
+reports it instead of joining wrongly. A ticket for the way over NATS is of version 3. A ticket may
+carry the workspace's secret; then anyone who has the ticket can join.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from ...messages.values import pack, unpack
 from ..kernel.security.workspace_secret import SECRET_BYTES, WorkspaceSecret
 
 VERSION = 2
+NATS_VERSION = 3
+"""The version of a ticket for a Ceylon workspace, and of one for a run over NATS."""
 
+_VERSIONS = (str(VERSION), str(NATS_VERSION))
 SCHEME = "muster:"
 TICKET_VARIABLE = "MUSTER_TICKET"
 """The environment variable from which the command reads a ticket."""
@@ -32,6 +35,7 @@ TICKET_VARIABLE = "MUSTER_TICKET"
 _CHECKSUM_BYTES = 4
 _MAX_TICKET_CHARACTERS = 8_192
 _MAX_FIELD_CHARACTERS = 200
+_MAX_URL_CHARACTERS = 4_096
 _SHOWN_CHARACTERS = 40
 _TELLING_CHARACTERS = 20
 """From this length on, a piece of a ticket may reveal part of its secret."""
@@ -44,16 +48,18 @@ _COPY_AGAIN = "copy the whole line that the manager printed"
 class Ticket:
     """Everything that a worker needs to join a manager's workspace.
 
-    `str(ticket)` is the line to pass on, and `Ticket.parse` reads it. Its `repr` hides the secret.
+    `str(ticket)` is the line to pass on, and `Ticket.parse` reads it. Its `repr` hides the secret,
+    and the URL with its password.
 
     Args:
-        workspace_id: the workspace; not blank, at most 200 characters.
+        workspace_id: the workspace, or the name of the run; not blank, at most 200 characters.
         peer_id: the admin's peer id, new at each of its starts; no white space, at most 200
-            characters.
-        host: the numeric IPv4 address at which workers reach the admin.
-        port: the UDP port that the admin listens on, 1 to 65535.
+            characters. "" over NATS.
+        host: the numeric IPv4 address at which workers reach the admin; "" over NATS.
+        port: the UDP port that the admin listens on, 1 to 65535; 0 over NATS.
         sealed: whether the workspace's frames are sealed.
         secret: the secret of the workspace; None if workers get it in another way.
+        nats: the URL of the NATS servers by which workers join; "" if they join a Ceylon workspace.
 
     Raises:
         InvalidInput: a field is invalid; the message names field, value and rule.
@@ -65,31 +71,41 @@ class Ticket:
     port: int
     sealed: bool = True
     secret: WorkspaceSecret | None = field(default=None, repr=False)
+    nats: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         _check_text("workspace_id", self.workspace_id)
+        if self.secret is not None and not self.sealed:
+            raise InvalidInput("a ticket carries a secret and says that nothing is sealed")
+        if self.nats:
+            _check_nats(self.nats)
+            if self.peer_id or self.host or self.port:
+                raise InvalidInput("a ticket over NATS names no peer_id, host or port")
+            return
         _check_text("peer_id", self.peer_id)
         if re.search(r"\s", self.peer_id):
             raise InvalidInput(f"a ticket's peer_id is {self.peer_id!r}; it must not hold spaces")
         _check_host(self.host)
         _check_port(self.port)
-        if self.secret is not None and not self.sealed:
-            raise InvalidInput("a ticket carries a secret and says that nothing is sealed")
+
+    @property
+    def place(self) -> str:
+        """Where the manager is reached, for messages; it shows no password."""
+        if self.nats:
+            return f"{re.sub(r'[^/,]*@', '', self.nats)}, run {self.workspace_id!r}"
+        return f"{self.host}, UDP port {self.port}"
 
     def __str__(self) -> str:
-        body = pack(
-            {
-                "workspace_id": self.workspace_id,
-                "peer_id": self.peer_id,
-                "host": self.host,
-                "port": self.port,
-                "sealed": self.sealed,
-                "secret": None if self.secret is None else self.secret.key,
-            }
-        )
+        fields: dict[str, Payload] = {"workspace_id": self.workspace_id}
+        if self.nats:
+            fields |= {"nats": self.nats}
+        else:
+            fields |= {"peer_id": self.peer_id, "host": self.host, "port": self.port}
+        key = None if self.secret is None else self.secret.key
+        body = pack({**fields, "sealed": self.sealed, "secret": key})
         checksum = crc32(body).to_bytes(_CHECKSUM_BYTES, "big")
         encoded = base64.urlsafe_b64encode(body + checksum).decode("ascii").rstrip("=")
-        return f"{SCHEME}{VERSION}:{encoded}"
+        return f"{SCHEME}{NATS_VERSION if self.nats else VERSION}:{encoded}"
 
     @classmethod
     def parse(cls, text: str) -> Ticket:
@@ -118,6 +134,14 @@ class Ticket:
             } if key is None or len(key) == SECRET_BYTES:
                 secret = None if key is None else WorkspaceSecret(key)
                 return cls(workspace_id, peer_id, host, port, sealed, secret)
+            case {
+                "workspace_id": workspace_id,
+                "nats": nats,
+                "sealed": bool(sealed),
+                "secret": None | bytes() as key,
+            } if nats and (key is None or len(key) == SECRET_BYTES):
+                secret = None if key is None else WorkspaceSecret(key)
+                return cls(workspace_id, "", "", 0, sealed, secret, nats)
             case _:
                 raise InvalidInput(f"the ticket lacks what a worker needs to join; {_COPY_AGAIN}")
 
@@ -193,16 +217,17 @@ def _take_off_version(line: str) -> str:
             f"'{SCHEME}{VERSION}:'; {_COPY_AGAIN}"
         )
     version, colon, encoded = line[len(SCHEME) :].partition(":")
-    if version.isdecimal() and version != str(VERSION):
+    if version.isdecimal() and version not in _VERSIONS:
         raise InvalidInput(
             f"the ticket is of version {version[:_SHOWN_CHARACTERS]}, "
-            f"this Muster reads version {VERSION}; use the same Muster for manager and worker"
+            f"this Muster reads versions {' and '.join(_VERSIONS)}; "
+            "use the same Muster for manager and worker"
         )
     if not colon or not encoded:
         raise InvalidInput(
             f"the ticket is cut off after {line[:_SHOWN_CHARACTERS]!r}; {_COPY_AGAIN}"
         )
-    if version != str(VERSION) or not _BASE64URL.fullmatch(encoded):
+    if version not in _VERSIONS or not _BASE64URL.fullmatch(encoded):
         raise InvalidInput(
             "the ticket holds characters that no ticket has; "
             f"after '{SCHEME}{VERSION}:' come letters, digits, '-' and '_'; {_COPY_AGAIN}"
@@ -254,6 +279,17 @@ def _check_host(host: object) -> None:
         raise InvalidInput(
             f"a ticket's host is {host!r}, which nobody can dial; "
             "give the address by which workers reach the manager's machine"
+        )
+
+
+def _check_nats(url: object) -> None:
+    if (
+        not isinstance(url, str)
+        or len(url) > _MAX_URL_CHARACTERS
+        or not url.startswith(("nats://", "tls://"))
+    ):
+        raise InvalidInput(
+            "a ticket's nats is no URL of NATS servers, such as nats://192.168.1.20:4222"
         )
 
 

@@ -400,10 +400,7 @@ class CeylonAgent(UserHandlers):
         watching: asyncio.Future[None] | None = None
         if self.mode == PeerMode.CLIENT and not self.can_dial_again():
             watching = asyncio.ensure_future(watch_dial(self))
-        if not self._has_run:
-            self._has_run = True
-            for handler in (*self._declared_run_handlers(), *self._run_handlers.values()):
-                self._start_handler("@on_run handler", partial(handler, inputs or None))
+        self.start_run_handlers(inputs)
         try:
             self.go_to_admin()
             await self.serve()
@@ -415,8 +412,7 @@ class CeylonAgent(UserHandlers):
             if watching is not None:
                 watching.cancel()
             if self.is_done():
-                for future in self._handler_calls:
-                    future.cancel()
+                self.cancel_handlers()
             # The last frames are only queued; Ceylon's stop() would drop them.
             left_s = 0.0
             if self.mode == PeerMode.CLIENT:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ...messages import DecodeError, MusterError, PortInUse
 from ..kernel.discovery import DiscoveryCodec, LaneAddress
 from ..kernel.lanes import Lanes
-from ..kernel.model.workspace_names import FIRST_LANE, lane_workspace
+from ..kernel.model.workspace_names import FIRST_LANE, NATS_LANE, lane_workspace
 from ..runtime.clock import now
 from ..runtime.log import log
 from ..runtime.ports import ANY_PORT, LOOPBACK
@@ -171,7 +171,9 @@ class LaneManager:
     def note_seen(self, name: str, address: str) -> None:
         """Record that a worker has arrived, admitted or not."""
         if self._router is not None:
-            self._plan.note_arrived(name, self._router.lane_of(address))
+            lane = self._router.lane_of(address)
+            if lane != NATS_LANE:
+                self._plan.note_arrived(name, lane)
 
     def close(self) -> None:
         """Start to close all lanes."""

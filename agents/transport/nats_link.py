@@ -80,7 +80,8 @@ class NatsLink:
         self._connection = connection
         self._subject = subject
         self._address = address
-        self._receive = receive
+        self.receive = receive
+        """Called with each frame; it may be replaced."""
         self._own_broadcasts = f"{subject}.all.{address}"
         self._subjects = [f"{subject}.to.{address}", f"{subject}.all.*"]
         if manages:
@@ -141,7 +142,7 @@ class NatsLink:
             if whole is None:
                 return
             content = whole
-        self._receive(content)
+        self.receive(content)
 
 
 async def open_nats_link(

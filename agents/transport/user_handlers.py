@@ -30,6 +30,8 @@ class UserHandlers(BaseAgent):
     _connection_handlers: dict[str, Handler]
     _greeted: OrderedDict[str, AgentDetail]
     _handler_calls: set[asyncio.Future[object]]
+    _run_handlers: dict[str, Handler]
+    _has_run: bool
 
     @abstractmethod
     def report_fault(self, doing: str, fault: BaseException) -> None:
@@ -52,6 +54,18 @@ class UserHandlers(BaseAgent):
             if issubclass(model, BaseModel):
                 models[model.__qualname__] = model
         return models
+
+    def start_run_handlers(self, inputs: bytes) -> None:
+        """Start the `@on_run` handlers, once."""
+        if not self._has_run:
+            self._has_run = True
+            for handler in (*self._declared_run_handlers(), *self._run_handlers.values()):
+                self._start_handler("@on_run handler", partial(handler, inputs or None))
+
+    def cancel_handlers(self) -> None:
+        """Cancel the user's handlers that still run."""
+        for future in self._handler_calls:
+            future.cancel()
 
     def hand_to_handlers(self, message: BaseModel, sender: str) -> bool:
         """Start the user's `@on` handlers for a message; return False if there are none.

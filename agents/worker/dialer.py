@@ -1,16 +1,13 @@
-"""Finds a worker's manager: reads the ticket, asks discovery, probes the port and dials again."""
+"""Brings a worker or client into its Ceylon workspace: finds the manager, and dials again."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ...messages import InvalidInput
 from ..kernel.discovery import DiscoveryCodec, LaneAddress
 from ..kernel.security.identity import Identity
 from ..kernel.security.seal import Seal
@@ -19,13 +16,17 @@ from ..runtime.clock import now
 from ..runtime.log import log
 from ..runtime.ports import check_address
 from ..security.sealing import find_client_secret, seal_client
-from ..security.ticket import SCHEME, Ticket, read_ticket
+from ..security.ticket import Ticket
 from ..transport.ceylon_agent import CeylonAgent
 from ..transport.ceylon_api import require_ceylon
 from ..transport.direct_connection import ConnectionHolder, DirectConnection
 from ..transport.discovery import ask_for_lane, request_direct_connection
 from ..transport.quic_probe import answers_probe
 from ..transport.start_group import start_group_of_workers
+from .ticket_source import TicketSource
+
+if TYPE_CHECKING:
+    from ..transport.ceylon_api import UnifiedAgent
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
@@ -34,8 +35,6 @@ LONGEST_PAUSE_S = 10.0
 LONGEST_PAUSE_AFTER_DIAL_S = 300.0
 """The longest mean pause if the port answers but no manager accepts the worker: each dial costs
 file descriptors."""
-
-CHECK_TICKET_EVERY_S = 1.0
 
 FIRST_DIAL_TIMEOUT_S = 3.0
 """How long a worker looks for its manager before it dials for the first time."""
@@ -53,12 +52,17 @@ REFUSED_WITHIN_S = 0.2
 """No answer within this time means that a reachable machine has refused the connection."""
 
 
-class DialingWorker(Protocol):
-    """What the dialer needs to know about the worker."""
+class DialingMember(Protocol):
+    """What a way needs to know about the worker or client."""
 
     @property
     def is_over(self) -> bool:
         """Whether the worker is to stop."""
+        ...
+
+    @property
+    def manager_address(self) -> str:
+        """The address of the manager that it belongs to; "" if it has none."""
         ...
 
     @property
@@ -67,8 +71,8 @@ class DialingWorker(Protocol):
         ...
 
 
-class Dialer:
-    """Decides which address a worker dials, and when it dials again.
+class CeylonWay:
+    """Decides which address a worker or client dials, and when it dials again.
 
     The home address is the one in the worker's ticket or arguments. Discovery at the home address
     may name another one, a lane, which the agent then dials.
@@ -76,6 +80,7 @@ class Dialer:
     Args:
         agent: the agent whose address is set before it dials.
         state: tells whether the worker is to stop, and whether it has joined.
+        tickets: its ticket.
         secret: the workspace secret, if it was passed explicitly.
         insecure: whether frames are not sealed.
     """
@@ -83,7 +88,9 @@ class Dialer:
     def __init__(
         self,
         agent: CeylonAgent,
-        state: DialingWorker,
+        state: DialingMember,
+        tickets: TicketSource,
+        *,
         secret: WorkspaceSecret | str | None,
         insecure: bool,
     ) -> None:
@@ -93,42 +100,46 @@ class Dialer:
         self._insecure = insecure
         self._home = self._current_address()
         self._is_lane_bad = False
-        self._ticket: Ticket | None = None
-        self._ticket_file: Path | None = None
+        self._tickets = tickets
+        self._used: Ticket | None = None
 
-    # ------------------------------------------------------------------ ticket
+    @property
+    def place(self) -> str:
+        """Where the manager is, for messages."""
+        return f"{self._agent.admin_ip}, UDP port {self._agent.port}"
 
-    def use_ticket(self, ticket: Ticket | str | Path) -> None:
-        """Make the ticket's workspace the worker's home; see `WorkerAgent.join`.
+    def use_ticket(self) -> None:
+        """Make the ticket's workspace the home, if it is another ticket than before."""
+        ticket = self._tickets.ticket
+        if ticket is not None and not ticket.nats and ticket is not self._used:
+            self._used = ticket
+            self._set_home(ticket)
+
+    async def run(self, inputs: bytes, workers: Sequence[UnifiedAgent] | None) -> None:
+        """Join, and return when the member is to stop, or has a ticket for another way.
+
+        Args:
+            inputs: passed to `@on_run` handlers.
+            workers: agents that start together with this one and end with it.
 
         Raises:
-            InvalidInput: the file can't be read, or holds no ticket.
+            InvalidInput: no admin is known, or the host is no IPv4 address.
         """
-        if isinstance(ticket, Ticket):
-            self._set_home(ticket)
-        else:
-            is_ticket_text = isinstance(ticket, str) and ticket.strip().startswith(SCHEME)
-            self._ticket_file = None if is_ticket_text else Path(ticket)
-            self._set_home(read_ticket(ticket))
-
-    def is_ticket_outdated(self) -> bool:
-        """Whether the ticket file now holds another ticket than the one in use."""
-        if self._ticket_file is None:
-            return False
+        agent = self._agent
+        self.settle_home()
+        group = start_group_of_workers()
+        if agent.start_group is not None and not (inputs or workers):
+            group.announce(agent)
         try:
-            return read_ticket(self._ticket_file) != self._ticket
-        except InvalidInput:
-            # The file is missing or half written; the next check will read it.
-            return False
-
-    def reread_ticket(self) -> None:
-        """Use the newest ticket, if it is in a file that can be read."""
-        if self._ticket_file is not None:
-            with contextlib.suppress(InvalidInput):
-                self._set_home(read_ticket(self._ticket_file))
+            await self.wait_for_manager()
+            await CeylonAgent.start_agent(agent, inputs, workers)
+            async for _ in self.redials():
+                agent.renew()
+                await CeylonAgent.start_agent(agent)
+        finally:
+            group.withdraw(agent)
 
     def _set_home(self, ticket: Ticket) -> None:
-        self._ticket = ticket
         self._home = (ticket.host, LaneAddress(ticket.workspace_id, ticket.peer_id, ticket.port))
         self._set_address(*self._home)
 
@@ -143,7 +154,7 @@ class Dialer:
         """
         require_ceylon()
         agent = self._agent
-        if self._ticket is None:
+        if self._used is None:
             agent.go_to_admin(is_starting=True)
         self._home = self._current_address()
         check_address(agent.name, agent.admin_peer, agent.admin_ip)
@@ -194,12 +205,19 @@ class Dialer:
         while not self._state.is_over:
             has_joined = self._state.has_joined_by_this_connection
             self._is_lane_bad = self._current_address() != self._home and not has_joined
-            start_group_of_workers().announce(self._agent)
+            if self._agent.start_group is not None:
+                start_group_of_workers().announce(self._agent)
             # Spread out, so that not all workers dial a restarted manager at once.
-            await self._wait_for_ticket(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+            await self._tickets.wait_for_another(
+                pause_s * random.uniform(0.5, 1.5),  # noqa: S311 - no secret
+                lambda: self._state.is_over,
+            )
             if self._state.is_over:
                 return
-            self.reread_ticket()
+            self._tickets.reread()
+            self.use_ticket()
+            if self._tickets.ticket is not self._used:
+                return
             if not await self.find_manager():
                 pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
                 continue
@@ -215,14 +233,6 @@ class Dialer:
                     port=self._home[1].port,
                 )
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_AFTER_DIAL_S)
-
-    async def _wait_for_ticket(self, timeout_s: float) -> None:
-        """Wait until the ticket file has a new ticket, the worker is to stop, or a timeout."""
-        ends_at = now() + timeout_s
-        while (left_s := ends_at - now()) > 0:
-            await asyncio.sleep(min(left_s, CHECK_TICKET_EVERY_S))
-            if self._state.is_over or self.is_ticket_outdated():
-                return
 
     def _current_address(self) -> tuple[str, LaneAddress]:
         agent = self._agent
@@ -244,7 +254,7 @@ class Dialer:
             agent.admin_peer,
             secret=self._secret,
             insecure=self._insecure,
-            ticket=self._ticket,
+            ticket=self._used,
         )
 
     async def connect_directly(
@@ -274,6 +284,6 @@ class Dialer:
             home.peer_id,
             secret=self._secret,
             insecure=self._insecure,
-            ticket=self._ticket,
+            ticket=self._used,
         )
         return DiscoveryCodec(secret, home.workspace_id, identity)

@@ -40,6 +40,8 @@ class WorkerOptions(TypedDict, total=False):
     ticket: Ticket | str | Path | None
     secret: WorkspaceSecret | str | None
     insecure: bool
+    nats_creds: str | Path | None
+    tls_ca: str | Path | None
     send_tracebacks: bool
 
 

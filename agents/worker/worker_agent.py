@@ -29,11 +29,11 @@ from ..security.ticket import Ticket
 from ..transport.ceylon_api import AgentDetail, PeerMode
 from ..transport.start_group import start_group_of_workers
 from .activity import WorkerActivity
-from .dialer import Dialer
 from .manager_session import Connect
 from .options import ROLE, check_abilities, check_costs, check_kind
 from .registration import HandlerRegistration
 from .shell import WorkerShell
+from .ways import Ways
 
 if TYPE_CHECKING:
     from ..transport.ceylon_api import UnifiedAgent
@@ -86,6 +86,10 @@ class WorkerAgent(StartedInBlock, WorkerActivity, HandlerRegistration):
         secret: the secret that all members of the workspace share. By default that of the ticket,
             of a manager in the same process, or of `MUSTER_SECRET`.
         insecure: do not seal frames; only for a manager that does not.
+        nats_creds: a NATS credentials file, for a ticket over NATS; by default the one that
+            `MUSTER_NATS_CREDS` names.
+        tls_ca: a file with the certificates of authorities that NATS servers are checked against;
+            by default the one that `MUSTER_NATS_TLS_CA` names, or else those of this machine.
         send_tracebacks: whether results have the tracebacks of failed handlers, which name files
             and quote lines of source; the worker logs them in any case.
 
@@ -116,6 +120,8 @@ class WorkerAgent(StartedInBlock, WorkerActivity, HandlerRegistration):
         ticket: Ticket | str | Path | None = None,
         secret: WorkspaceSecret | str | None = None,
         insecure: bool = False,
+        nats_creds: str | Path | None = None,
+        tls_ca: str | Path | None = None,
         send_tracebacks: bool = True,
     ) -> None:
         # Attributes that a subclass has set hold where no argument is passed.
@@ -137,7 +143,15 @@ class WorkerAgent(StartedInBlock, WorkerActivity, HandlerRegistration):
         )
         self.dials_again = False
         self._shell = WorkerShell(self)
-        self._dialer = Dialer(self, self._shell, secret, insecure)
+        self._ways = Ways(
+            self,
+            self._shell,
+            self._converse,
+            secret=secret,
+            insecure=insecure,
+            nats_creds=nats_creds,
+            tls_ca=tls_ca,
+        )
         if ticket is not None:
             self.join(ticket)
         self.skill_level: int = skill_level
@@ -302,30 +316,21 @@ class WorkerAgent(StartedInBlock, WorkerActivity, HandlerRegistration):
         Raises:
             JoinRefused: the manager refuses this worker.
             WrongSecret: the manager and this worker do not share a secret.
+            NatsUnusable: the NATS servers of its ticket refuse the connection.
             InvalidInput: no admin is known, the host is no IPv4 address, or the admin is in another
                 workspace.
         """
         self.dials_again = True
-        self._dialer.settle_home()
-        self.start_group = start_group = start_group_of_workers()
-        if not (inputs or workers):
-            start_group.announce(self)
-        try:
-            await self._dialer.wait_for_manager()
-            await super().start_agent(inputs, workers)
-            async for _ in self._dialer.redials():
-                self.renew()
-                await super().start_agent()
-        finally:
-            start_group.withdraw(self)
+        self.start_group = start_group_of_workers()
+        await self._ways.run(inputs, workers)
 
     def can_dial_again(self) -> bool:
         """Whether the worker dials by itself; one that its manager started does not."""
-        return self.dials_again
+        return self.dials_again and self._ways.can_dial_again()
 
     def is_ticket_outdated(self) -> bool:
         """Whether its ticket file holds another ticket than the one in use."""
-        return self._dialer.is_ticket_outdated()
+        return self._ways.is_ticket_outdated()
 
     def is_done(self) -> bool:
         """Whether it will not dial again."""
@@ -342,15 +347,19 @@ class WorkerAgent(StartedInBlock, WorkerActivity, HandlerRegistration):
         Raises:
             InvalidInput: the file can't be read, or holds no ticket.
         """
-        self._dialer.use_ticket(ticket)
+        self._ways.use_ticket(ticket)
 
     async def serve(self) -> None:
         """Join, work, and return when it is over."""
-        seal = self._dialer.make_seal()
+        way = self._ways.ceylon
+        seal = way.make_seal()
         connect = partial(
-            self._dialer.connect_directly, seal.identity, uses_own_address=not self.dials_again
+            way.connect_directly, seal.identity, uses_own_address=not self.dials_again
         )
         await self.serve_over(self, seal=seal, connect=connect)
+
+    async def _converse(self, link: Link, seal: Seal, connect: Connect | None) -> None:
+        await self.serve_over(link, seal=seal, connect=connect)
 
     async def serve_over(
         self,

@@ -56,6 +56,9 @@ OTHERS: dict[str, Any] = {
     "max_lanes": 2,
     "lane_ports": (9_002, 9_003),
     "direct_connections": False,
+    "link": "nats://127.0.0.1:4222",
+    "nats_creds": "user.creds",
+    "tls_ca": "ca.pem",
 }
 """For each argument a value other than its default, as far as it has one that does no I/O."""
 
@@ -92,6 +95,11 @@ def test_each_argument_reaches_the_options(name: str) -> None:
         ({"lost_after_s": 0}, InvalidInput, "lost_after_s is 0; it must be above 0"),
         ({"max_workers": 0}, InvalidInput, "max_workers is 0; it must be 1 or more"),
         ({"max_lanes": 0}, InvalidInput, "max_lanes"),
+        ({"link": "carrier"}, InvalidInput, "link is ['carrier']; give 'ceylon'"),
+        ({"link": []}, InvalidInput, "link is []; give 'ceylon'"),
+        ({"link": "nats://a:0"}, InvalidInput, "port 0"),
+        ({"link": ["nats://u:hidden@a", "nats://b"]}, InvalidInput, "link is ['nats://a:4222'"),
+        ({"link": "nats://a", "admin_peer": "p"}, InvalidInput, "leave one of them out"),
         ({"lane_ports": [0]}, InvalidInput, "a lane port is 0; it must be 1 to 65535"),
         ({"on_missing": "wait"}, InvalidInput, "on_missing"),
     ],

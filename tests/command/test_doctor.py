@@ -91,7 +91,10 @@ async def test_a_closed_port_is_found() -> None:
 async def test_a_ticket_of_another_version_is_found() -> None:
     findings = await examine_manager("muster:1:abcdefgh")
     assert [each.check for each in findings] == ["ticket"]
-    assert "of version 1, this Muster reads version 2; use the same Muster" in findings[0].detail
+    assert (
+        "of version 1, this Muster reads versions 2 and 3; use the same Muster"
+        in findings[0].detail
+    )
 
 
 def test_frames_of_another_version_explain_a_silence_better_than_a_wrong_peer_id() -> None:

@@ -130,7 +130,7 @@ def test_what_is_no_ticket_is_shown() -> None:
 
 def test_a_ticket_of_another_version_names_both_versions() -> None:
     assert said_of(line_of({}, version="1")) == (
-        "the ticket is of version 1, this Muster reads version 2; "
+        "the ticket is of version 1, this Muster reads versions 2 and 3; "
         "use the same Muster for manager and worker"
     )
 
@@ -222,7 +222,33 @@ def test_a_piece_of_a_ticket_is_not_shown_in_the_error(cut: int) -> None:
 
 @pytest.mark.parametrize("secret", [None, WorkspaceSecret(bytes(range(32)))], ids=["none", "one"])
 def test_no_field_of_a_ticket_is_lost(secret: WorkspaceSecret | None) -> None:
-    ticket = make(Ticket, host="192.168.1.20", port=7446, sealed=secret is not None, secret=secret)
+    fields = {"host": "192.168.1.20", "port": 7446, "nats": ""}
+    ticket = make(Ticket, **fields, sealed=secret is not None, secret=secret)
     assert values_of(Ticket.parse(str(ticket))) == values_of(ticket)
     if secret is None:
         assert ticket.sealed is not default_of(Ticket, "sealed")
+
+
+@pytest.mark.parametrize("secret", [None, WorkspaceSecret(bytes(range(32)))], ids=["none", "one"])
+def test_a_ticket_over_nats_is_read_back_and_shows_no_password(
+    secret: WorkspaceSecret | None,
+) -> None:
+    url = "nats://ann:hidden@one:4222,two:4223"
+    ticket = Ticket("nightly", "", "", 0, secret=secret, nats=url)
+    assert str(ticket).startswith("muster:3:")
+    assert Ticket.parse(str(ticket)) == ticket
+    assert ticket.place == "nats://one:4222,two:4223, run 'nightly'"
+    assert "hidden" not in repr(ticket)
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"nats": "http://host"}, "no URL of NATS servers"),
+        ({"nats": "nats://" + "a" * 5_000}, "no URL of NATS servers"),
+        ({"nats": "nats://host", "port": 1}, "names no peer_id, host or port"),
+    ],
+)
+def test_a_ticket_over_nats_names_servers_alone(fields: dict[str, object], why: str) -> None:
+    with pytest.raises(InvalidInput, match=why):
+        Ticket(**{"workspace_id": "w", "peer_id": "", "host": "", "port": 0, **fields})

@@ -20,10 +20,12 @@ from .shared import (
     AsJson,
     Grace,
     Insecure,
+    NatsCreds,
     Otel,
     ReportFile,
     SecretFile,
     TimeScale,
+    TlsCa,
     TraceOut,
     UnmatchedAfter,
     Verbose,
@@ -278,6 +280,16 @@ def manager(
         bool,
         typer.Option("--no-direct-connections", help="Use Ceylon only, no direct connections."),
     ] = False,
+    link: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ceylon|URL",
+            help="How workers and clients reach the manager: ceylon, the default, or the URL of "
+            "NATS servers, such as nats://host:4222. Repeatable for both.",
+        ),
+    ] = None,
+    nats_creds: NatsCreds = None,
+    tls_ca: TlsCa = None,
     secret_file: SecretFile = None,
     secret_in_ticket: Annotated[
         bool,
@@ -300,6 +312,7 @@ def manager(
     The first line of output is the ticket, with which workers join, or --ticket-file names the
     file instead.
     """
+    from ...manager.links import CEYLON
     from ...manager.task_manager import KEEP_RESULTS, KEEP_RESULTS_S, TaskManager
     from ...report.file import check_report_file
     from ..limit_options import read_limits, read_weights
@@ -311,6 +324,7 @@ def manager(
         make_pool,
         read_worker_count,
     )
+    from ..nats_files import pass_on_files
     from ..retry_text import read_retry_options
     from ..schedules_file import read_schedules
     from ..skill_options import read_skill_options
@@ -338,6 +352,7 @@ def manager(
     retry_of_all, retries = read_retry_options(retry or ())
     web_page = web_page_options(web, web_host, web_name, web_linger)
     secret = take_secret(secret_file, insecure=insecure)
+    pass_on_files(nats_creds, tls_ca)
 
     def make(opened: Store | Path | None, *, is_run: bool = True) -> TaskManager:
         made = TaskManager(
@@ -374,6 +389,9 @@ def manager(
             max_lanes=max_lanes,
             lane_ports=() if lane_ports is None else read_lane_ports(lane_ports),
             direct_connections=not no_direct_connections,
+            link=link or CEYLON,
+            nats_creds=nats_creds,
+            tls_ca=tls_ca,
         )
         if tasks is None:
             made.stay()

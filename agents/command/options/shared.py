@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ...nats.address import CREDS_VARIABLE, TLS_CA_VARIABLE
 from ...report.file import REPORT_ENDINGS
 from ...security.secret_sources import SECRET_VARIABLE
 from ...security.ticket import TICKET_VARIABLE
@@ -84,6 +85,23 @@ SecretFile = Annotated[
         metavar="FILE",
         help="A file with the workspace secret, from `muster secret` "
         f"[default: {SECRET_VARIABLE}].",
+    ),
+]
+NatsCreds = Annotated[
+    Path | None,
+    typer.Option(
+        "--nats-creds",
+        metavar="FILE",
+        help=f"A credentials file for the NATS servers [default: {CREDS_VARIABLE}].",
+    ),
+]
+TlsCa = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-ca",
+        metavar="FILE",
+        help="The certificates of authorities that NATS servers are checked against "
+        f"[default: {TLS_CA_VARIABLE}, or those of this machine].",
     ),
 ]
 Insecure = Annotated[

@@ -17,9 +17,11 @@ from .shared import (
     Grace,
     Insecure,
     Join,
+    NatsCreds,
     Otel,
     SecretFile,
     TimeScale,
+    TlsCa,
     Verbose,
 )
 
@@ -161,6 +163,8 @@ def worker(
     grace: Grace = DEFAULT_GRACE_S,
     otel: Otel = False,
     secret_file: SecretFile = None,
+    nats_creds: NatsCreds = None,
+    tls_ca: TlsCa = None,
     insecure: Insecure = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -212,6 +216,8 @@ def worker(
             time_scale=time_scale,
             secret=secret,
             insecure=insecure,
+            nats_creds=nats_creds,
+            tls_ca=tls_ca,
             send_tracebacks=not no_tracebacks,
         )
         for each in agent_names(name, agents)

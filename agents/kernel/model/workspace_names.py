@@ -5,6 +5,9 @@ from __future__ import annotations
 FIRST_LANE = 0
 """The lane whose workspace tickets name."""
 
+NATS_LANE = -1
+"""The lane of workers that join over NATS, if the manager has a Ceylon workspace as well."""
+
 _LANE = "/lane "
 
 
