@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 from ...messages import InvalidInput, MeasurementFailed, Payload, Task, TaskId
 from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.occurrences import SETTLING, Occurrence, OccurrenceKind
+from ..manager.links import CEYLON
 from ..manager.task_manager import TaskManager
-from ..runtime.ports import ANY_PORT
+from ..runtime.ports import ANY_PORT, DEFAULT_WORKSPACE
 from ..store.places import StorePlace
 from ..store.protocol import Store
 from ..worker_pool.fork_server import ForkServer
@@ -38,6 +40,7 @@ class BenchPlan:
         port: the manager's UDP port; 0 takes any free one.
         insecure: do not seal frames.
         store: where the run is stored: a file that does not exist yet, a URL, a store, or None.
+        link: how workers reach the manager: "ceylon", or the URL of NATS servers.
 
     Raises:
         InvalidInput: a number is out of range, or the store's file exists.
@@ -48,6 +51,7 @@ class BenchPlan:
     port: int = ANY_PORT
     insecure: bool = False
     store: StorePlace | Store | None = None
+    link: str = CEYLON
 
     def __post_init__(self) -> None:
         for name in ("workers", "slots"):
@@ -92,6 +96,8 @@ class BenchWorkers:
             quiet=True,
             insecure=plan.insecure,
             store=plan.store,
+            link=plan.link,
+            workspace_id=DEFAULT_WORKSPACE if plan.link == CEYLON else secrets.token_hex(8),
         )
         self._manager.watch(self._note)
         self._ticket = self._manager.ticket()

@@ -26,6 +26,7 @@ from ..security.ticket import SCHEME, Ticket, read_ticket, show_text
 from ..worker.dask_cluster import DaskCluster
 from ..worker.history import TaskHistory
 from ..worker.options import WorkerOptions
+from ..worker.ray_cluster import RayCluster
 from ..worker.specialized_worker import SpecializedWorker
 from .console.exit import EXIT_OK, print_finishing, print_message
 from .console.interrupts import Interrupts
@@ -183,6 +184,7 @@ def choose_executor(
     threads: int | None,
     processes: int | None,
     dask: str | None,
+    ray: str | None = None,
     *,
     kill_after_s: float | None = None,
     max_tasks_per_child: int | None = None,
@@ -191,25 +193,26 @@ def choose_executor(
     """Choose the executor of plain functions.
 
     Raises:
-        InvalidInput: more than one executor is given, no Dask scheduler answers, an option for
-            processes is given without `--processes`, or a limit of processes is out of range.
-        ExtraMissing: Dask is not installed.
+        InvalidInput: more than one executor is given, no cluster answers, an option for processes
+            is given without `--processes`, or a limit of processes is out of range.
+        ExtraMissing: Dask or Ray is not installed.
     """
-    options = {"--threads": threads, "--processes": processes, "--dask": dask}
+    options = {"--threads": threads, "--processes": processes, "--dask": dask, "--ray": ray}
+    place = "threads" if dask is None and ray is None else "a cluster"
     given = [option for option, value in options.items() if value is not None]
     if len(given) > 1:
         raise InvalidInput(f"{' and '.join(given)} exclude each other; give one of them")
-    if kill_after_s is not None and processes is None:
+    if kill_after_s is not None and processes is None and ray is None:
         raise InvalidInput(
             "--kill-after kills the process of a handler, but handlers run in "
-            f"{'a cluster' if dask else 'threads'}; add --processes N or remove --kill-after"
+            f"{place}; add --processes N or remove --kill-after"
         )
     limits = {"--max-tasks-per-child": max_tasks_per_child, "--max-memory-mb": max_memory_mb}
     for option, value in limits.items():
         if value is not None and processes is None:
             raise InvalidInput(
                 f"{option} replaces the processes of handlers, but handlers run in "
-                f"{'a cluster' if dask else 'threads'}; add --processes N or remove {option}"
+                f"{place}; add --processes N or remove {option}"
             )
     if threads is not None:
         return ExecutorChoice(partial(DaemonThreads, threads, "muster-handler"), threads)
@@ -219,6 +222,9 @@ def choose_executor(
     if dask is not None:
         cluster = DaskCluster(dask)
         return ExecutorChoice(cluster, cluster.count_threads())
+    if ray is not None:
+        nodes = RayCluster(ray)
+        return ExecutorChoice(nodes, nodes.count_cpus())
     return ExecutorChoice(None, 1)
 
 

@@ -53,7 +53,7 @@ def text(told):
 
 
 @server.call_tool(validate_input=False)
-async def call_tool(name, arguments):  # noqa: RET503
+async def call_tool(name, arguments):
     context = server.request_context
     match name:
         case "add":

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
+import secrets
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from muster.agents.command import ceylon_need
 from muster.agents.transport import ceylon_api, without_ceylon
 from muster.agents.transport.ceylon_platform import Platform, why_unsupported
 from packaging.requirements import Requirement
+
+from ..nats_server import NatsServer
 
 DEADLINE_S = 120
 
@@ -61,6 +65,29 @@ for needs_it in (
         assert WHY in str(fault), fault
     else:
         raise AssertionError("it did not need Ceylon")
+assert "ceylon" not in sys.modules
+"""
+
+NATS_RUN = """
+import asyncio
+from muster.agents import Client, TaskManager, WorkerAgent
+from muster.messages import Task
+
+async def main(url):
+    async with TaskManager(link=url, workspace_id="without-ceylon", quiet=True) as manager:
+        worker = WorkerAgent("Ada", 5, ticket=str(manager.ticket()))
+
+        @worker.task("double")
+        def double(task):
+            return 2 * task.data
+
+        await worker.start()
+        async with Client(str(manager.ticket())) as client:
+            result = await client.submit(Task(type="double", data=4))
+            assert result.output == 8, result
+        await worker.stop()
+
+asyncio.run(asyncio.wait_for(main(sys.argv[1]), 60))
 assert "ceylon" not in sys.modules
 """
 
@@ -127,6 +154,50 @@ def test_a_command_that_only_simulates_loads_no_ceylon_where_it_is_installed(
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.nats
+@pytest.mark.parametrize("before", [NOT_INSTALLED, LEFT_OUT], ids=["absent", "left out"])
+def test_a_run_over_nats_needs_no_ceylon(
+    before: str, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    ended = run(before + NATS_RUN, nats_server.url, folder=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.nats
+@pytest.mark.slow
+@pytest.mark.processes
+def test_commands_over_nats_load_no_ceylon_where_it_is_installed(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    (tmp_path / "tasks.jsonl").write_text('{"id": 1, "description": "x"}\n', encoding="utf-8")
+    code = "import sys\n" + COMMAND
+    run_name = secrets.token_hex(8)
+    managing = subprocess.Popen(
+        [
+            *(sys.executable, "-c", code, "manager", "--tasks", "tasks.jsonl", "--workers", "1"),
+            *("--link", nats_server.url, "--workspace", run_name, "--ticket-file", "ticket"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    try:
+        deadline = time.monotonic() + DEADLINE_S
+        while not (tmp_path / "ticket").exists():
+            assert time.monotonic() < deadline
+            assert managing.poll() is None
+            time.sleep(0.05)
+        worker = ("worker", "--join", "ticket", "--name", "Ada", "--skill", "5")
+        working = run(code, *worker, "--time-scale", "0", folder=tmp_path)
+        assert working.returncode == 0, working.stderr
+        _, told = managing.communicate(timeout=DEADLINE_S)
+        assert managing.returncode == 0, told
+    finally:
+        managing.kill()
+        managing.communicate()
+
+
 @pytest.mark.parametrize(
     ("line", "is_left_out"),
     [
@@ -137,6 +208,10 @@ def test_a_command_that_only_simulates_loads_no_ceylon_where_it_is_installed(
         ("skills show --file skills.json", True),
         ("manager --link nats://127.0.0.1:4222 --tasks t.jsonl", True),
         ("manager --link=tls://nats.example:4222 --tasks t.jsonl", True),
+        ("manager --link nats://127.0.0.1:4222 --link ceylon", False),
+        ("worker --join muster:3:gqdh --name Ada --skill 5", True),
+        ("submit --join=nats.ticket --type add", True),
+        ("submit --join=missing.ticket --type add", False),
         ("manager --tasks t.jsonl", False),
         ("manager --tasks t.jsonl --store run.db", False),
         ("worker --join ticket --name Ada --skill 5", False),
@@ -149,8 +224,11 @@ def test_a_command_that_only_simulates_loads_no_ceylon_where_it_is_installed(
     ],
 )
 def test_which_commands_leave_ceylon_out(
-    line: str, is_left_out: bool, monkeypatch: pytest.MonkeyPatch
+    line: str, is_left_out: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("nats.ticket").write_text("muster:3:gqdh\n", encoding="ascii")
+    Path("ticket").write_text("muster:2:gqdh\n", encoding="ascii")
     called: list[bool] = []
     monkeypatch.setattr(ceylon_need, "leave_ceylon_out", lambda: called.append(True))
     ceylon_need.leave_ceylon_out_if_unused(line.split())

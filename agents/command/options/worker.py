@@ -128,6 +128,12 @@ def worker(
             metavar="ADDRESS", help="Run plain functions in the Dask cluster of this scheduler."
         ),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Run plain functions in the Ray cluster of this head."
+        ),
+    ] = None,
     agents: Annotated[
         int,
         typer.Option(
@@ -189,6 +195,7 @@ def worker(
         threads,
         processes,
         dask,
+        ray,
         kill_after_s=kill_after_s,
         max_tasks_per_child=max_tasks_per_child,
         max_memory_mb=max_memory_mb,

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from ...worker_pool.worker_spec import WorkerSpec
+from ..ceylon_need import leave_ceylon_out_for_ticket
 
 
 def main() -> NoReturn:
@@ -22,6 +23,7 @@ def main() -> NoReturn:
     # The process that started this one handles Ctrl-C; here it would cause a traceback while this
     # process still loads.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_ceylon_out_for_ticket()
     load()
     work_and_leave(WorkerSpec.parse(sys.argv[1]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -10,6 +11,8 @@ from pathlib import Path
 
 PEERS_FOLDER = Path(__file__).parents[1] / "peers"
 REDIS_COMMAND = "redis-server"
+NATS_COMMAND = "nats-server"
+NATS_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 IS_INSTALLED = "import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, sys.argv[1:])))"
 
 
@@ -24,6 +27,7 @@ class Competitor:
         install: how to install that.
         is_ours: whether it is Muster.
         needs_redis: whether it needs a Redis server.
+        needs_nats: whether it needs a NATS server.
         environment: what its script needs to know.
     """
 
@@ -33,6 +37,7 @@ class Competitor:
     install: str
     is_ours: bool = False
     needs_redis: bool = False
+    needs_nats: bool = False
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -59,6 +64,13 @@ COMPETITORS = (
         name="muster+sqlite",
         install="pip install -e .",
         environment={"MUSTER_COMPARE_STORE": "sqlite"},
+        **_MUSTER,
+    ),
+    Competitor(
+        name="muster+nats",
+        install="pip install -e '.[nats]' && apt-get install nats-server",
+        needs_nats=True,
+        environment={"MUSTER_WITHOUT_CEYLON": "1"},
         **_MUSTER,
     ),
     Competitor("dask", "dask_peer.py", ("distributed",), _PEERS_EXTRA),
@@ -103,4 +115,6 @@ def why_left_out(competitor: Competitor, python: str) -> str | None:
         return f"{python} has no {' and '.join(competitor.modules)}"
     if competitor.needs_redis and shutil.which(REDIS_COMMAND) is None:
         return f"there is no {REDIS_COMMAND} on the path"
+    if competitor.needs_nats and shutil.which(NATS_COMMAND, path=NATS_PATH) is None:
+        return f"there is no {NATS_COMMAND} on the path"
     return None

@@ -19,9 +19,11 @@ from typing import IO, Any
 from muster.agents.bench.figures import payload_rate_of, percentile
 
 from .competitors import Competitor
+from .nats_server import nats_server
 from .redis_server import redis_server
 
 MARK_VARIABLE = "MUSTER_COMPARE_ROUND"
+NATS_VARIABLE = "MUSTER_COMPARE_NATS"
 REDIS_VARIABLE = "MUSTER_COMPARE_REDIS"
 TAIL_CHARACTERS = 600
 ENDING_MAY_TAKE_S = 15.0
@@ -86,6 +88,8 @@ def play_round(
             if competitor.needs_redis:
                 environment[REDIS_VARIABLE] = stack.enter_context(redis_server(environment))
             complaints = stack.enter_context(tempfile.TemporaryFile())
+            if competitor.needs_nats:
+                environment[NATS_VARIABLE] = stack.enter_context(nats_server())
             _play(played, competitor, order, python, environment, limit_s, complaints)
             if played.failure:
                 complaints.seek(0)

@@ -22,6 +22,9 @@ from peer import play  # noqa: E402
 STORE_VARIABLE = "MUSTER_COMPARE_STORE"
 """Whether the run is kept in "memory" or "sqlite"; not at all if it is not set."""
 
+LINK = os.environ.get("MUSTER_COMPARE_NATS", "ceylon")
+"""How the workers reach the manager: "ceylon", or the URL of a NATS server."""
+
 
 class MusterPeer:
     def __init__(self) -> None:
@@ -30,7 +33,7 @@ class MusterPeer:
     async def start(self) -> None:
         # As the command `muster` does.
         collect_garbage_less_often()
-        self._crew = BenchWorkers(BenchPlan(workers=2, store=self._store()), NURSERY)
+        self._crew = BenchWorkers(BenchPlan(workers=2, store=self._store(), link=LINK), NURSERY)
         await self._crew.start()
 
     def _store(self) -> Store | Path | None:
