@@ -1,11 +1,12 @@
 """What learning saves with two models, through real HTTP and two worker processes.
 
-    python tests/benchmarks/model_outcomes.py [--questions 2000] [--attempts 2] [--thrift 0.01]
+    python tests/benchmarks/model_outcomes.py [--questions 2000] [--thrift 0.01] [--seed 1000]
 
 A server that is compatible with OpenAI's answers each question rightly or wrongly, as two real
 models did by their recorded outcomes. The strong one costs 25 times as much as the weak one. The
 workers are processes of `muster worker --model`; a reviewer in this process compares each answer
-with the right one. The result is told against always asking the strong one.
+with the right one, and what it rejects is asked of the other model. The result is told against
+always asking the strong one.
 """
 
 from __future__ import annotations
@@ -13,20 +14,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import random
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from matching.real_rows import COSTS, STRONG, WEAK, read_outcomes
 from muster.agents import TaskManager, WorkerAgent
+from muster.agents.simulation.hidden_skills import seeded
 from muster.messages import Task, TaskResult
 from muster.scenarios.model_server import ModelCall, ModelReply, ModelServer
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from matching.real_rows import COSTS, STRONG, WEAK, read_outcomes
 
 DATA = Path(__file__).resolve().parent / "matching" / "data"
 SLOTS = 16
@@ -73,16 +71,16 @@ def worker_command(name: str, url: str, ticket: str, types: Sequence[str]) -> li
     price = COSTS[name] * 1_000_000 / TOKENS_IN
     command = [sys.executable, "-m", "muster.agents.command", "worker", "--join", ticket]
     command += ["--name", name, "--skill", "7", "--slots", str(SLOTS), "--ends-with-parent"]
+    # What a question is expected to cost, until its tokens are known.
+    command += ["--cost-per-task", str(COSTS[name])]
     command += ["--model", name, "--base-url", url, "--price-in", str(price), "--price-out", "0"]
     return command + [each for name in types for each in ("--types", name)]
 
 
-async def play(
-    count: int, *, attempts: int, thrift: float, seed: int, budget: float | None = None
-) -> tuple[Played, TaskManager]:
+async def play(count: int, *, thrift: float, seed: int, budget: float | None = None) -> Played:
     """Ask recorded questions in an order of the seed."""
     rows = read_outcomes(DATA)
-    random.Random(seed).shuffle(rows)
+    seeded(seed, "order").shuffle(rows)
     rows = rows[:count]
     types = sorted({row[0] for row in rows})
     in_flight = {"now": 0, "most": 0}
@@ -110,7 +108,7 @@ async def play(
             type=row[0],
             data=f"question {number}",
             review=True,
-            max_attempts=attempts,
+            max_attempts=2,
         )
         for number, row in enumerate(rows, 1)
     ]
@@ -144,7 +142,7 @@ async def play(
     cost = manager.board.budget.spent
     strong_cost = COSTS[STRONG] * len(rows)
     most = in_flight["most"]
-    return Played(len(rows), right, strong_right, cost, strong_cost, most, took_s), manager
+    return Played(len(rows), right, strong_right, cost, strong_cost, most, took_s)
 
 
 def main() -> int:
@@ -153,15 +151,18 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--questions", type=int, default=2_000)
-    parser.add_argument("--attempts", type=int, default=1)
-    parser.add_argument("--thrift", type=float, default=0.003)
+    parser.add_argument("--thrift", type=float, default=0.01)
     parser.add_argument("--seed", type=int, default=1_000)
+    parser.add_argument("--budget", type=float, help="what all questions together may cost")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     playing = play(
-        options.questions, attempts=options.attempts, thrift=options.thrift, seed=options.seed
+        options.questions,
+        thrift=options.thrift,
+        seed=options.seed,
+        budget=options.budget,
     )
-    played, _ = asyncio.run(playing)
+    played = asyncio.run(playing)
     if options.json:
         sys.stdout.write(json.dumps(asdict(played)) + "\n")
         return 0
