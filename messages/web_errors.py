@@ -35,3 +35,11 @@ class ModelUnusable(WebError, LocalError):
 
 class ModelFailed(WebError):
     """A language model refused a task, passed a limit of it, or gave an unusable answer."""
+
+
+class McpUnusable(WebError):
+    """An MCP server can't be started, reached or understood; the message says why."""
+
+
+class ToolFailed(WebError):
+    """A tool of an MCP server told an error, or answered what is no result."""

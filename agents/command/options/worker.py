@@ -55,6 +55,28 @@ def worker(
             help="The module with the handlers; without it, work is simulated. Repeatable.",
         ),
     ] = None,
+    mcp: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COMMAND|URL",
+            help="An MCP server, whose tools are this worker's task types: a command, which is run "
+            "without a shell, or a URL. Repeatable.",
+        ),
+    ] = None,
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What the names of the MCP server's tools begin with as task types, such as "
+            "files.; with several --mcp, one for each, in their order."
+        ),
+    ] = None,
+    mcp_env: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="An environment variable that MCP servers get, too; repeatable.",
+        ),
+    ] = None,
     model: Model = None,
     base_url: BaseUrl = None,
     price_in: PriceIn = None,
@@ -137,6 +159,8 @@ def worker(
     verbose: Verbose = 0,
 ) -> None:
     """Work for a manager until it shuts down."""
+    from ...execution.handlers import Handlers
+    from ..mcp_options import read_mcp_options
     from ..model_worker import ModelOptions, make_model_handlers
     from ..skill_options import read_skill_options
     from ..user_modules import find_handlers
@@ -153,6 +177,10 @@ def worker(
         ModelOptions(model, base_url, price_in, price_out, types, key_file, system),
         find_handlers(handlers) if handlers else None,
     )
+    tools = read_mcp_options(mcp or (), prefix or (), mcp_env or ())
+    if tools is not None:
+        tools.update(found or Handlers())
+        found = tools
     executor = choose_executor(
         threads,
         processes,
@@ -188,4 +216,6 @@ def worker(
 
             enable_opentelemetry(each)
         each.join(ticket)
-    raise typer.Exit(run_workers(made, ends_with_parent=ends_with_parent, grace_s=grace))
+    raise typer.Exit(
+        run_workers(made, ends_with_parent=ends_with_parent, grace_s=grace, around=tools)
+    )
