@@ -60,7 +60,7 @@ class OutputForm(NamedTuple):
         return self.model.model_validate_json(fenced[1] if fenced else text)
 
 
-class Conversation:
+class ModelConversation:
     """Asks a model until it has an output.
 
     Args:

@@ -28,7 +28,7 @@ from muster.scenarios.model_server import ModelCall, ModelReply, ModelServer
 
 DATA = Path(__file__).resolve().parent / "matching" / "data"
 SLOTS = 16
-WAITING = 8
+WAITING = 4
 TOKENS_IN = 1_000
 RIGHT, WRONG = "the right answer", "another answer"
 
