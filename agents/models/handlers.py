@@ -62,7 +62,8 @@ class ModelHandlers(Handlers):
         system: the system prompt, one for all types or by type.
         output: the pydantic model that the answer must be, one for all types or by type; without,
             the output is text.
-        tools: what the model may call: functions with annotated parameters, or tools of a server.
+        tools: what the model may call: functions with annotated parameters, and
+            MCP servers that were started.
         reviews: the rubrics by which the model reviews the results of other workers, by type.
         limits: what the model may use for one task.
         key_file: the file with the API key; None for MUSTER_MODEL_KEY or OPENAI_API_KEY.
