@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .errors import MusterError
+from .errors import LocalError, MusterError
 
 
 class WebError(MusterError):
@@ -29,7 +29,7 @@ class SearchFailed(WebError):
     """The search engine gave no usable answer; the message says why."""
 
 
-class ModelUnusable(WebError):
+class ModelUnusable(WebError, LocalError):
     """A language model can't be used: its address, key or name is wrong; the message says what."""
 
 
