@@ -11,6 +11,7 @@ import itertools
 import secrets
 from collections.abc import Iterable, Iterator
 from functools import partial
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -89,9 +90,8 @@ class WorkerShell(SessionHolder):
         self._parts = PartSenders(self._post_part)
         self._ended = asyncio.Event()
         self._failure: JoinRefused | WrongSecret | None = None
-        self._worker = ""
+        self._worker = self.session_id = ""
         self._profile: WorkerProfile | None = None
-        self.session_id = ""
         self._calls = itertools.count(1)
         self._was_member = self._was_dismissed = False
         self._departure = Departure(self, self._post)
@@ -177,7 +177,7 @@ class WorkerShell(SessionHolder):
         blob_key = None if seal is None else seal.blob_key
         self._offload.begin(profile.name, self.session_id, blob_key, also or {})
         watch = LoopWatch.begin(runner.name_of)
-        background: list[asyncio.Future[object]] = [
+        background: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(endpoint.run()),
             asyncio.ensure_future(manager_session.keep_in_touch(watch)),
             asyncio.ensure_future(self._ended.wait()),
