@@ -81,9 +81,9 @@ def test_a_call_that_was_begun_says_so_and_one_that_may_be_repeated_is(team: Tea
 def test_cancelling_a_task_cancels_the_call(team: Team) -> None:
     task = Task(type="t.wait")
     team.run(team.client.add_tasks([task]))
-    team.until(lambda: (team.folder / "began").exists())
+    team.until((team.folder / "began").exists)
     team.run(team.client.cancel(task.id))
-    team.until(lambda: (team.folder / "cancelled").exists())
+    team.until((team.folder / "cancelled").exists)
     assert team.run(team.client.status(task.id)) is TaskStatus.CANCELLED
 
 
