@@ -57,18 +57,20 @@ def _install(marker: str, commands: Sequence[Sequence[str]]) -> Path:
 
 
 @lru_cache
-def node_program(package: str, program: str) -> list[str]:
+def node_program(package: str, program: str, version: str = "") -> list[str]:
     """The command of a program of an npm package.
 
     Args:
         package: such as "@modelcontextprotocol/server-everything".
         program: the script in the package.
+        version: such as "0.16.8"; by default that which suits this Node.
     """
     npm, node = _find("npm"), _find("node")
     if npm is None or node is None:
         pytest.skip("npm is not installed, so servers of MCP can't be tried")
-    marker = package.rpartition("/")[2]
-    install = [npm, "install", "--no-audit", "--no-fund", "--prefix", ".", package]
+    marker = package.rpartition("/")[2] + version
+    wanted = f"{package}@{version}" if version else package
+    install = [npm, "install", "--no-audit", "--no-fund", "--prefix", ".", wanted]
     folder = _install(marker, [install])
     return [node, str(folder / "node_modules" / package / program)]
 

@@ -80,8 +80,9 @@ async def test_the_package_client_over_http(ticket: Path, tmp_path: Path) -> Non
 
 
 def inspect(target: Sequence[str], *words: str) -> dict[str, Any]:
-    inspector = node_program("@modelcontextprotocol/inspector", "cli/build/cli.js")
-    command = [*inspector, *(["--cli"] if "cli.js" in inspector[1] else []), *target, *words]
+    # The first versions take no headers, and the later ones need a newer Node.
+    inspector = node_program("@modelcontextprotocol/inspector", "cli/build/cli.js", "0.16.8")
+    command = [*inspector, "--cli", *target, *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
