@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from .manager.overridable_hooks import OverridableHooks
     from .manager.own_matching import WorkerDetail
     from .manager.task_manager import TaskManager
+    from .models.handlers import ModelHandlers
+    from .models.price import ModelLimits, Price
+    from .models.reviewing import Rubric
     from .one_machine.futures import CallFuture
     from .one_machine.muster import Muster
     from .report.file import write_report
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from .simulation.runner import Conditions, simulate
     from .simulation.virtual_time import run_in_virtual_time
     from .simulation.workload import StressStory
+    from .standby.standby import Standby
     from .state_file.bridge import StateFileBridge
     from .state_file.manager import StateFileTaskManager
     from .store.memory import MemoryStore
@@ -72,6 +76,7 @@ if TYPE_CHECKING:
     )
     from .worker.dask_cluster import DaskCluster
     from .worker.health import check_worker_health
+    from .worker.ray_cluster import RayCluster
     from .worker.specialized_worker import SpecializedWorker
     from .worker.worker_agent import WorkerAgent
     from .worker_pool.fork_server import ForkServer
@@ -105,21 +110,27 @@ __all__ = [
     "MatchingPolicy",
     "MemoryNetwork",
     "MemoryStore",
+    "ModelHandlers",
+    "ModelLimits",
     "Muster",
     "OpenQuestion",
     "OverridableHooks",
     "PeerMode",
+    "Price",
     "ProcessPool",
+    "RayCluster",
     "Rejected",
     "RetryLater",
     "Review",
     "Rows",
+    "Rubric",
     "RunReport",
     "ScheduleState",
     "SeededFaults",
     "SettledAttempt",
     "SpecializedWorker",
     "SqliteStore",
+    "Standby",
     "StateFileBridge",
     "StateFileTaskManager",
     "Store",
@@ -192,10 +203,15 @@ _MODULES = {
     "MatchingPolicy": ".kernel.matching.policies",
     "MemoryNetwork": ".simulation.memory_network",
     "MemoryStore": ".store.memory",
+    "ModelHandlers": ".models.handlers",
+    "ModelLimits": ".models.price",
+    "Price": ".models.price",
+    "Rubric": ".models.reviewing",
     "Muster": ".one_machine.muster",
     "OpenQuestion": ".submission.questions",
     "OverridableHooks": ".manager.overridable_hooks",
     "PeerMode": ".transport.ceylon_api",
+    "RayCluster": ".worker.ray_cluster",
     "ProcessPool": ".execution.process_pool",
     "Rejected": ".execution.reviews",
     "Review": ".execution.reviews",
@@ -205,6 +221,7 @@ _MODULES = {
     "SeededFaults": ".simulation.memory_network",
     "SpecializedWorker": ".worker.specialized_worker",
     "SqliteStore": ".store.sqlite",
+    "Standby": ".standby.standby",
     "StateFileBridge": ".state_file.bridge",
     "StateFileTaskManager": ".state_file.manager",
     "Store": ".store.protocol",

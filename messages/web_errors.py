@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .errors import MusterError
+from .errors import LocalError, MusterError
 
 
 class WebError(MusterError):
@@ -27,6 +27,14 @@ class DownloadFailed(WebError):
 
 class SearchFailed(WebError):
     """The search engine gave no usable answer; the message says why."""
+
+
+class ModelUnusable(WebError, LocalError):
+    """A language model can't be used: its address, key or name is wrong; the message says what."""
+
+
+class ModelFailed(WebError):
+    """A language model refused a task, passed a limit of it, or gave an unusable answer."""
 
 
 class McpUnusable(WebError):

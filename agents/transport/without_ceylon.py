@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from ...messages import CeylonUnusable
-from .ceylon_choice import WITHOUT_CEYLON_VARIABLE, is_ceylon_left_out
+from ..runtime.ceylon_choice import WITHOUT_CEYLON_VARIABLE, is_ceylon_left_out
 from .ceylon_platform import BUILDS, Platform
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

@@ -9,6 +9,7 @@ import typer
 from ....messages import InvalidInput
 from ..console.credentials import take_secret, take_ticket
 from ..console.logging_setup import configure_logging
+from .model import BaseUrl, KeyFile, Model, PriceIn, PriceOut, System, Types
 from .shared import (
     DEFAULT_GRACE_S,
     CostPerS,
@@ -76,6 +77,13 @@ def worker(
             help="An environment variable that MCP servers get, too; repeatable.",
         ),
     ] = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    types: Types = None,
+    key_file: KeyFile = None,
+    system: System = None,
     cost_per_s: CostPerS = 0.0,
     cost_per_task: CostPerTask = 0.0,
     time_scale: TimeScale = 1.0,
@@ -153,6 +161,7 @@ def worker(
     """Work for a manager until it shuts down."""
     from ...execution.handlers import Handlers
     from ..mcp_options import read_mcp_options
+    from ..model_worker import ModelOptions, make_model_handlers
     from ..skill_options import read_skill_options
     from ..user_modules import find_handlers
     from ..worker import CountingWorker, agent_names, choose_executor, run_workers, wait_for_ticket
@@ -164,7 +173,10 @@ def worker(
             f"--skill names only {', '.join(skills.named)}; add the general skill, such as "
             "--skill 7"
         )
-    found = find_handlers(handlers) if handlers else None
+    found = make_model_handlers(
+        ModelOptions(model, base_url, price_in, price_out, types, key_file, system),
+        find_handlers(handlers) if handlers else None,
+    )
     tools = read_mcp_options(mcp or (), prefix or (), mcp_env or ())
     if tools is not None:
         tools.update(found or Handlers())
