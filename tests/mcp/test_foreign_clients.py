@@ -17,8 +17,6 @@ import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamablehttp_client
-from muster.agents import SqliteStore, TaskManager
-from muster.messages import Task
 
 from .conftest import Team
 from .foreign import node_program
@@ -110,10 +108,12 @@ def test_the_inspector_over_http(ticket: Path, tmp_path: Path) -> None:
 
 async def test_a_store_is_only_read(tmp_path: Path) -> None:
     store = tmp_path / "run.db"
-    manager = TaskManager(port=0, quiet=True, store=SqliteStore(store))
-    await manager.start()
-    manager.add_task(Task(id=7, type="later"))
-    await manager.stop()
+    tasks = tmp_path / "tasks.jsonl"
+    tasks.write_text('{"id": 7}\n')
+    # In a process of its own, since the event loop of the team is another one.
+    playing = ["manager", "--tasks", str(tasks), "--workers", "1", "--port", "0"]
+    words = [*MUSTER, *playing, "--time-scale", "0", "--store", str(store)]
+    subprocess.run(words, check=True, timeout=WITHIN_S, capture_output=True)
     server = StdioServerParameters(command=MUSTER[0], args=["mcp", "--store", str(store)])
     async with stdio_client(server) as streams, ClientSession(*streams) as session:
         await session.initialize()
