@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from .models.handlers import ModelHandlers
     from .models.price import ModelLimits, Price
     from .models.reviewing import Rubric
+    from .mcp.handlers import McpHandlers
+    from .mcp.server import McpServer, McpTool
     from .one_machine.futures import CallFuture
     from .one_machine.muster import Muster
     from .report.file import write_report
@@ -108,6 +110,9 @@ __all__ = [
     "LocalTask",
     "LocalTaskManager",
     "MatchingPolicy",
+    "McpHandlers",
+    "McpServer",
+    "McpTool",
     "MemoryNetwork",
     "MemoryStore",
     "ModelHandlers",

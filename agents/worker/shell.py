@@ -90,9 +90,8 @@ class WorkerShell(SessionHolder):
         self._parts = PartSenders(self._post_part)
         self._ended = asyncio.Event()
         self._failure: JoinRefused | WrongSecret | None = None
-        self._worker = ""
+        self._worker = self.session_id = ""
         self._profile: WorkerProfile | None = None
-        self.session_id = ""
         self._calls = itertools.count(1)
         self._was_member = self._was_dismissed = False
         self._departure = Departure(self, self._post)
