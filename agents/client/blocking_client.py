@@ -205,6 +205,9 @@ class BlockingClient:
     skills = _waits(ManagerCalls.skills)
     """What the manager has learned of its workers' skills; see `Client.skills`."""
 
+    follow = _iterates(ManagerCalls.follow)
+    """Yield the result of every task that is settled from now on; see `Client.follow`."""
+
     def _repr_html_(self) -> str:
         """What a notebook shows: what the manager has, if it is connected."""
         if not self._is_connected:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import JsonValue
+from typing import cast
+
 from typing_extensions import TypedDict
 
 from ...messages import TaskStatus
 from ..kernel.board.waiting_tasks import view_waiting
 from ..runtime.clock import wall_now
 from .board_driver import BoardDriver
+
+_KINDS_OF_WAITING = ("ready", "blocked", "limited", "nobody")
 
 
 class ManagerState(TypedDict):
@@ -29,7 +32,7 @@ class ManagerState(TypedDict):
     at: float
     paused: bool
     tasks: dict[str, int]
-    waiting: dict[str, JsonValue]
+    waiting: dict[str, int]
     reasons: list[str]
     limits: str
 
@@ -45,7 +48,9 @@ def describe_manager(driver: BoardDriver) -> ManagerState:
         at=wall_now(),
         paused=board.is_paused,
         tasks={status.value: board.counts[status] for status in TaskStatus},
-        waiting={kind: waiting[kind] for kind in ("ready", "blocked", "limited", "nobody")},
+        waiting={
+            kind: cast("int", waiting[kind]) for kind in ("ready", "blocked", "limited", "nobody")
+        },
         reasons=[str(reason[1]) for reason in reasons if isinstance(reason, list)],
         limits=str(waiting["limits"]),
     )

@@ -13,7 +13,7 @@ from ...report.file import REPORT_ENDINGS
 from ..console.credentials import ticket_of_environment
 from ..console.logging_setup import configure_logging
 from ..diagram_form import DiagramForm
-from ..output import write_json, write_line
+from ..output import write_json, write_json_text, write_line
 from .connecting import ConnectTimeout, make_client
 from .shared import AsJson, Insecure, SecretFile, TimeScale, Verbose
 
@@ -77,15 +77,42 @@ def why(
 
 
 def status(
-    store: StoreFile,
+    store: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The store of the run, a file.")
+    ] = None,
+    join: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TICKET", help="Ask the running manager with this ticket, or ticket file."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    connect_timeout: ConnectTimeout = 10.0,
+    secret_file: SecretFile = None,
+    insecure: Insecure = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Summarize the run in a store: its progress and its workers."""
+    """Summarize a run, in its store or of a running manager: tasks, workers, and what waits."""
     from ..status import state_of, status_lines
     from ..stored_run import read_stored_run
 
     configure_logging(verbose)
+    if store is None and join is None:
+        join = ticket_of_environment()
+    if (store is None) is (join is None):
+        raise InvalidInput("give either --store or --join (to ask a running manager)")
+    if join is not None:
+        from ..manager_status import ask_for_status, manager_lines, status_as_json
+
+        client = make_client(join, secret_file, connect_timeout, insecure=insecure)
+        told = asyncio.run(ask_for_status(client))
+        if as_json:
+            write_json_text(status_as_json(told))
+            return
+        for line in manager_lines(told):
+            write_line(line)
+        return
+    assert store is not None
     found = read_stored_run(store)
     if as_json:
         write_json(state_of(found))
