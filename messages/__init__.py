@@ -46,9 +46,11 @@ from .errors import (
     Rejected,
     ResultForgotten,
     RunEnded,
+    RunHandedOver,
     StoreBusy,
     StoreCorrupt,
     StoreLost,
+    StoreTaken,
     StoreUnusable,
     TaskFailed,
     UnknownDependency,
@@ -63,7 +65,7 @@ from .errors import (
     WrongSecret,
 )
 from .limit import Limit
-from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
+from .membership import Goodbye, Heartbeat, Hello, ManagerReplaced, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain_data import to_plain
 from .retry import Retry
@@ -81,6 +83,8 @@ from .task import (
 from .web_errors import (
     BackendFailed,
     DownloadFailed,
+    ModelFailed,
+    ModelUnusable,
     PageUnavailable,
     RobotsForbid,
     SearchFailed,
@@ -120,10 +124,10 @@ __all__ = [
     "BlobMissing",
     "BlobPlace",
     "BlobUnusable",
-    "CeylonUnusable",
     "BlobsReached",
     "BlobsWanted",
     "CancelTask",
+    "CeylonUnusable",
     "ClientHello",
     "Deadlock",
     "DecodeError",
@@ -145,12 +149,15 @@ __all__ = [
     "JoinRefused",
     "Limit",
     "LocalError",
+    "ManagerReplaced",
     "ManagerReply",
     "ManagerRequest",
     "ManagerUnavailable",
     "MeasurementFailed",
     "MemoryLimit",
     "Message",
+    "ModelFailed",
+    "ModelUnusable",
     "MusterError",
     "NatsUnusable",
     "NotConnected",
@@ -171,11 +178,13 @@ __all__ = [
     "ReturnTasks",
     "RobotsForbid",
     "RunEnded",
+    "RunHandedOver",
     "SearchFailed",
     "Shutdown",
     "StoreBusy",
     "StoreCorrupt",
     "StoreLost",
+    "StoreTaken",
     "StoreUnusable",
     "SubmitTasks",
     "Task",

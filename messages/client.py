@@ -18,6 +18,8 @@ ManagerMethod: TypeAlias = Literal[
     "cancel",
     "drain",
     "find",
+    "hand_over",
+    "managers",
     "pause",
     "questions",
     "read_parts",

@@ -156,6 +156,10 @@ class RunEnded(LocalError):
     """The run has ended, so the task will not be settled or can't be added."""
 
 
+class RunHandedOver(RunEnded):
+    """This manager has handed its run over to another one, which leads it now."""
+
+
 class IllegalTransition(LocalError):
     """The task's status does not allow this transition; the message contains its history."""
 
@@ -236,6 +240,10 @@ class StoreUnusable(LocalError):
 
 class StoreBusy(StoreUnusable):
     """Another process held the store's lock for too long; the message names it, if known."""
+
+
+class StoreTaken(StoreUnusable):
+    """Another manager has opened the store since, so this one can write nothing any more."""
 
 
 class StoreCorrupt(StoreUnusable):

@@ -101,3 +101,18 @@ class Shutdown(Message):
 
     reason: Note = ""
     goes_on: bool = False
+
+
+class ManagerReplaced(Message):
+    """Another manager leads the run than before; the receiver asks to join again.
+
+    A manager that leads no more says so to its members. One that has taken over says so to
+    everyone, since its predecessor may be dead.
+
+    Args:
+        manager: the name of both managers.
+        leads: whether the sender leads now; otherwise another one does, or soon will.
+    """
+
+    manager: Name
+    leads: bool = False

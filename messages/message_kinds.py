@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from .client import AwaitTasks, ClientHello, ManagerReply, ManagerRequest, SubmitTasks
-from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
+from .membership import Goodbye, Heartbeat, Hello, ManagerReplaced, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .streaming import PartsTaken, TaskPart
 from .work import (
@@ -40,6 +40,7 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         Heartbeat,
         Goodbye,
         Shutdown,
+        ManagerReplaced,
         Parcel,
         BlobPlace,
         BlobsWanted,

@@ -181,6 +181,12 @@ class BlockingClient:
     drain = _waits(ManagerCalls.drain)
     """Give a worker no more tasks; see `Client.drain`."""
 
+    managers = _waits(ManagerCalls.managers)
+    """The managers that share the run's store; see `Client.managers`."""
+
+    hand_over = _waits(ManagerCalls.hand_over)
+    """Let a standby manager lead the run; see `Client.hand_over`."""
+
     status = _waits(ManagerCalls.status)
     """The status of a task; see `Client.status`."""
 

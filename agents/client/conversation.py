@@ -15,6 +15,7 @@ from ...messages import (
     Goodbye,
     Heartbeat,
     JoinRefused,
+    ManagerReplaced,
     ManagerReply,
     MusterError,
     Payload,
@@ -236,6 +237,8 @@ class ClientConversation(SessionHolder):
             case Refusal() if message.worker_session == self.session_id:
                 if not self.joined.is_set():
                     self._fail(JoinRefused(message.reason))
+            case ManagerReplaced():
+                session.note_replaced(sender, message)
             case _ if sender != session.manager:
                 pass
             case TaskResult():

@@ -11,6 +11,7 @@ from ...messages import MusterError, Payload, TaskId, TaskResult, TaskStatus, Un
 from ...messages.client import ManagerMethod
 from ..runtime.log import log
 from ..schedules.listing import ScheduleState
+from ..store.managers import ManagerEntry
 from ..submission.questions import OpenQuestion
 from ..submission.result_source import Outcome, call_in, fulfil
 from .conversation import ClientConversation
@@ -130,6 +131,23 @@ class ManagerCalls:
         """
         return cast("int", await self._ask("drain", worker=worker, leaves=leaves))
 
+    # ------------------------------------------------------------------ managers
+
+    async def managers(self) -> list[ManagerEntry]:
+        """The managers that share the run's store: the one that leads, then those that stand by."""
+        return _entries(await self._ask("managers"))
+
+    async def hand_over(self) -> list[ManagerEntry]:
+        """Let a standby manager lead the run; what workers run goes on, and nothing is lost.
+
+        Returns:
+            The managers that stand by, one of which is about to lead.
+
+        Raises:
+            InvalidInput: none stands by.
+        """
+        return _entries(await self._ask("hand_over"))
+
     # ------------------------------------------------------------------ questions
 
     async def status(self, task_id: TaskId) -> TaskStatus:
@@ -174,7 +192,9 @@ class ManagerCalls:
 
     async def state(self) -> ManagerState:
         """The manager's name and time, whether it is paused, its tasks, and what they wait for."""
-        return cast("ManagerState", await self._ask("state"))
+        told = cast("ManagerState", await self._ask("state"))
+        counts = {TaskStatus(status): count for status, count in told["counts"].items()}
+        return {**told, "counts": counts}
 
     async def skills(self) -> dict[str, Payload]:
         """What the manager has learned of its workers' skills, as the content of a skills file.
@@ -238,3 +258,8 @@ class ManagerCalls:
 
         self._conversation.ask(method, arguments, replied)
         return await future
+
+
+def _entries(told: Payload) -> list[ManagerEntry]:
+    found = map(ManagerEntry.from_payload, cast("list[Payload]", told))
+    return [each for each in found if each is not None]

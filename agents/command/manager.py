@@ -10,14 +10,15 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TextIO
 
-from ...messages import RunEnded, TaskStatus, WorkersMissing
+from ...messages import RunEnded, RunHandedOver, TaskStatus, WorkersMissing
 from ..manager.task_manager import TaskManager
 from ..runtime.garbage import collect_garbage_less_often
 from ..runtime.terminal_text import terminal_line
 from ..security.ticket import Ticket
 from ..security.ticket_file import TicketFile
+from ..store.managers import standbys_in
 from ..worker_pool.pool import WorkerPool
-from .console.exit import EXIT_FAILED, print_finishing, print_message
+from .console.exit import EXIT_FAILED, EXIT_OK, print_finishing, print_message
 from .console.interrupts import Interrupts
 from .console.logging_setup import load_for_logging
 from .console.progress import Progress, find_display
@@ -39,6 +40,7 @@ async def manage(
     metrics_port: int | None = None,
     web: WebPageOptions | None = None,
     grace_s: float = 0.0,
+    is_standby: bool = False,
 ) -> int:
     """Run a manager for workers that join with its ticket, and print the report.
 
@@ -52,9 +54,15 @@ async def manage(
         metrics_port: the TCP port on loopback that serves metrics, or None.
         web: the options of the live page, or None.
         grace_s: for how long running tasks may go on after SIGTERM, in seconds.
+        is_standby: whether it is one of several managers: it replaces the ticket of another one,
+            and SIGTERM hands the run over if another one stands by.
 
     Returns:
         The exit code.
+
+    Raises:
+        RunHandedOver: another manager leads the run now.
+        StoreTaken: another manager has opened the store.
     """
     collect_garbage_less_often()
     with _metrics_server(manager, metrics_port):
@@ -68,6 +76,7 @@ async def manage(
                 as_json=as_json,
                 pool=pool,
                 grace_s=grace_s,
+                is_standby=is_standby,
             )
 
 
@@ -81,18 +90,30 @@ async def _manage(
     as_json: bool,
     pool: WorkerPool | None,
     grace_s: float,
+    is_standby: bool,
 ) -> int:
     progress = Progress(None if as_json else find_display())
     progress.follow(manager)
     draw = follow_for_report(manager, report_file)
     failure: RunEnded | WorkersMissing | None = None
+    is_leaving = False
 
     async def finish() -> None:
+        nonlocal is_leaving
+        if is_standby and standbys_in(manager.managers()):
+            is_leaving = True
+            manager.hand_over()
+            return
         print_finishing(manager.board.counts[TaskStatus.IN_PROGRESS], grace_s)
         await manager.stop(grace_s=grace_s)
 
-    with contextlib.nullcontext() if ticket_file is None else TicketFile(ticket_file, ticket):
-        async with Interrupts(manager.stop, finish=finish if grace_s else None):
+    keeping_ticket = (
+        contextlib.nullcontext()
+        if ticket_file is None
+        else TicketFile(ticket_file, ticket, takes_over=is_standby)
+    )
+    with keeping_ticket:
+        async with Interrupts(manager.stop, finish=finish if grace_s or is_standby else None):
             # After the signal handlers: a program that reads the ticket may stop this process.
             stream = _messages_stream(as_json=as_json)
             write_to(stream, _how_to_join(ticket, ticket_file))
@@ -104,6 +125,11 @@ async def _manage(
                 try:
                     async with pool or contextlib.nullcontext():
                         await manager.start_agent()
+                except RunHandedOver as handed_over:
+                    if not is_leaving:
+                        raise
+                    print_message(str(handed_over))
+                    return EXIT_OK
                 except (RunEnded, WorkersMissing) as fault:
                     failure = fault
     report = manager.report()

@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ...messages import Payload, TaskStatus
+from ...messages import Payload
 from ..client.client import Client
 from ..manager.manager_state import ManagerState
 from ..schedules.listing import ScheduleState
 from ..schedules.table import schedule_lines
 from ..submission.questions import OpenQuestion
 from .questions import question_lines
+from .status import RunManager, describe_counts, manager_entry_lines, states_of
 
 
 class ManagerStatus(NamedTuple):
@@ -23,12 +24,14 @@ class ManagerStatus(NamedTuple):
         workers: its workers.
         questions: what its tasks ask people.
         schedules: its schedules.
+        managers: those that share its store, the one that leads first; empty without a store.
     """
 
     state: ManagerState
     workers: list[dict[str, Payload]]
     questions: list[OpenQuestion]
     schedules: list[ScheduleState]
+    managers: tuple[RunManager, ...] = ()
 
 
 async def ask_for_status(client: Client) -> ManagerStatus:
@@ -43,6 +46,7 @@ async def ask_for_status(client: Client) -> ManagerStatus:
             await client.workers(),
             await client.questions(),
             await client.schedules(),
+            states_of(await client.managers()),
         )
 
 
@@ -54,6 +58,7 @@ def status_as_json(status: ManagerStatus) -> str:
             "workers": status.workers,
             "questions": [each.to_payload() for each in status.questions],
             "schedules": status.schedules,
+            "managers": [each.model_dump() for each in status.managers],
         },
         indent=2,
     )
@@ -62,13 +67,9 @@ def status_as_json(status: ManagerStatus) -> str:
 def manager_lines(status: ManagerStatus) -> Iterator[str]:
     """What a manager has told, as lines of text."""
     state = status.state
-    counts = [
-        f"{state['tasks'][each.value]:,} {each.label.lower()}"
-        for each in TaskStatus
-        if state["tasks"].get(each.value)
-    ]
     paused = ", paused" if state["paused"] else ""
-    yield f"{state['manager']}{paused}: {', '.join(counts) or 'no tasks'}"
+    yield f"{state['manager']}{paused}: {describe_counts(state['counts'])}"
+    yield from (f"  {line}" for line in manager_entry_lines(status.managers))
     waiting = {
         "ready": "ready",
         "blocked": "for other tasks or a time",

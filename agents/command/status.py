@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +12,7 @@ from ..kernel.matching.budget import Budget
 from ..kernel.model.health import Health, health_of, silence_of
 from ..kernel.model.records import WorkerRecord
 from ..report.formatting import format_cost
+from ..store.managers import ManagerEntry
 from .stored_run import StoredRun
 
 Count = Annotated[int, Field(ge=0)]
@@ -48,6 +49,25 @@ class WorkerState(_StatusPart):
 
     cost: Cost
     """What its attempts have cost, in the run's unit."""
+
+
+class RunManager(_StatusPart):
+    """One of the managers that share the store."""
+
+    host: str
+    """The name of its machine; "" if it is unknown."""
+
+    pid: int | None
+    """Its process id there, if known."""
+
+    leads: bool
+    """Whether it leads the run; otherwise it stands by."""
+
+    since: float
+    """Since when it leads or stands by, in seconds since 1970; 0 if that is unknown."""
+
+    page: str
+    """The URL of its live page; "" if it has none."""
 
 
 class RunState(_StatusPart):
@@ -89,6 +109,9 @@ class RunState(_StatusPart):
     workers: dict[str, WorkerState]
     """The workers by name, in the order in which they joined."""
 
+    managers: tuple[RunManager, ...] = ()
+    """The managers that share the store: the one that leads, then those that stand by."""
+
 
 def state_of(run: StoredRun) -> RunState:
     """Summarize a run as a model."""
@@ -106,6 +129,7 @@ def state_of(run: StoredRun) -> RunState:
         budget=board.budget.limit,
         budget_left=board.budget.unspent,
         workers={name: _state_of(worker, run) for name, worker in board.workers.items()},
+        managers=states_of(run.managers),
     )
 
 
@@ -113,24 +137,39 @@ def status_lines(run: StoredRun) -> Iterator[str]:
     """Summarize a run as lines of text."""
     board = run.board
     yield f"{run.store}: {_describe_progress(run)}; {_describe_holder(run)}"
-    counts = [
-        f"{board.counts[status]:,} {status.label.lower()}"
-        for status in TaskStatus
-        if board.counts[status]
-    ]
-    tasks = _count(sum(board.counts.values()), "task")
-    yield f"{tasks}: {', '.join(counts)}" if counts else tasks
+    yield describe_counts(board.counts)
     unit = board.budget.unit
     if board.budget.spent or board.budget.limit is not None:
         yield f"cost: {_describe_budget(board.budget)}"
         if board.budget.is_committed and board.counts[TaskStatus.PENDING]:
             yield "tasks that only workers with costs can run wait: nothing of the budget is left"
+    if len(run.managers) > 1 or any(each.since for each in run.managers):
+        yield from manager_entry_lines(states_of(run.managers))
     for worker in board.workers.values():
         state = _state_of(worker, run)
         ended = f"{_count(state.completed, 'attempt')} ended"
         if state.cost:
             ended += f", {format_cost(state.cost, unit)}"
         yield f"  {worker.name}: {_describe_connection(state)}, {ended}"
+
+
+def describe_counts(counts: Mapping[TaskStatus, int]) -> str:
+    """How many tasks there are of each status, in words."""
+    parts = [f"{counts[each]:,} {each.label.lower()}" for each in TaskStatus if counts[each]]
+    tasks = _count(sum(counts.values()), "task")
+    return f"{tasks}: {', '.join(parts)}" if parts else tasks
+
+
+def states_of(managers: Iterable[ManagerEntry]) -> tuple[RunManager, ...]:
+    """The managers that share a store as models."""
+    return tuple(RunManager.model_validate(each.to_payload()) for each in managers)
+
+
+def manager_entry_lines(managers: Iterable[RunManager]) -> Iterator[str]:
+    """The managers that share a store as lines of text."""
+    for each in managers:
+        entry = ManagerEntry(each.host, each.pid, each.leads, each.since, each.page)
+        yield f"{'leads' if each.leads else 'stands by'}: {entry.describe()}"
 
 
 def _state_of(worker: WorkerRecord, run: StoredRun) -> WorkerState:

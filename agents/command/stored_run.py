@@ -13,6 +13,8 @@ from ..report.build import build_report
 from ..report.model import RunReport
 from ..runtime.clock import now
 from ..store.file_lock import Holder, find_holder
+from ..store.manager_files import ManagerFiles
+from ..store.managers import ManagerEntry
 from ..store.sqlite import read_store
 
 
@@ -26,12 +28,14 @@ class StoredRun:
         board: the state of the run.
         at: the time that the state refers to, in seconds since 1970: now if a manager may hold
             the store, else the time of the last event.
+        managers: the managers that share the store.
     """
 
     store: Path
     holder: Holder
     board: Board
     at: float
+    managers: tuple[ManagerEntry, ...] = ()
 
     def report(self) -> RunReport:
         """Build the report of the run; its name is that of the store."""
@@ -56,7 +60,8 @@ def read_stored_run(store: Path) -> StoredRun:
         ) from None
     if holder.held is False:
         at = max(_event_times(board), default=at)
-    return StoredRun(store, holder, board, at)
+    managers = tuple(ManagerFiles(store).read())
+    return StoredRun(store, holder, board, at, managers)
 
 
 def _event_times(board: Board) -> Iterator[float]:

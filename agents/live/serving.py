@@ -9,6 +9,8 @@ import socket
 from collections.abc import Sequence
 from types import TracebackType
 
+from starlette.types import ASGIApp
+
 from ...messages import InvalidInput, PortInUse
 from ..manager.task_manager import TaskManager
 from ..runtime.http_host import LOOPBACK_NAMES
@@ -60,22 +62,18 @@ class LivePage:
         metrics: MetricsSource | None = None,
     ) -> None:
         admission = admission_at(manager, host, names)
-        self._socket = _listen(host, port)
-        self.host = host
-        self.port: int = self._socket.getsockname()[1]
+        self._server = PageServer(host, port)
+        self.host, self.port = host, self._server.port
         self._needs_secret = admission.needs_secret
         self._feed = Feed(manager)
-        application = live_application(
+        self._application = live_application(
             manager, admission=admission, feed=self._feed, metrics=metrics
         )
-        self._server = HttpServer(application, self._socket)
-        self._serving: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
         """The URL of the page."""
-        named = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{named}:{self.port}/"
+        return self._server.url
 
     @property
     def pages(self) -> int:
@@ -96,11 +94,7 @@ class LivePage:
                 url=self.url,
             )
         self._feed.run()
-        self._serving = asyncio.ensure_future(self._server.serve())
-        while not (self._server.started or self._serving.done()):  # noqa: ASYNC110 - uvicorn's
-            await asyncio.sleep(0.01)
-        if self._serving.done():
-            self._serving.result()
+        await self._server.start(self._application)
         return self
 
     async def __aexit__(
@@ -111,8 +105,43 @@ class LivePage:
     ) -> None:
         """Send the open pages the final state, and stop serving."""
         await self._feed.close()
-        self._server.should_exit = True
-        if self._serving is not None:
+        await self._server.stop()
+
+
+class PageServer:
+    """Serves one application in the running loop.
+
+    Args:
+        host: the IP address to listen on.
+        port: the TCP port to listen on; 0 takes any free one.
+
+    Raises:
+        InvalidInput: it can't listen on the host or port.
+        PortInUse: another program uses the port.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._socket = _listen(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        named = f"[{host}]" if ":" in host else host
+        self.url = f"http://{named}:{self.port}/"
+        """Its URL."""
+        self._server: HttpServer | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self, application: ASGIApp) -> None:
+        """Start serving."""
+        server = self._server = HttpServer(application, self._socket)
+        serving = self._serving = asyncio.ensure_future(server.serve())
+        while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn's
+            await asyncio.sleep(0.01)
+        if serving.done():
+            serving.result()
+
+    async def stop(self) -> None:
+        """Stop serving."""
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = True
             await asyncio.gather(self._serving, return_exceptions=True)
         self._socket.close()
 

@@ -87,6 +87,10 @@ class BoardDriver:
         self.gate = ThreadGate()
         self.commit: GroupCommit | None = None
         """What writes the run to its store; None without a store."""
+        self.store: Store | None = None
+        """The store, if there is one."""
+        self.has_resumed = False
+        """Whether the store held a run that had begun."""
         self._carry_out: CarryOut = _discard
         self._clock = Clock.current()
         self._wake: Callable[[], None] | None = None
@@ -336,6 +340,8 @@ class BoardDriver:
         except BaseException:
             store.close()
             raise
+        self.has_resumed = self.board.is_suspended
+        self.store = store
         self.commit = GroupCommit(store, self.board, self._carry_out)
         try:
             if self._write_watcher is not None:

@@ -194,8 +194,12 @@ class Clients:
 
     def dismiss(self, reason: str) -> None:
         """Tell all clients that the run has ended."""
+        self.post_to_all(Shutdown(reason=reason))
+
+    def post_to_all(self, message: BaseModel) -> None:
+        """Send a message to all clients."""
         for address in self._clients:
-            self._post(address, Shutdown(reason=reason))
+            self._post(address, message)
 
     def _drop(self, address: str) -> None:
         self._forget(address)

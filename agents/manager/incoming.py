@@ -79,6 +79,8 @@ class Incoming:
         self._parts = parts
         self._worker_calls = worker_calls
         self._lanes: LaneManager | None = None
+        self.is_closed = False
+        """Whether nobody may join any more, since another manager is about to lead."""
 
     def start(self, lanes: LaneManager | None) -> None:
         """Take messages from now on, on lanes if there are any."""
@@ -92,6 +94,8 @@ class Incoming:
             message: what arrived.
         """
         match message:
+            case ClientHello() | Hello() if self.is_closed:
+                pass
             case ClientHello():
                 self._clients.hello(sender, message)
             case _ if self._clients.has(sender):

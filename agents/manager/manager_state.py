@@ -21,7 +21,7 @@ class ManagerState(TypedDict):
         manager: its name.
         at: its time, in seconds since 1970.
         paused: whether it assigns no tasks until it is resumed.
-        tasks: how many tasks there are of each status.
+        counts: how many tasks there are of each status.
         waiting: how many pending tasks are ready, wait for other tasks or a time, are held back by
             a limit, or can be done by no worker that is connected.
         reasons: what keeps tasks from being done, with those of the most tasks first.
@@ -31,7 +31,7 @@ class ManagerState(TypedDict):
     manager: str
     at: float
     paused: bool
-    tasks: dict[str, int]
+    counts: dict[TaskStatus, int]
     waiting: dict[str, int]
     reasons: list[str]
     limits: str
@@ -47,7 +47,7 @@ def describe_manager(driver: BoardDriver) -> ManagerState:
         manager=driver.name,
         at=wall_now(),
         paused=board.is_paused,
-        tasks={status.value: board.counts[status] for status in TaskStatus},
+        counts={status: board.counts[status] for status in TaskStatus},
         waiting={
             kind: cast("int", waiting[kind]) for kind in ("ready", "blocked", "limited", "nobody")
         },

@@ -209,6 +209,12 @@ class OutgoingMessages:
             if worker.alive:
                 self._post(worker.worker_id, Shutdown(reason=self.farewell))
 
+    def post_to_workers(self, message: BaseModel) -> None:
+        """Send a message to all connected workers."""
+        for worker in self._driver.board.workers.values():
+            if worker.alive:
+                self.post(worker.worker_id, message)
+
     def post_datagram(self, to: str, message: BaseModel) -> None:
         """Send a message that may get lost, to one address or to everyone."""
         if self._endpoint is not None:

@@ -34,6 +34,7 @@ from ..skills.policy_skills import some_skills
 from ..submission.result_source import Settle
 from .awaited_results import AwaitedResults
 from .board_driver import BoardDriver
+from .handover import Handover
 from .manager_state import describe_manager
 from .subtasks import SubtaskSubmission
 
@@ -66,10 +67,12 @@ class RequestAnswers:
     Args:
         driver: drives the board.
         awaited: adds tasks, and tells their results.
+        handover: knows the managers that share the store.
     """
 
-    def __init__(self, driver: BoardDriver, awaited: AwaitedResults) -> None:
+    def __init__(self, driver: BoardDriver, awaited: AwaitedResults, handover: Handover) -> None:
         self._driver = driver
+        self._handover = handover
         self._awaited = awaited
         self._subtasks = SubtaskSubmission(driver)
         self._methods: Mapping[str, Method] = {
@@ -78,6 +81,8 @@ class RequestAnswers:
             "find": self._find,
             "questions": self._questions,
             "drain": self._drain,
+            "hand_over": self._hand_over,
+            "managers": self._managers,
             "pause": self._pause,
             "resume": self._resume,
             "retry": self._retry,
@@ -197,6 +202,12 @@ class RequestAnswers:
         self._driver.pause()
         return sum(len(each.running) for each in self._driver.board.workers.values())
 
+    def _hand_over(self, _: Mapping[str, Payload]) -> list[Payload]:
+        return [each.to_payload() for each in self._handover.request()]
+
+    def _managers(self, _: Mapping[str, Payload]) -> list[Payload]:
+        return [each.to_payload() for each in self._handover.managers()]
+
     def _resume(self, arguments: Mapping[str, Payload]) -> None:
         if arguments.get("worker") is None:
             self._driver.end_pause()
@@ -220,7 +231,9 @@ class RequestAnswers:
         return some_skills(self._driver.board.queue.policy, str(arguments.get("after", "")))
 
     def _state(self, _: Mapping[str, Payload]) -> dict[str, Payload]:
-        return dict(describe_manager(self._driver))
+        state = describe_manager(self._driver)
+        counts: dict[str, int] = {status.value: count for status, count in state["counts"].items()}
+        return {**state, "counts": counts}
 
     def _status(self, arguments: Mapping[str, Payload]) -> dict[str, int] | str:
         board = self._driver.board

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from ...messages import Heartbeat, MusterError
+from ...messages import Heartbeat, ManagerReplaced, MusterError, RunHandedOver, StoreTaken
 from ...messages.frame import ANY_MANAGER, EVERYONE
 from ..blobs.store import BlobStore
 from ..kernel.matching.policies import MatchingPolicy
@@ -30,6 +30,7 @@ from ..transport.traffic import Traffic
 from .awaited_results import AwaitedResults
 from .board_driver import BoardDriver
 from .clients import Clients
+from .handover import Handover
 from .hook_calls import HookCalls
 from .incoming import Incoming, MessageHandlers
 from .outgoing import OutgoingHooks, OutgoingMessages, SettlementListener, Stamp
@@ -42,8 +43,14 @@ from .worker_calls import WorkerCalls
 CLOSING_CHECK_EVERY_S = 0.02
 """How often a manager that is about to stop looks whether all its workers are idle."""
 
+HANDOVER_TIMEOUT_S = 0.5
+"""How long a manager that hands its run over waits until its members know, in seconds."""
+
 SHUTDOWN_TIMEOUT_S = 2.0
 """How long a manager waits for its workers to acknowledge the shutdown, in seconds."""
+
+TELLS_FOR_TIMEOUTS = 2.0
+"""For how long a manager that resumes a run says so, as a multiple of `lost_after_s`."""
 
 RUN_CUT_SHORT = "its workspace ended, or its asyncio task was cancelled"
 """The reason of a broken-off run if no other is known."""
@@ -94,7 +101,9 @@ class ManagerShell:
         """Tells the results of tasks to those who wait for them."""
         self.parts = TaskParts(self.driver, self.awaited, self._outgoing.post)
         """Tells the parts of tasks to those who read them."""
-        answers = RequestAnswers(self.driver, self.awaited)
+        self.handover = Handover(self.driver, self.hand_over, self._lose)
+        """Knows who shares the store."""
+        answers = RequestAnswers(self.driver, self.awaited, self.handover)
         self._clients = Clients(self.driver, self.awaited, answers, self.parts)
         self._worker_calls = WorkerCalls(self.driver, self.awaited, answers, self._outgoing.watch)
         self._incoming = Incoming(
@@ -118,6 +127,7 @@ class ManagerShell:
         """Why the run failed, unless workers were missing."""
         self.opened = asyncio.Event()
         self.is_broken_off = False
+        self._leads_no_more = False
         self.is_running = False
 
     # ------------------------------------------------------------------ watching and sending
@@ -213,6 +223,25 @@ class ManagerShell:
             self._outgoing.farewell = reason
         self._ended.set()
 
+    def hand_over(self) -> None:
+        """End the run here, so that a standby manager leads it; what workers run goes on."""
+        if self._ended.is_set() or self.driver.board.has_ended:
+            return
+        self.fault = RunHandedOver(
+            f"the run of {self.driver.name!r} was handed over: a standby manager leads it now"
+        )
+        self._leads_no_more = True
+        # What is assigned now would be lost on its way.
+        self.driver.begin_closing()
+        self._ended.set()
+
+    def _lose(self, fault: StoreTaken) -> None:
+        """End the run here, since the store is lost; nothing can be written any more."""
+        if not self._ended.is_set():
+            self.fault = fault
+            self._leads_no_more = True
+            self._ended.set()
+
     def _is_over(self) -> bool:
         board = self.driver.board
         return self._ended.is_set() or board.has_ended or board.is_at_rest
@@ -271,6 +300,7 @@ class ManagerShell:
             asyncio.ensure_future(log_stuck_tasks(driver)),
             asyncio.ensure_future(self.schedules.run()),
         ]
+        watching = asyncio.ensure_future(self.handover.watch())
         if lanes is not None:
             lane_keeping = lanes.keep(router, self.workers_by_lane)
             background.append(asyncio.ensure_future(lane_keeping))
@@ -282,10 +312,16 @@ class ManagerShell:
             done, _ = await asyncio.wait([ended, *background], return_when=asyncio.FIRST_COMPLETED)
             for future in done:
                 future.result()
+            if isinstance(self.fault, StoreTaken):
+                return
             await self._calls.finish()
-            self._outgoing.dismiss_workers()
-            self._clients.dismiss(self._outgoing.farewell)
-            await router.settle(SHUTDOWN_TIMEOUT_S)
+            if self._leads_no_more:
+                self._tell_members_to_ask_again()
+                await router.settle(HANDOVER_TIMEOUT_S)
+            else:
+                self._outgoing.dismiss_workers()
+                self._clients.dismiss(self._outgoing.farewell)
+                await router.settle(SHUTDOWN_TIMEOUT_S)
             if driver.commit is not None:
                 driver.commit.write_at_once()
         except asyncio.CancelledError:
@@ -301,10 +337,12 @@ class ManagerShell:
             router.close_direct_connections()
             driver.close_store()
             driver.cancel_timer()
-            for future in (ended, *background):
+            for future in (ended, watching, *background):
                 future.cancel()
-            await asyncio.gather(ended, *background, return_exceptions=True)
-            may_be_resumed = driver.commit is not None and not driver.is_all_settled()
+            await asyncio.gather(ended, watching, *background, return_exceptions=True)
+            may_be_resumed = driver.commit is not None and (
+                self._leads_no_more or self.is_broken_off or not driver.is_all_settled()
+            )
             await self._outgoing.offload.close(keeps=may_be_resumed)
             self._calls.close()
 
@@ -341,9 +379,22 @@ class ManagerShell:
             if worker.alive
         }
 
+    def _tell_members_to_ask_again(self) -> None:
+        replaced = ManagerReplaced(manager=self.driver.name)
+        self._incoming.is_closed = True
+        self._outgoing.post_to_workers(replaced)
+        self._clients.post_to_all(replaced)
+
     async def _send_heartbeats(self) -> None:
+        rules = self.driver.rules
+        tells_until = now() + TELLS_FOR_TIMEOUTS * rules.lost_after_s
         while True:
-            await asyncio.sleep(self.driver.rules.heartbeat_s)
+            if self.driver.has_resumed and now() < tells_until:
+                # Members of the former manager need not wait until they miss it.
+                self._outgoing.post_datagram(
+                    EVERYONE, ManagerReplaced(manager=self.driver.name, leads=True)
+                )
+            await asyncio.sleep(rules.heartbeat_s)
             self._outgoing.post_datagram(EVERYONE, Heartbeat())
             self._clients.drop_silent()
             if self.driver.commit is not None:

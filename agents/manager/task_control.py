@@ -9,6 +9,7 @@ from itertools import islice
 
 from ...messages import InvalidInput, Limit, Task, TaskId, TaskResult
 from ..runtime.log import log
+from ..store.managers import ManagerEntry
 from .options import expected_worker_rules
 from .question_control import QuestionControl
 from .schedule_control import ScheduleControl
@@ -172,6 +173,26 @@ class TaskControl(ScheduleControl, QuestionControl):
             self.ask(driver.end_pause)
         else:
             self.ask(lambda: driver.end_drain(worker))
+
+    def managers(self) -> list[ManagerEntry]:
+        """The managers that share the store: the one that leads, then those that stand by.
+
+        Without a store there are none.
+        """
+        return self._shell.handover.managers()
+
+    def hand_over(self) -> list[ManagerEntry]:
+        """End the run here, so that a standby manager leads it; what workers run goes on.
+
+        `start_agent` and `stop` then raise `RunHandedOver`.
+
+        Returns:
+            The managers that stand by, one of which is about to lead.
+
+        Raises:
+            InvalidInput: none stands by.
+        """
+        return self.ask(self._shell.handover.request)
 
     @property
     def is_paused(self) -> bool:

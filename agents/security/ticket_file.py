@@ -21,10 +21,13 @@ class TicketFile:
     Args:
         path: the file; one that is left of a manager that died is replaced.
         ticket: the ticket.
+        takes_over: whether it also replaces the ticket of a manager that is still running, since
+            that one does not lead any more.
     """
 
-    def __init__(self, path: Path, ticket: Ticket) -> None:
+    def __init__(self, path: Path, ticket: Ticket, *, takes_over: bool = False) -> None:
         self._path = path
+        self._takes_over = takes_over
         self._ticket = ticket
         self._descriptor = -1
 
@@ -75,7 +78,7 @@ class TicketFile:
             draft.unlink()
             return True
         try:
-            if not try_to_lock(former):
+            if not (try_to_lock(former) or self._takes_over):
                 raise InvalidInput(
                     f"the ticket file {str(self._path)!r} belongs to a manager that is running; "
                     "stop that one, or name another file"

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
-from ...messages import StoreUnusable
+from ...messages import StoreBusy, StoreUnusable
 from ..runtime.lock_file import FileId, LockFile, find_file_id, lock_within, try_to_lock
 
 _TIMEOUT_S = 0.5
@@ -53,7 +53,8 @@ class StoreFileLock:
         path: the store's file.
 
     Raises:
-        StoreUnusable: another manager holds it, or the lock file can't be created.
+        StoreBusy: another manager holds it.
+        StoreUnusable: the lock file can't be created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,8 +82,8 @@ class StoreFileLock:
         """Lock the database itself too, once it exists and before SQLite opens it.
 
         Raises:
-            StoreUnusable: another manager holds it, by another path or after its lock file was
-                removed.
+            StoreBusy: another manager holds it, by another path or after its lock file was removed.
+            StoreUnusable: it can't be opened.
         """
         database = find_file_id(self._path)
         if database in _HELD_HERE:
@@ -116,9 +117,9 @@ class StoreFileLock:
             self._database = None
         self._lock.release()
 
-    def _held_by_another(self, pid: int | None) -> StoreUnusable:
+    def _held_by_another(self, pid: int | None) -> StoreBusy:
         holder = "another manager" if pid is None else f"the manager of process {pid}"
-        return StoreUnusable(
+        return StoreBusy(
             f"the store {str(self._path)!r} is held by {holder}; wait until it ends, stop it, "
             "or give this manager another file"
         )

@@ -13,6 +13,7 @@ from ...messages import StoreUnusable, TaskStatus
 from ..kernel.board.rows import LearnedRow, Rows, ScheduleRow, TaskRow, WorkerRow
 from .file_guard import StoreGuard
 from .file_lock import StoreFileLock
+from .manager_files import ManagerFiles
 from .sqlite_file import (
     check_file,
     check_names,
@@ -88,14 +89,16 @@ class SqliteStore:
         survives_power_loss: whether each write waits for the disk.
 
     Raises:
-        StoreUnusable: another manager holds the file, or the file is not a store, is damaged, can't
-            be written or was written by a newer version of Muster; it is left unchanged.
+        StoreBusy: another manager holds the file.
+        StoreUnusable: the file is not a store, is damaged, can't be written or was written by a
+            newer version of Muster; it is left unchanged.
     """
 
     waits = True
 
     def __init__(self, path: str | Path, *, survives_power_loss: bool = False) -> None:
         self._path = _resolve(path)
+        self._managers = ManagerFiles(self._path)
         if exists(self._path):
             # Before anything else: a file that is not a store must not be changed.
             check_names(self._path)
@@ -120,6 +123,11 @@ class SqliteStore:
     def path(self) -> Path:
         """The file."""
         return self._path
+
+    @property
+    def managers(self) -> ManagerFiles:
+        """The managers that share it: the one that leads, and those that stand by."""
+        return self._managers
 
     def load(self) -> Rows:
         """Read all rows.

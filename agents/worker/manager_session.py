@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 
 from pydantic import BaseModel
 
-from ...messages import BacklogFull, Heartbeat, Welcome
+from ...messages import BacklogFull, Heartbeat, ManagerReplaced, Welcome
 from ...messages.frame import ANY_MANAGER
 from ..execution.held_slots import HeldSlotWarnings, OverdueAttempt
 from ..kernel.delivery.connection_life import ConnectionPause
@@ -26,6 +26,9 @@ SLOWEST_HELLO_S = 1.0
 
 WARN_AFTER_S = 5.0
 """How long a worker asks without an answer before it logs a warning."""
+
+LOOK_FOR_TICKET_EVERY_S = 0.2
+"""How often a worker that misses its manager looks whether there is a new ticket."""
 
 JOIN_TIMEOUT_S = 5.0
 """How long a worker asks without an answer before it gives up a connection that can be replaced.
@@ -114,6 +117,8 @@ class ManagerSession:
         self.heartbeat_s = 1.0 if former is None else former.heartbeat_s
         self.lost_after_s = 10.0 if former is None else former.lost_after_s
         self._watch: LoopWatch | None = None
+        self._woken = asyncio.Event()
+        self._missed_since: float | None = None
 
     @property
     def is_member(self) -> bool:
@@ -163,6 +168,22 @@ class ManagerSession:
         self._welcomed_at = now()
         self.heartbeat_s = welcome.heartbeat_s
         self.lost_after_s = welcome.lost_after_s
+
+    def note_replaced(self, sender: str, told: ManagerReplaced) -> None:
+        """Ask to join at once if another manager leads now than the one that was joined.
+
+        Args:
+            sender: the address that it was told from.
+            told: what was told; one of another workspace member's manager is ignored.
+        """
+        is_own = sender == self.manager
+        concerns_us = not is_own and told.manager == self.manager_name if told.leads else is_own
+        if concerns_us and self.is_member:
+            log.info("another manager leads; asking to join it", worker=self._owner_name)
+            # The conversation stays open until the welcome: results may be on their way.
+            self.asks_again = True
+            self._say_hello()
+            self._woken.set()
 
     def end(self) -> None:
         """End the conversation, if there is one; the next one has another number."""
@@ -229,10 +250,26 @@ class ManagerSession:
             pause_s, asked_s = HELLO_EVERY_S, 0.0
             self.post(owner.heartbeat())
             owner.send_results()
-            await asyncio.sleep(self.heartbeat_s)
+            await self._sleep()
             last_checked_at, checked_at = checked_at, now()
             if self._is_to_be_replaced(last_checked_at, checked_at):
                 return
+
+    async def _sleep(self) -> None:
+        """Wait for the next heartbeat, or until there is a reason not to."""
+        ends_at = now() + self.heartbeat_s
+        while (left_s := ends_at - now()) > 0 and not self._woken.is_set():
+            pause_s = min(left_s, LOOK_FOR_TICKET_EVERY_S) if self._is_missed() else left_s
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), pause_s)
+            if self._is_missed() and self._owner.is_ticket_outdated():
+                break
+        self._woken.clear()
+
+    def _is_missed(self) -> bool:
+        """Whether the direct connection has ended, and nothing came from the manager since."""
+        since = self._missed_since
+        return since is not None and self._manager_received_at() <= since
 
     def _is_to_be_replaced(self, last_checked_at: float, checked_at: float) -> bool:
         """Whether the connection is to be replaced; asks to join again if the manager is silent."""
@@ -263,7 +300,7 @@ class ManagerSession:
             )
             return True
         return (
-            silent_s > LATE_AFTER_HEARTBEATS * self.heartbeat_s
+            (silent_s > LATE_AFTER_HEARTBEATS * self.heartbeat_s or self._is_missed())
             and owner.is_ticket_outdated()
             and owner.can_dial_again()
         )
@@ -281,6 +318,9 @@ class ManagerSession:
                 continue
             connected_at = now()
             await connection.keep(self.heartbeat_s)
+            # The end of a manager's process closes it.
+            self._missed_since = now()
+            self._woken.set()
             await asyncio.sleep(pause.after_end(now() - connected_at))
 
     def _is_link_dead(self, checked_at: float) -> bool:

@@ -25,6 +25,7 @@ from ...messages import (
     Heartbeat,
     Hello,
     JoinRefused,
+    ManagerReplaced,
     ManagerReply,
     Parcel,
     PartsTaken,
@@ -321,6 +322,9 @@ class WorkerShell(SessionHolder):
             case Refusal() if message.worker_session == self.session_id and not self.is_member:
                 self._failure = JoinRefused(message.reason)
                 self._ended.set()
+            case ManagerReplaced():
+                if session is not None:
+                    session.note_replaced(sender, message)
             case _ if is_from_manager:
                 self._from_manager(message)
             case _:

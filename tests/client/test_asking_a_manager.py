@@ -12,7 +12,7 @@ from muster.agents.kernel.matching.adaptive import AdaptivePolicy
 from muster.agents.manager.settled_tasks import MAX_KEPT, MAX_TOLD, SettledTasks
 from muster.agents.skills.policy_skills import WORKERS_PER_ANSWER
 from muster.agents.store.memory import SharedRows
-from muster.messages import InvalidInput, Limit, ManagerRequest, Task, UnknownTask
+from muster.messages import InvalidInput, Limit, ManagerRequest, Task, TaskStatus, UnknownTask
 from muster.messages.wording import short_id
 
 from .test_client import Place
@@ -71,9 +71,9 @@ def test_a_manager_tells_what_its_tasks_wait_for() -> None:
 
     before, after, name = ask(story, limits=[Limit("last", concurrent=2)])
     assert (before["manager"], before["paused"], after["paused"]) == (name, False, True)
-    assert {each: count for each, count in before["tasks"].items() if count} == {
-        "in_progress": 2,
-        "pending": 7,
+    assert {each: count for each, count in before["counts"].items() if count} == {
+        TaskStatus.IN_PROGRESS: 2,
+        TaskStatus.PENDING: 7,
     }
     assert before["waiting"] == {"ready": 0, "blocked": 1, "limited": 5, "nobody": 1}
     assert before["limits"] == "5 wait for a limit: 2 of 2 last tasks in progress"

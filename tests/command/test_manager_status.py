@@ -19,14 +19,15 @@ WORKER = {"connected": True, "draining": False, "slots": 4, "running": 2, "compl
 
 
 def state(**given: Any) -> ManagerState:
-    counts = {each.value: 0 for each in TaskStatus} | {"in_progress": 2, "pending": 1_007}
+    counts = dict.fromkeys(TaskStatus, 0)
+    counts |= {TaskStatus.IN_PROGRESS: 2, TaskStatus.PENDING: 1_007}
     waiting: Any = {"ready": 1_000, "blocked": 4, "limited": 3, "nobody": 0}
     limits = "3 wait for a limit: 2 of 2 mail tasks in progress"
     told = ManagerState(
         manager="boss",
         at=0.0,
         paused=False,
-        tasks=counts,
+        counts=counts,
         waiting=waiting,
         reasons=["4 tasks depend on task 7"],
         limits=limits,
@@ -40,7 +41,7 @@ def test_tasks_workers_and_questions_stand_there_line_by_line() -> None:
     gone = WORKER | {"name": "Cid", "connected": False}
     workers = [WORKER | {"name": "Ada"}, drained, gone]
     assert list(manager_lines(ManagerStatus(state(paused=True), workers, [question], []))) == [
-        "boss, paused: 1,007 pending, 2 in progress",
+        "boss, paused: 1,009 tasks: 1,007 pending, 2 in progress",
         "  wait: 1,000 ready, 4 for other tasks or a time, 3 for a limit",
         "  3 wait for a limit: 2 of 2 mail tasks in progress",
         "  4 tasks depend on task 7",

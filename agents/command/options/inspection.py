@@ -92,32 +92,31 @@ def status(
     insecure: Insecure = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Summarize a run, in its store or of a running manager: tasks, workers, and what waits."""
+    """Summarize a run: its tasks, workers and managers.
+
+    It reads the store of the run, or asks the running manager, which also tells what tasks wait
+    for, what they ask people, and the schedules.
+    """
+    from ..manager_status import ask_for_status, manager_lines, status_as_json
     from ..status import state_of, status_lines
     from ..stored_run import read_stored_run
 
     configure_logging(verbose)
-    if store is None and join is None:
+    if join is None and store is None:
         join = ticket_of_environment()
-    if (store is None) is (join is None):
-        raise InvalidInput("give either --store or --join (to ask a running manager)")
-    if join is not None:
-        from ..manager_status import ask_for_status, manager_lines, status_as_json
-
-        client = make_client(join, secret_file, connect_timeout, insecure=insecure)
+    if (join is None) == (store is None):
+        raise InvalidInput("give exactly one of --store and --join (to ask a running manager)")
+    if store is not None:
+        found = read_stored_run(store)
+        state, lines = state_of(found).model_dump_json(indent=2), status_lines(found)
+    else:
+        client = make_client(join or "", secret_file, connect_timeout, insecure=insecure)
         told = asyncio.run(ask_for_status(client))
-        if as_json:
-            write_json_text(status_as_json(told))
-            return
-        for line in manager_lines(told):
-            write_line(line)
-        return
-    assert store is not None
-    found = read_stored_run(store)
+        state, lines = status_as_json(told), manager_lines(told)
     if as_json:
-        write_json(state_of(found))
+        write_json_text(state)
         return
-    for line in status_lines(found):
+    for line in lines:
         write_line(line)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,6 +32,10 @@ from .shared import (
     WebNames,
     WebPort,
 )
+
+if TYPE_CHECKING:
+    from ...store.protocol import Store
+    from ..web_page import WebPageOptions
 
 # Each command imports its own modules when it runs, so that a worker starts quickly.
 # ruff: noqa: PLC0415
@@ -228,6 +232,13 @@ def manager(
             help="Keep the run in this store; if it already holds one, continue that run.",
         ),
     ] = None,
+    standby: Annotated[
+        bool,
+        typer.Option(
+            "--standby",
+            help="Wait until no other manager has the store, and lead then; several may wait.",
+        ),
+    ] = False,
     skills: Annotated[
         Path | None,
         typer.Option(
@@ -303,6 +314,7 @@ def manager(
     from ..retry_text import read_retry_options
     from ..schedules_file import read_schedules
     from ..skill_options import read_skill_options
+    from ..standby import claim_ticket, stand_by
     from ..tasks_file import read_tasks
     from ..telemetry import enable_opentelemetry
     from ..web_page import web_page_options
@@ -324,59 +336,76 @@ def manager(
     scheduled = () if schedules is None else read_schedules(schedules)
     check_report_file(report)
     retry_of_all, retries = read_retry_options(retry or ())
-    page = web_page_options(web, web_host, web_name, web_linger)
-    made = TaskManager(
-        read,
-        expected_workers=count.expected,
-        port=port,
-        workspace_id=workspace,
-        policy=policy,
-        thrift=thrift,
-        budget=budget,
-        cost_unit=cost_unit,
-        aging_s=aging_s,
-        on_late=on_late.value,
-        keep_results_s=KEEP_RESULTS_S if keep_results_s is None else keep_results_s,
-        keep_results=KEEP_RESULTS if keep_results is None else keep_results,
-        retry=retry_of_all,
-        retries=retries,
-        max_losses=max_losses,
-        limits=read_limits(limit or ()),
-        weights=read_weights(weight or ()),
-        join_timeout_s=join_timeout,
-        unmatched_after_s=unmatched_after,
-        on_missing=on_missing.value,
-        time_scale=time_scale,
-        quiet=True,
-        store=store,
-        skills=skills,
-        trace=trace,
-        blobs=blobs,
-        secret=take_secret(secret_file, insecure=insecure),
-        insecure=insecure,
-        allow=allow or None,
-        max_workers=max_workers,
-        max_lanes=max_lanes,
-        lane_ports=() if lane_ports is None else read_lane_ports(lane_ports),
-        direct_connections=not no_direct_connections,
-    )
-    if tasks is None:
-        made.stay()
-    # Also if the command fails before the run begins, which would close the store itself.
-    with contextlib.closing(made):
-        for schedule in scheduled:
-            schedule.declare(made)
-        if otel:
-            enable_opentelemetry(made)
-        managing = manage(
-            made,
-            made.ticket(host, with_secret=secret_in_ticket or None),
-            ticket_file=ticket_file,
-            report_file=report,
-            metrics_port=metrics,
-            as_json=as_json,
-            pool=count.bounds and make_pool(made, count.bounds, options, time_scale),
-            web=page,
-            grace_s=grace,
+    web_page = web_page_options(web, web_host, web_name, web_linger)
+    secret = take_secret(secret_file, insecure=insecure)
+
+    def make(opened: Store | Path | None, *, is_run: bool = True) -> TaskManager:
+        made = TaskManager(
+            read,
+            expected_workers=count.expected,
+            port=port,
+            workspace_id=workspace,
+            policy=policy,
+            thrift=thrift,
+            budget=budget,
+            cost_unit=cost_unit,
+            aging_s=aging_s,
+            on_late=on_late.value,
+            keep_results_s=KEEP_RESULTS_S if keep_results_s is None else keep_results_s,
+            keep_results=KEEP_RESULTS if keep_results is None else keep_results,
+            retry=retry_of_all,
+            retries=retries,
+            max_losses=max_losses,
+            limits=read_limits(limit or ()),
+            weights=read_weights(weight or ()),
+            join_timeout_s=join_timeout,
+            unmatched_after_s=unmatched_after,
+            on_missing=on_missing.value,
+            time_scale=time_scale,
+            quiet=True,
+            store=opened,
+            skills=skills,
+            trace=trace if is_run else None,
+            blobs=blobs,
+            secret=secret,
+            insecure=insecure,
+            allow=allow or None,
+            max_workers=max_workers,
+            max_lanes=max_lanes,
+            lane_ports=() if lane_ports is None else read_lane_ports(lane_ports),
+            direct_connections=not no_direct_connections,
         )
-        raise typer.Exit(asyncio.run(managing))
+        if tasks is None:
+            made.stay()
+        return made
+
+    def lead(opened: Store | Path | None, page: WebPageOptions | None) -> int:
+        made = make(opened)
+        # Also if the command fails before the run begins, which would close the store itself.
+        with contextlib.closing(made):
+            for schedule in scheduled:
+                schedule.declare(made)
+            if otel:
+                enable_opentelemetry(made)
+            with_secret = secret_in_ticket or None
+            managing = manage(
+                made,
+                claim_ticket(made, host, with_secret=with_secret)
+                if standby
+                else made.ticket(host, with_secret=with_secret),
+                ticket_file=ticket_file,
+                report_file=report,
+                metrics_port=metrics,
+                as_json=as_json,
+                pool=count.bounds and make_pool(made, count.bounds, options, time_scale),
+                web=page,
+                grace_s=grace,
+                is_standby=standby,
+            )
+            return asyncio.run(managing)
+
+    if standby:
+        # Wrong arguments are told now, and not when it is to lead.
+        make(None, is_run=False).close()
+        raise typer.Exit(stand_by(store, web_page, lead))
+    raise typer.Exit(lead(store, web_page))

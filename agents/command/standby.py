@@ -1,0 +1,119 @@
+"""`muster manager --standby`: waits until it leads, leads, and waits again after a handover."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+from ...messages import InvalidInput, PortInUse, RunHandedOver, StoreTaken
+from ..manager.task_manager import TaskManager
+from ..security.ticket import Ticket
+from ..standby.standby import Standby
+from ..store.protocol import Store
+from .console.exit import EXIT_OK, print_message
+from .console.interrupts import Interrupts
+from .web_page import WebPageOptions
+
+Lead: TypeAlias = Callable[[Store, WebPageOptions | None], int]
+"""Runs a manager with an open store until its run has ended; returns the exit code."""
+
+PORT_TIMEOUT_S = 10.0
+"""How long the port of a manager that has handed its run over may take to become free."""
+
+_LOOK_AGAIN_EVERY_S = 0.1
+
+
+def stand_by(store: Path | None, web: WebPageOptions | None, lead: Lead) -> int:
+    """Wait until a store is free, and lead its run; wait again whenever another manager leads.
+
+    Args:
+        store: the store's file.
+        web: the options of the live page, or None.
+        lead: runs the manager.
+
+    Returns:
+        The exit code: that of the run, or 0 if it was asked to end while another manager leads.
+
+    Raises:
+        InvalidInput: there is no store.
+    """
+    if store is None:
+        raise InvalidInput(
+            "--standby is given without --store; name the store that the managers share"
+        )
+    with Standby(store) as standby:
+        while True:
+            found = asyncio.run(_wait_to_lead(standby, web))
+            if found is None:
+                return EXIT_OK
+            opened, web = found
+            try:
+                return lead(opened, web)
+            except (RunHandedOver, StoreTaken) as fault:
+                print_message(f"{fault}; standing by")
+            finally:
+                opened.close()
+            standby.stand_by_again()
+
+
+async def _wait_to_lead(
+    standby: Standby, web: WebPageOptions | None
+) -> tuple[Store, WebPageOptions | None] | None:
+    """Wait until the store is open, with the port of the page; None after Ctrl-C or SIGTERM."""
+    ended = asyncio.Event()
+
+    async def end() -> None:
+        ended.set()
+
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(Interrupts(end))
+        if web is not None:
+            from ..live.standby_page import StandbyPage  # noqa: PLC0415 - it needs an extra
+
+            page = StandbyPage(standby.managers, web.host, web.port, web.names)
+            await stack.enter_async_context(page)
+            web = replace(web, port=page.port)
+            standby.page = _reachable(page.url, web.host)
+            standby.stand_by_again()
+        opening = asyncio.ensure_future(standby.open_store())
+        ending = asyncio.ensure_future(ended.wait())
+        await asyncio.sleep(0)
+        if (leader := standby.find_leader()) is not None and not opening.done():
+            print_message(f"standing by; {leader.describe()} leads the run")
+        await asyncio.wait((opening, ending), return_when=asyncio.FIRST_COMPLETED)
+        ending.cancel()
+        if opening.done():
+            return opening.result(), web
+        opening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            (await opening).close()
+        return None
+
+
+def claim_ticket(manager: TaskManager, host: str, *, with_secret: bool | None) -> Ticket:
+    """The ticket of a manager that takes over; its port may be in use for a moment.
+
+    Raises:
+        PortInUse: it is still in use after a while.
+    """
+    ends_at = time.monotonic() + PORT_TIMEOUT_S
+    while True:
+        try:
+            return manager.ticket(host, with_secret=with_secret)
+        except PortInUse:
+            if time.monotonic() >= ends_at:
+                raise
+            time.sleep(_LOOK_AGAIN_EVERY_S)
+
+
+def _reachable(url: str, host: str) -> str:
+    """The URL of a page that listens on all addresses of this machine names the machine."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - it is compared
+        return url.replace("[::]", platform.node()).replace("0.0.0.0", platform.node())  # noqa: S104
+    return url

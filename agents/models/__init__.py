@@ -1,0 +1,1 @@
+"""Language models as workers, behind any address that is compatible with OpenAI's."""

@@ -1,0 +1,95 @@
+"""`Standby`: waits until a run's store is free, and opens it for the manager that then leads."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import TracebackType
+
+from ...messages import StoreBusy
+from ..runtime.clock import wall_now
+from ..runtime.log import log
+from ..store.file_lock import find_holder
+from ..store.manager_files import ManagerFiles
+from ..store.managers import ManagerEntry, ManagerList
+from ..store.protocol import Store
+from ..store.sqlite import SqliteStore
+
+LOOK_EVERY_S = 0.1
+"""How often a standby looks whether the store is free, in seconds: it tries a file lock."""
+
+
+class Standby:
+    """A context manager: names this manager among those of a store, and opens the store when free.
+
+    Who has opened the store leads the run.
+
+    ```python
+    with Standby("run.db") as standby:
+        store = await standby.open_store()
+        await TaskManager(store=store, port=0).start_agent()
+    ```
+
+    Args:
+        store: the store's file.
+        page: the URL of this manager's live page; "" for none.
+    """
+
+    def __init__(self, store: str | Path, *, page: str = "") -> None:
+        self._path = Path(store)
+        self.page = page
+        """The URL of this manager's live page; used when it is named again."""
+        self._managers: ManagerList = ManagerFiles(self._path)
+
+    def __enter__(self) -> Standby:
+        """Name this manager as one that stands by.
+
+        Raises:
+            OSError: the file beside the store can't be written.
+        """
+        self._announce(leads=False)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Name it no more."""
+        self._managers.withdraw()
+
+    async def open_store(self) -> Store:
+        """Wait until no manager has the store, and open it: this manager leads from then on.
+
+        Raises:
+            StoreUnusable: the store is damaged, or can't be opened for another reason than that
+                another manager has it.
+        """
+        while True:
+            if not find_holder(self._path).held:
+                try:
+                    store = await asyncio.to_thread(SqliteStore, self._path)
+                except StoreBusy:
+                    # Another standby was faster.
+                    continue
+                self._announce(leads=True)
+                log.info("this manager leads now", store=str(self._path))
+                return store
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def stand_by_again(self) -> None:
+        """Name this manager as one that stands by: after it has led, or with another page."""
+        self._announce(leads=False)
+
+    def managers(self) -> list[ManagerEntry]:
+        """The managers that share the store: the one that leads, then those that stand by."""
+        return self._managers.read()
+
+    def find_leader(self) -> ManagerEntry | None:
+        """The manager that leads, if one does."""
+        return next((each for each in self.managers() if each.leads), None)
+
+    def _announce(self, *, leads: bool) -> None:
+        entry = ManagerEntry.of_this_process(leads=leads, since=wall_now(), page=self.page)
+        self._managers.announce(entry)
