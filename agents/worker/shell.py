@@ -11,6 +11,7 @@ import itertools
 import secrets
 from collections.abc import Iterable, Iterator
 from functools import partial
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -177,7 +178,7 @@ class WorkerShell(SessionHolder):
         blob_key = None if seal is None else seal.blob_key
         self._offload.begin(profile.name, self.session_id, blob_key, also or {})
         watch = LoopWatch.begin(runner.name_of)
-        background: list[asyncio.Future[object]] = [
+        background: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(endpoint.run()),
             asyncio.ensure_future(manager_session.keep_in_touch(watch)),
             asyncio.ensure_future(self._ended.wait()),
