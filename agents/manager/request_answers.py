@@ -254,7 +254,9 @@ class RequestAnswers:
         return some_skills(self._driver.board.queue.policy, str(arguments.get("after", "")))
 
     def _state(self, _: Mapping[str, Payload]) -> dict[str, Payload]:
-        return dict(describe_manager(self._driver))
+        state = describe_manager(self._driver)
+        counts: dict[str, int] = {status.value: count for status, count in state["counts"].items()}
+        return {**state, "counts": counts}
 
     def _status(self, arguments: Mapping[str, Payload]) -> dict[str, int] | str:
         board = self._driver.board

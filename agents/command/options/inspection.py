@@ -13,7 +13,7 @@ from ...report.file import REPORT_ENDINGS
 from ..console.credentials import ticket_of_environment
 from ..console.logging_setup import configure_logging
 from ..diagram_form import DiagramForm
-from ..output import write_json, write_line
+from ..output import write_json, write_json_text, write_line
 from .connecting import ConnectTimeout, make_client
 from .shared import AsJson, Insecure, SecretFile, TimeScale, Verbose
 
@@ -95,11 +95,13 @@ def status(
     insecure: Insecure = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Summarize a run: its progress, its workers, and its managers.
+    """Summarize a run: its tasks, workers and managers.
 
-    It reads the store of the run, or asks the running manager.
+    It reads the store of the run, or asks the running manager, which also tells what tasks wait
+    for, what they ask people, and the schedules.
     """
-    from ..status import ask_for_status, live_status_lines, state_of, status_lines
+    from ..manager_status import ask_for_status, manager_lines, status_as_json
+    from ..status import state_of, status_lines
     from ..stored_run import read_stored_run
 
     configure_logging(verbose)
@@ -109,13 +111,13 @@ def status(
         raise InvalidInput("give exactly one of --store and --join (to ask a running manager)")
     if store is not None:
         found = read_stored_run(store)
-        state, lines = state_of(found), status_lines(found)
+        state, lines = state_of(found).model_dump_json(indent=2), status_lines(found)
     else:
         client = make_client(join or "", secret_file, connect_timeout, insecure=insecure)
-        state = asyncio.run(ask_for_status(client))
-        lines = live_status_lines(state)
+        told = asyncio.run(ask_for_status(client))
+        state, lines = status_as_json(told), manager_lines(told)
     if as_json:
-        write_json(state)
+        write_json_text(state)
         return
     for line in lines:
         write_line(line)
