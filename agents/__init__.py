@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from .manager.overridable_hooks import OverridableHooks
     from .manager.own_matching import WorkerDetail
     from .manager.task_manager import TaskManager
+    from .models.handlers import ModelHandlers
+    from .models.price import ModelLimits, Price
+    from .models.reviewing import Rubric
     from .one_machine.futures import CallFuture
     from .one_machine.muster import Muster
     from .report.file import write_report
@@ -105,15 +108,19 @@ __all__ = [
     "MatchingPolicy",
     "MemoryNetwork",
     "MemoryStore",
+    "ModelHandlers",
+    "ModelLimits",
     "Muster",
     "OpenQuestion",
     "OverridableHooks",
     "PeerMode",
+    "Price",
     "ProcessPool",
     "Rejected",
     "RetryLater",
     "Review",
     "Rows",
+    "Rubric",
     "RunReport",
     "ScheduleState",
     "SeededFaults",
@@ -192,6 +199,10 @@ _MODULES = {
     "MatchingPolicy": ".kernel.matching.policies",
     "MemoryNetwork": ".simulation.memory_network",
     "MemoryStore": ".store.memory",
+    "ModelHandlers": ".models.handlers",
+    "ModelLimits": ".models.price",
+    "Price": ".models.price",
+    "Rubric": ".models.reviewing",
     "Muster": ".one_machine.muster",
     "OpenQuestion": ".submission.questions",
     "OverridableHooks": ".manager.overridable_hooks",

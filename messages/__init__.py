@@ -83,6 +83,8 @@ from .task import (
 from .web_errors import (
     BackendFailed,
     DownloadFailed,
+    ModelFailed,
+    ModelUnusable,
     PageUnavailable,
     RobotsForbid,
     SearchFailed,
@@ -154,6 +156,8 @@ __all__ = [
     "MeasurementFailed",
     "MemoryLimit",
     "Message",
+    "ModelFailed",
+    "ModelUnusable",
     "MusterError",
     "NatsUnusable",
     "NotConnected",

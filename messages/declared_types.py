@@ -71,6 +71,14 @@ def reader_of(declared: Any) -> Reader:
     return _adapter_of(declared).validate_python
 
 
+def json_schema_of(declared: Any) -> dict[str, Any]:
+    """The JSON schema of the plain data of a type; one that allows anything if it has none."""
+    try:
+        return _adapter_of(declared).json_schema()
+    except (PydanticUserError, InvalidInput):
+        return {}
+
+
 def _adapter_of(declared: Any) -> TypeAdapter[Any]:
     try:
         return _cached_adapter(declared)

@@ -36,6 +36,9 @@ EVERYONE = "*"
 ANY_MANAGER = "@manager"
 """The address of the workspace's manager, for agents that don't know its real address yet."""
 
+SESSION_ADDRESS = "@"
+"""Begins the address of a member of which only the session of its seal is known."""
+
 _HEADER_BYTES = 4
 _PLAIN, _ZSTD = 0, 1
 _PICKLE_PROTOCOL_2_AND_ABOVE = 0x80

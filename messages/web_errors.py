@@ -27,3 +27,11 @@ class DownloadFailed(WebError):
 
 class SearchFailed(WebError):
     """The search engine gave no usable answer; the message says why."""
+
+
+class ModelUnusable(WebError):
+    """A language model can't be used: its address, key or name is wrong; the message says what."""
+
+
+class ModelFailed(WebError):
+    """A language model refused a task, passed a limit of it, or gave an unusable answer."""

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typing_extensions import override
 
 from ..runtime.terminal_text import terminal_line
+from .ceylon_need import leave_ceylon_out_if_unused
 from .console.credentials import hide_tickets
 from .console.exit import exit_code_of, exit_process, replace_unencodable_characters
 from .console.reserved_stdout import keep_stdout_reserved
@@ -105,6 +106,7 @@ application.command()(questions_command.answer)
 application.command()(pause_commands.pause)
 application.command()(pause_commands.resume)
 application.command()(pause_commands.drain)
+application.command()(pause_commands.handover)
 application.command()(inspection_commands.why)
 application.command()(schedules_command.schedules)
 application.command()(machine_commands.doctor)
@@ -128,6 +130,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     replace_unencodable_characters()
     given = sys.argv[1:] if arguments is None else arguments
     hide_tickets(given)
+    if arguments is None:
+        # The process is this command's alone.
+        leave_ceylon_out_if_unused(given)
     filled = add_default_web_port(given)
     code = exit_code_of(lambda: application(filled, prog_name="muster"))
     if arguments is None:

@@ -60,7 +60,11 @@ def examine_platform(where: Platform) -> NetworkFinding:
     why = why_unsupported(where)
     if why is None:
         return NetworkFinding("platform", True, str(where))
-    return NetworkFinding("platform", False, f"{where}: {why}; Ceylon has builds for {BUILDS}")
+    return NetworkFinding(
+        "platform",
+        False,
+        f"{where}: {why}; Ceylon has builds for {BUILDS}; over NATS none is needed",
+    )
 
 
 def examine_ceylon(installed: str | None) -> NetworkFinding:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...messages import TaskStatus
+from ...messages import Payload, TaskStatus
+from ..client.client import Client
 from ..kernel.matching.budget import Budget
 from ..kernel.model.health import Health, health_of, silence_of
 from ..kernel.model.records import WorkerRecord
 from ..report.formatting import format_cost
+from ..store.managers import ManagerEntry
 from .stored_run import StoredRun
 
 Count = Annotated[int, Field(ge=0)]
@@ -48,6 +50,25 @@ class WorkerState(_StatusPart):
 
     cost: Cost
     """What its attempts have cost, in the run's unit."""
+
+
+class ManagerState(_StatusPart):
+    """One of the managers that share the store."""
+
+    host: str
+    """The name of its machine; "" if it is unknown."""
+
+    pid: int | None
+    """Its process id there, if known."""
+
+    leads: bool
+    """Whether it leads the run; otherwise it stands by."""
+
+    since: float
+    """Since when it leads or stands by, in seconds since 1970; 0 if that is unknown."""
+
+    page: str
+    """The URL of its live page; "" if it has none."""
 
 
 class RunState(_StatusPart):
@@ -89,6 +110,22 @@ class RunState(_StatusPart):
     workers: dict[str, WorkerState]
     """The workers by name, in the order in which they joined."""
 
+    managers: tuple[ManagerState, ...] = ()
+    """The managers that share the store: the one that leads, then those that stand by."""
+
+
+class LiveState(_StatusPart):
+    """What a running manager says of its run."""
+
+    counts: dict[TaskStatus, Count]
+    """The number of tasks of each status."""
+
+    workers: tuple[dict[str, Payload], ...]
+    """The workers, as the manager tells of them."""
+
+    managers: tuple[ManagerState, ...]
+    """The managers that share the store, the one that leads first; empty without a store."""
+
 
 def state_of(run: StoredRun) -> RunState:
     """Summarize a run as a model."""
@@ -106,31 +143,69 @@ def state_of(run: StoredRun) -> RunState:
         budget=board.budget.limit,
         budget_left=board.budget.unspent,
         workers={name: _state_of(worker, run) for name, worker in board.workers.items()},
+        managers=_states_of(run.managers),
     )
+
+
+async def ask_for_status(client: Client) -> LiveState:
+    """Ask a running manager.
+
+    Args:
+        client: a client that is not connected yet.
+    """
+    async with client:
+        return LiveState(
+            counts=await client.counts(),
+            workers=tuple(await client.workers()),
+            managers=_states_of(await client.managers()),
+        )
+
+
+def live_status_lines(state: LiveState) -> Iterator[str]:
+    """Summarize what a running manager says as lines of text."""
+    yield _describe_counts(state.counts)
+    yield from _manager_lines(state.managers)
+    for worker in state.workers:
+        if worker["connected"]:
+            yield f"  {worker['name']}: {worker['running']}/{worker['slots']} slots busy"
+        else:
+            yield f"  {worker['name']}: not connected"
 
 
 def status_lines(run: StoredRun) -> Iterator[str]:
     """Summarize a run as lines of text."""
     board = run.board
     yield f"{run.place_name}: {_describe_progress(run)}; {_describe_holder(run)}"
-    counts = [
-        f"{board.counts[status]:,} {status.label.lower()}"
-        for status in TaskStatus
-        if board.counts[status]
-    ]
-    tasks = _count(sum(board.counts.values()), "task")
-    yield f"{tasks}: {', '.join(counts)}" if counts else tasks
+    yield _describe_counts(board.counts)
     unit = board.budget.unit
     if board.budget.spent or board.budget.limit is not None:
         yield f"cost: {_describe_budget(board.budget)}"
         if board.budget.is_committed and board.counts[TaskStatus.PENDING]:
             yield "tasks that only workers with costs can run wait: nothing of the budget is left"
+    if len(run.managers) > 1 or any(each.since for each in run.managers):
+        yield from _manager_lines(_states_of(run.managers))
     for worker in board.workers.values():
         state = _state_of(worker, run)
         ended = f"{_count(state.completed, 'attempt')} ended"
         if state.cost:
             ended += f", {format_cost(state.cost, unit)}"
         yield f"  {worker.name}: {_describe_connection(state)}, {ended}"
+
+
+def _describe_counts(counts: Mapping[TaskStatus, int]) -> str:
+    parts = [f"{counts[each]:,} {each.label.lower()}" for each in TaskStatus if counts[each]]
+    tasks = _count(sum(counts.values()), "task")
+    return f"{tasks}: {', '.join(parts)}" if parts else tasks
+
+
+def _states_of(managers: Iterable[ManagerEntry]) -> tuple[ManagerState, ...]:
+    return tuple(ManagerState.model_validate(each.to_payload()) for each in managers)
+
+
+def _manager_lines(managers: Iterable[ManagerState]) -> Iterator[str]:
+    for each in managers:
+        entry = ManagerEntry(each.host, each.pid, each.leads, each.since, each.page)
+        yield f"{'leads' if each.leads else 'stands by'}: {entry.describe()}"
 
 
 def _state_of(worker: WorkerRecord, run: StoredRun) -> WorkerState:

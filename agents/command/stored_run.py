@@ -13,7 +13,8 @@ from ..report.build import build_report
 from ..report.model import RunReport
 from ..runtime.clock import now
 from ..store.file_lock import Holder
-from ..store.places import StorePlace, name_of_place, read_held
+from ..store.managers import ManagerEntry
+from ..store.places import StorePlace, managers_at, name_of_place, read_held
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ class StoredRun:
         board: the state of the run.
         at: the time that the state refers to, in seconds since 1970: now if a manager may hold
             the store, else the time of the last event.
+        managers: the managers that share the store.
     """
 
     store: StorePlace
     holder: Holder
     board: Board
     at: float
+    managers: tuple[ManagerEntry, ...] = ()
 
     @property
     def place_name(self) -> str:
@@ -64,7 +67,11 @@ def read_stored_run(store: StorePlace) -> StoredRun:
         ) from None
     if holder.held is False:
         at = max(_event_times(board), default=at)
-    return StoredRun(store, holder, board, at)
+    managers = managers_at(store)
+    try:
+        return StoredRun(store, holder, board, at, tuple(managers.read()))
+    finally:
+        managers.withdraw()
 
 
 def _event_times(board: Board) -> Iterator[float]:

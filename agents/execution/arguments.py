@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
 import typing
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 from pydantic import ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation
 
-from ...messages import InvalidInput, Payload, TaskResult, WrongCall, WrongOutput
-from ...messages.declared_types import Reader, reader_of
+from ...messages import EncodeError, InvalidInput, Payload, TaskResult, WrongCall, WrongOutput
+from ...messages.declared_types import Reader, json_schema_of, reader_of
 from ...messages.plain_data import to_plain
 from ...messages.wording import show, summarize
 from .parameters import (
@@ -87,6 +88,7 @@ class Arguments:
         self._returned = self._return_annotation()
         self._checks_output = not any(self._returned is each for each in _UNCHECKED)
         self._readers: dict[str, Reader] = {}
+        self._declared: dict[str, Any] = {}
         self._is_ready = False
         self._make_readers(now=False)
 
@@ -251,6 +253,28 @@ class Arguments:
         by_position = [values.pop(each.name, each.default) for each in places[: last + 1]]
         return (*by_position, *rest), {**values, **by_name}
 
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON schema of the arguments in their plain form, for whoever writes them by hand."""
+        if not self._is_ready:
+            self._make_readers(now=True)
+        properties: dict[str, Any] = {}
+        shared: dict[str, Any] = {}
+        for name, parameter in self._by_name():
+            told = json_schema_of(self._declared[name])
+            shared |= told.pop("$defs", {})
+            if parameter.default is not Parameter.empty:
+                with contextlib.suppress(EncodeError):
+                    told["default"] = to_plain(parameter.default, name)
+            properties[name] = told
+        schema: dict[str, Any] = {
+            "type": "object",
+            "properties": properties,
+            "required": [*self._required],
+        }
+        if self._others is None:
+            schema["additionalProperties"] = False
+        return {**schema, **({"$defs": shared} if shared else {})}
+
     # ------------------------------------------------------------------ output
 
     def plain_output(self, output: Any) -> Payload:
@@ -326,6 +350,7 @@ class Arguments:
             )
         try:
             self._readers[name] = reader_of(declared)
+            self._declared[name] = declared
         except InvalidInput as fault:
             if isinstance(fault.__cause__, PydanticUndefinedAnnotation) and not now:
                 return False

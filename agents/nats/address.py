@@ -44,7 +44,7 @@ class NatsAddress:
     user: str = ""
     password: str = field(default="", repr=False)
     name: str = ""
-    options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     creds_file: Path | None = None
     tls_ca: Path | None = None
 

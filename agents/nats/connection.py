@@ -7,7 +7,7 @@ import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
-from typing import Final
+from typing import Final, TypeAlias
 
 from ...messages import ExtraMissing, NatsUnusable
 from ..runtime.log import log
@@ -20,6 +20,8 @@ if find_spec("nats") is None:
 
 import nats.errors
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 CONNECT_TIMEOUT_S: Final = 5.0
 """How long the first connection may take, in seconds."""
@@ -37,7 +39,17 @@ _CLOSING_S: Final = 0.5
 
 _PENDING_BYTES: Final = 8 * 1024 * 1024
 
-Event = Callable[[], Awaitable[None]]
+_FINISHING_S: Final = 2.0
+"""How long closing a connection may take, in seconds."""
+
+_WAITING_MESSAGES: Final = 65_536
+_WAITING_BYTES: Final = 64 * 1024 * 1024
+"""How much may wait for a subscription; what comes then is dropped."""
+
+Take: TypeAlias = Callable[[str, bytes], None]
+"""Called with the subject and content of a message."""
+
+Event: TypeAlias = Callable[[], Awaitable[None]]
 """Called when a connection is lost, or made again."""
 
 
@@ -47,11 +59,65 @@ class NatsClient(Client):
     def __init__(self, *, has_tls: bool) -> None:
         super().__init__()
         self._has_tls = has_tls
+        self._takers: dict[Subscription, Take] = {}
 
     def _connect_command(self) -> bytes:
         if self._has_tls and not self._server_info.get("tls_required", False):
             raise _Unencrypted
         return super()._connect_command()
+
+    async def offer(self, subject: str, content: bytes) -> bool:
+        """Publish a message; return whether there is a connection to send it by.
+
+        It waits while more is unsent than may be, at most until the connection counts as lost.
+        """
+        if not self.is_connected or self.is_draining:
+            return False
+        try:
+            await self.publish(subject, content)
+        except nats.errors.Error:
+            return False
+        return True
+
+    async def listen(self, subject: str, take: Take) -> Subscription:
+        """Call a function with the subject and content of each message under a subject.
+
+        The function must not raise or block.
+        """
+
+        async def heed(message: Msg) -> None:
+            take(message.subject, message.data)
+
+        subscription = await self.subscribe(  # pyright: ignore[reportUnknownMemberType]
+            subject,
+            cb=heed,
+            pending_msgs_limit=_WAITING_MESSAGES,
+            pending_bytes_limit=_WAITING_BYTES,
+        )
+        self._takers[subscription] = take
+        return subscription
+
+    async def unlisten(self, subscription: Subscription) -> None:
+        """Undo `listen`."""
+        self._takers.pop(subscription, None)
+        with contextlib.suppress(nats.errors.Error):
+            await subscription.unsubscribe()
+
+    async def _process_msg(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
+    ) -> None:
+        # The way by the subscription's queue and task takes longer than all the rest.
+        subscription = self._subs.get(sid)
+        take = None if subscription is None else self._takers.get(subscription)
+        if take is None:
+            await super()._process_msg(sid, subject, reply, data, headers)
+        else:
+            take(subject.decode(), data)
+
+    async def finish(self) -> None:
+        """Close it, after what was published."""
+        with contextlib.suppress(asyncio.TimeoutError, nats.errors.Error, OSError):
+            await within(_FINISHING_S, self.close())
 
     async def abandon(self) -> None:
         """Close what an attempt to connect has left open."""

@@ -37,9 +37,12 @@ class CrashingStore(MemoryStore):
     def write(self, rows: Rows) -> None:
         """Write rows, unless the manager is killed first."""
         if self._crash is None or rows == NOTHING:
-            super().write(rows)
+            self._append(rows)
             return
         if self._crash is Crash.AFTER_WRITE:
-            super().write(rows)
+            self._append(rows)
         self._kill()
         raise ManagerKilled
+
+    def _append(self, rows: Rows) -> None:
+        super().write(rows)

@@ -23,6 +23,12 @@ class FaultKind(str, Enum):
     KILL = "kill"
     PAUSE = "pause"
     RESTART = "restart"
+    TAKEOVER = "takeover"
+    HANDOVER = "handover"
+
+
+OF_MANAGERS = frozenset({FaultKind.RESTART, FaultKind.TAKEOVER, FaultKind.HANDOVER})
+"""The kinds that affect the manager, whose run then needs a store."""
 
 
 class Crash(str, Enum):
@@ -57,9 +63,9 @@ class Disturbance(NamedTuple):
 
     Args:
         at: when it begins, in seconds from the start of the run.
-        kind: kill, pause, partition or restart.
-        workers: the names of the workers that it affects; a partition separates them from all
-            others; empty for a restart, which affects the manager.
+        kind: kill, pause, partition, restart, takeover or handover.
+        workers: the names of the workers that it affects, or the address of the manager; a
+            partition separates them from all others. Empty if it will affect the manager.
         lasts_s: how long it lasts, in seconds.
         spares_inbound: whether a partition delivers frames that are sent to them.
         spares_outbound: whether a partition delivers frames that they send.
@@ -119,6 +125,8 @@ class PlannedFaults:
                 FaultKind.KILL,
                 FaultKind.PAUSE,
                 FaultKind.RESTART,
+                FaultKind.TAKEOVER,
+                FaultKind.HANDOVER,
             )
             if kind in allowed
             for disturbance in _draw(chances[kind], kind, workers, storm_s)
@@ -132,6 +140,10 @@ class PlannedFaults:
         if disturbance.kind in {FaultKind.PARTITION, FaultKind.PAUSE}:
             self._active.append(disturbance)
 
+    def cut_off(self, address: str, disturbance: Disturbance) -> None:
+        """Separate the manager at an address from all others for as long as a takeover lasts."""
+        self._active.append(disturbance._replace(workers=frozenset({address})))
+
     def fates(self, sender: str, to: str, frame: bytes, now: float) -> Sequence[float]:
         """Decide about one frame and one receiver; see `FaultPlan`."""
         del frame
@@ -140,10 +152,11 @@ class PlannedFaults:
         paused_s = 0.0
         if self._active:
             self._active = [each for each in self._active if now < each.ends_at]
-            from_worker, to_worker = worker_at(sender), worker_at(to)
+            from_ends, to_ends = {sender, worker_at(sender)}, {to, worker_at(to)}
             for each in self._active:
-                is_from, is_to = from_worker in each.workers, to_worker in each.workers
-                if each.kind is FaultKind.PARTITION:
+                is_from = not from_ends.isdisjoint(each.workers)
+                is_to = not to_ends.isdisjoint(each.workers)
+                if each.kind is not FaultKind.PAUSE:
                     if (is_from and not is_to and not each.spares_outbound) or (
                         is_to and not is_from and not each.spares_inbound
                     ):
@@ -216,7 +229,7 @@ def _draw(
     chance: random.Random, kind: FaultKind, workers: Sequence[str], storm_s: float
 ) -> list[Disturbance]:
     drawn: list[Disturbance] = []
-    if not workers and kind is not FaultKind.RESTART:
+    if not workers and kind not in OF_MANAGERS:
         return drawn
     gap_s = chance.choice(_GAPS_S)
     at = chance.expovariate(1.0) * gap_s
@@ -226,6 +239,12 @@ def _draw(
             affected = frozenset(chance.sample(workers, chance.randint(1, len(workers))))
             spares = chance.choice(((False, False), (False, True), (True, False)))
             drawn.append(Disturbance(at, kind, affected, lasts_s, *spares))
+        elif kind is FaultKind.TAKEOVER:
+            # With both spared, the former manager goes on to talk to its workers.
+            spares = chance.choice(((False, False), (False, True), (True, False), (True, True)))
+            drawn.append(Disturbance(at, kind, frozenset(), lasts_s, *spares))
+        elif kind is FaultKind.HANDOVER:
+            drawn.append(Disturbance(at, kind, frozenset(), lasts_s))
         elif kind is FaultKind.RESTART:
             crash = chance.choice(list(Crash))
             drawn.append(Disturbance(at, kind, frozenset(), lasts_s, crash=crash))

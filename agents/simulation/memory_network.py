@@ -165,6 +165,8 @@ class MemoryNetwork:
 class MemoryLink:
     """A member's link to a `MemoryNetwork`; made by its `join`."""
 
+    one_receiver = False
+
     def __init__(self, network: MemoryNetwork, address: str, receive: FrameReceiver) -> None:
         self._network = network
         self._address = address

@@ -8,20 +8,31 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol
 
-from ...messages import JoinRefused, TaskAssignment, TaskResult, WorkersMissing
+from ...messages import (
+    JoinRefused,
+    TaskAssignment,
+    TaskResult,
+    WorkersMissing,
+)
 from ..kernel.board.state import BoardState
 from ..manager.task_manager import TaskManager
-from ..store.memory import SharedRows
 from ..worker.worker_agent import WorkerAgent
 from .checker import InvariantViolation, RunChecker
-from .crashing_store import CrashingStore
-from .faults import ALL_FAULTS, Crash, Disturbance, FaultKind, PlannedFaults, address_of
+from .faults import (
+    ALL_FAULTS,
+    OF_MANAGERS,
+    Disturbance,
+    FaultKind,
+    PlannedFaults,
+    address_of,
+)
+from .fenced_store import FencedStore, SequencedRows
+from .inline_executor import InlineExecutor
+from .manager_process import ManagerProcess
 from .memory_network import MemoryLink, MemoryNetwork
 from .virtual_time import run_in_virtual_time
 
@@ -35,9 +46,6 @@ _HALVINGS = 5
 
 _ENDS_WITHIN_S = 0.001
 """How long it may take to process the end of an attempt, in virtual seconds."""
-
-_Parameters = ParamSpec("_Parameters")
-_Returned = TypeVar("_Returned")
 
 
 class Workload(Protocol):
@@ -150,9 +158,12 @@ class _Simulation:
         self._down_s: dict[str, float] = {}
         # Bounded by the planned kills.
         self._ended_workers: list[WorkerAgent] = []
-        self._process: _ManagerProcess | None = None
-        # A manager that is never killed runs without a store, as most do.
-        self._memory = SharedRows() if FaultKind.RESTART in conditions.kinds else None
+        self._process: ManagerProcess | None = None
+        # Bounded by the planned takeovers.
+        self._former: list[ManagerProcess] = []
+        # A manager that is never replaced runs without a store, as most do.
+        is_replaced = not OF_MANAGERS.isdisjoint(conditions.kinds)
+        self._memory = SequencedRows() if is_replaced else None
 
     async def run(self) -> SimulationOutcome:
         loop = asyncio.get_running_loop()
@@ -171,64 +182,74 @@ class _Simulation:
             self._check_end(self._process.manager, self._process.serving)
             return self._outcome(self._process.manager.board, loop.time())
         finally:
-            for future in (managing, *working, disturbing):
+            futures: list[asyncio.Future[Any]] = [
+                managing,
+                *working,
+                disturbing,
+                *(each.serving for each in self._former),
+            ]
+            for future in futures:
                 future.cancel()
-            await asyncio.gather(managing, *working, disturbing, return_exceptions=True)
+            await asyncio.gather(*futures, return_exceptions=True)
 
     # ------------------------------------------------------------------ the manager
 
     async def _run_managers(self) -> None:
-        """Run a manager, and a new one whenever one was killed."""
+        """Run a manager, and a new one whenever one was killed, taken over or has handed over."""
         for number in count(1):
             process = self._process = self._start_manager(number)
             directing = asyncio.ensure_future(self._workload.direct(process.manager))
-            killed = asyncio.ensure_future(process.killed.wait())
+            replaced = asyncio.ensure_future(process.replaced.wait())
+            watched: set[asyncio.Future[Any]] = {process.serving, replaced}
             try:
-                await asyncio.wait([process.serving, killed], return_when=asyncio.FIRST_COMPLETED)
-                if not process.killed.is_set():
+                await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+                if not process.is_replaced:
                     return
             finally:
-                for future in (process.serving, directing, killed):
+                # One that was taken over does not know it, and goes on.
+                ending: list[asyncio.Future[Any]] = [directing, replaced]
+                if not process.is_taken_over:
+                    ending.append(process.serving)
+                for future in ending:
                     future.cancel()
-                await asyncio.gather(process.serving, directing, killed, return_exceptions=True)
+                await asyncio.gather(*ending, return_exceptions=True)
             self._check_drops(process.manager)
             await asyncio.sleep(process.down_s)
 
-    def _start_manager(self, number: int) -> _ManagerProcess:
+    def _start_manager(self, number: int) -> ManagerProcess:
         manager = self._workload.manager()
         link = self._network.join(address_of(manager.name, number), manager.receive)
-        killed = asyncio.Event()
+        replaced = asyncio.Event()
+        store: FencedStore | None = None
 
         def kill() -> None:
             # A killed process neither sends nor writes anything more.
-            killed.set()
+            replaced.set()
             link.leave()
-            if self._memory is not None:
-                self._memory.release()
+            if store is not None:
+                store.die()
 
-        store = None if self._memory is None else CrashingStore(self._memory, kill)
-        if store is not None:
+        if self._memory is not None:
+            store = FencedStore(self._memory, kill, self._report_unfenced)
             manager.keep_in(store)
             self._checker.manager_resumed(manager.board)
         manager.watch(self._checker.note)
         serving = asyncio.ensure_future(manager.serve_over(link, session=f"manager {number}"))
-        return _ManagerProcess(manager, serving, killed, kill, store)
+        return ManagerProcess(manager, link, serving, replaced, kill, store)
 
-    def _kill_manager(self, disturbance: Disturbance) -> None:
-        """Kill the manager, at once or around its next write."""
+    def _replace_manager(self, disturbance: Disturbance) -> None:
         process = self._process
-        if (
-            process is None
-            or process.store is None
-            or process.serving.done()
-            or process.killed.is_set()
-        ):
+        if process is None or not process.can_be_replaced:
             return
-        process.down_s = disturbance.lasts_s
-        if disturbance.crash is Crash.AT_ONCE:
-            process.kill()
-        else:
-            process.store.crash_at_next_write(disturbance.crash)
+        process.begin(disturbance)
+        if process.is_taken_over:
+            self._former.append(process)
+            self._plan.cut_off(process.link.address, disturbance)
+
+    def _report_unfenced(self) -> None:
+        self._checker.report(
+            "a manager that was taken over writes nothing", "it wrote rows after the takeover"
+        )
 
     # ------------------------------------------------------------------ workers
 
@@ -286,7 +307,7 @@ class _Simulation:
 
         worker.perform = checked
         worker.dials_again = True
-        worker.executor = _InlineExecutor(max_workers=1)
+        worker.executor = InlineExecutor(max_workers=1)
 
     def _check_slots(self, worker: WorkerAgent) -> None:
         runner = worker._shell._runner  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
@@ -323,8 +344,8 @@ class _Simulation:
             self._plan.begin(disturbance)
             if disturbance.kind is FaultKind.KILL:
                 self._kill_workers(disturbance)
-            elif disturbance.kind is FaultKind.RESTART:
-                self._kill_manager(disturbance)
+            elif disturbance.kind in OF_MANAGERS:
+                self._replace_manager(disturbance)
 
     def _kill_workers(self, disturbance: Disturbance) -> None:
         for name in disturbance.workers:
@@ -360,6 +381,11 @@ class _Simulation:
             )
             return
         self._check_drops(manager)
+        for former in self._former:
+            self._check_drops(former.manager)
+            if (detail := former.find_wrong_end()) is not None:
+                invariant = "a manager that was taken over does not end its run"
+                self._checker.report(invariant, detail)
         fault = managing.exception()
         if fault is not None and not isinstance(fault, WorkersMissing):
             self._checker.report("the manager does not fail", repr(fault))
@@ -378,34 +404,3 @@ class _Simulation:
         return SimulationOutcome(
             self._conditions, self._plan.injected, lasted_s, self._checker.digest, violation, story
         )
-
-
-@dataclass(slots=True)
-class _ManagerProcess:
-    """A manager from its start until it ends or is killed."""
-
-    manager: TaskManager
-    serving: asyncio.Future[None]
-    killed: asyncio.Event
-    kill: Callable[[], None]
-    store: CrashingStore | None
-    down_s: float = 0.0
-
-
-class _InlineExecutor(ThreadPoolExecutor):
-    """Runs each function immediately, in the caller's thread."""
-
-    def submit(
-        self,
-        fn: Callable[_Parameters, _Returned],
-        /,
-        *args: _Parameters.args,
-        **kwargs: _Parameters.kwargs,
-    ) -> Future[_Returned]:
-        future: Future[_Returned] = Future()
-        future.set_running_or_notify_cancel()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except BaseException as fault:  # noqa: BLE001 - the caller gets it
-            future.set_exception(fault)
-        return future

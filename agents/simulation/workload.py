@@ -166,7 +166,34 @@ class StressStory:
             self._end_schedule(manager),
             self._answer(manager),
             self._read_parts(manager),
+            self._pause(manager),
+            self._drain(manager),
         )
+
+    async def _pause(self, manager: TaskManager) -> None:
+        """Pause the run at random moments, and let it go on."""
+        chance = self._chance("pauses")
+        for _ in range(chance.choice((0, 0, 1, 2))):
+            await asyncio.sleep(chance.uniform(0.0, _LONGEST_S / 2))
+            # The run may end meanwhile.
+            with contextlib.suppress(MusterError):
+                manager.pause()
+            await asyncio.sleep(chance.uniform(0.0, _LONGEST_S / 4))
+            with contextlib.suppress(MusterError):
+                manager.resume()
+
+    async def _drain(self, manager: TaskManager) -> None:
+        """Give a worker no tasks for a while at random moments."""
+        chance = self._chance("drains")
+        for _ in range(chance.choice((0, 0, 1, 3))):
+            await asyncio.sleep(chance.uniform(0.0, _LONGEST_S / 3))
+            worker = f"w{chance.randint(1, WORKERS)}"
+            # It may not be connected, and may be gone when its drain is to end.
+            with contextlib.suppress(MusterError):
+                manager.drain(worker, leaves=False)
+            await asyncio.sleep(chance.uniform(0.0, _LONGEST_S / 3))
+            with contextlib.suppress(MusterError):
+                manager.resume(worker)
 
     async def _answer(self, manager: TaskManager) -> None:
         """Answer what tasks ask at random moments; they go on without an answer later."""

@@ -179,6 +179,8 @@ class CeylonAgent(UserHandlers):
 
     # ---------------------------------------------------------- Link
 
+    one_receiver = False
+
     @property
     def address(self) -> str:
         """The peer id, new for every agent object."""

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import sys
 from typing import TYPE_CHECKING
 
-from .ceylon_choice import is_ceylon_left_out
+from ..runtime.ceylon_choice import check_not_left_out
 
 
 def require_ceylon() -> None:
@@ -22,8 +21,7 @@ def require_ceylon() -> None:
 
 
 try:
-    if is_ceylon_left_out() and "ceylon" not in sys.modules:
-        raise ImportError("it is left out")
+    check_not_left_out()
     with contextlib.redirect_stdout(io.StringIO()):
         from ceylon import (
             DEFAULT_WORKSPACE_ID,

@@ -73,7 +73,7 @@ class Endpoint:
     ) -> None:
         self._link = link
         self._seal = seal
-        self._multiplexer = Multiplexer(link.address, seal=seal)
+        self._multiplexer = Multiplexer(link.address, seal=seal, one_receiver=link.one_receiver)
         self._listens_to = listens_to
         self._arrived = arrived
         self._results_arrived = results_arrived

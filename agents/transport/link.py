@@ -10,10 +10,18 @@ FrameReceiver: TypeAlias = Callable[[bytes], None]
 
 
 class Link(Protocol):
-    """A connection to one workspace, in which every member may receive every frame.
+    """A connection to one workspace.
 
     A link guarantees nothing: frames may be lost, duplicated, reordered or forged.
     """
+
+    @property
+    def one_receiver(self) -> bool:
+        """Whether a frame reaches only whom it is sent to; otherwise every member may receive it.
+
+        Then a frame may also be sent to `ANY_MANAGER`, or to the session of a member's seal.
+        """
+        ...
 
     @property
     def address(self) -> str:

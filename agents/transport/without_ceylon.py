@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from ...messages import CeylonUnusable
-from .ceylon_choice import WITHOUT_CEYLON_VARIABLE, is_ceylon_left_out
+from ..runtime.ceylon_choice import WITHOUT_CEYLON_VARIABLE, is_ceylon_left_out
 from .ceylon_platform import BUILDS, Platform
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -190,7 +190,9 @@ def _class_of(method: Callable[..., Any]) -> str:
     return method.__qualname__.split(".", maxsplit=1)[0]
 
 
-def _put_into(table: dict[Any, Callable[..., Any]], key: object) -> Callable[[_Function], _Function]:
+def _put_into(
+    table: dict[Any, Callable[..., Any]], key: object
+) -> Callable[[_Function], _Function]:
     def declare(function: _Function) -> _Function:
         table[key] = function
         return function

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ..transport.ceylon_choice import passed_on
+from ..runtime.ceylon_choice import passed_on
 from .worker_spec import PARENT_VARIABLE, ForkRequest, WorkerSpec
 
 LOADING_TIMEOUT_S = 30.0

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from ...messages import InvalidInput, WorkerProfile
 from ...messages.wording import summarize
 from ..kernel.model.config import check_grace
+from ..runtime.ceylon_choice import passed_on
 from ..security.ticket import TICKET_VARIABLE, Ticket
-from ..transport.ceylon_choice import passed_on
 from .fork_server import ForkedProcess, ForkServer
 from .worker_spec import PARENT_VARIABLE, WorkerSpec
 

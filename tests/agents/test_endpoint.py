@@ -49,6 +49,7 @@ def test_who_always_has_more_to_send_still_listens() -> None:
 
     class Slow:
         address = "boss"
+        one_receiver = False
 
         async def send(self, frame: bytes, to: str | None = None) -> None:
             await asyncio.sleep(0.1)

@@ -10,7 +10,7 @@ PAGE = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
 PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| ([\w-]+) \| `([^`]+)` \|", re.MULTILINE)
 REQUIREMENT = re.compile(
-    r'^    "(?!ceylon-muster\[)([\w-]+)((?:\[\w+\])?[<>=][^"]+)",$', re.MULTILINE
+    r'^    "(?!ceylon-muster\[)([\w-]+)((?:\[\w+\])?[<>=][^";]+)(?:;[^"]+)?",$', re.MULTILINE
 )
 
 

@@ -83,6 +83,7 @@ class Office:
 
         class Spied:
             address = link.address
+            one_receiver = False
 
             async def send(self, frame: bytes, to: str | None = None) -> None:
                 router.sent.append((lane, asyncio.get_running_loop().time()))

@@ -152,6 +152,7 @@ def test_a_fork_server_is_started_before_anything_that_takes_long() -> None:
         "muster.agents.bench",
         "muster.agents.bench.fresh_process",
         "muster.agents.runtime",
+        "muster.agents.runtime.ceylon_choice",
         "muster.agents.runtime.lazy_exports",
         "muster.agents.worker_pool",
         "muster.agents.worker_pool.fork_server",

@@ -19,7 +19,7 @@ from muster.agents.kernel.security.sealed_frame import (
 )
 from muster.agents.kernel.security.unsealed import Unsealed
 from muster.messages import DecodeError, Flaw
-from muster.messages.frame import Frame, encode_frame
+from muster.messages.frame import ANY_MANAGER, Frame, encode_frame
 
 PLAIN = encode_frame(Frame("ada", ()))
 
@@ -34,10 +34,10 @@ def test_a_first_frame_is_let_in_after_one_round_trip_more(estate: Any) -> None:
     assert estate.opened(manager, kept, 0.0) == b"hello"
 
 
-def test_a_knock_holds_nothing_and_goes_to_everyone(estate: Any) -> None:
+def test_a_knock_holds_nothing_and_is_for_the_manager(estate: Any) -> None:
     client = estate.client()
     probe = client.wrap(Outgoing(b"hello" * 100, "somebody"), 0.0)
-    assert (probe.to, len(probe.frame)) == (None, HEADER_BYTES + SIGNED_BYTES + 16)
+    assert (probe.to, len(probe.frame)) == (ANY_MANAGER, HEADER_BYTES + SIGNED_BYTES + 16)
 
 
 def test_of_what_waits_for_the_session_only_the_newest_is_sent(estate: Any) -> None:

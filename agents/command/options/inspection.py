@@ -79,20 +79,44 @@ def why(
 
 
 def status(
-    store: StoreFile,
+    store: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The store of the run, a file.")
+    ] = None,
+    join: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TICKET", help="Ask the running manager with this ticket, or ticket file."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    connect_timeout: ConnectTimeout = 10.0,
+    secret_file: SecretFile = None,
+    insecure: Insecure = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Summarize the run in a store: its progress and its workers."""
-    from ..status import state_of, status_lines
+    """Summarize a run: its progress, its workers, and its managers.
+
+    It reads the store of the run, or asks the running manager.
+    """
+    from ..status import ask_for_status, live_status_lines, state_of, status_lines
     from ..stored_run import read_stored_run
 
     configure_logging(verbose)
-    found = read_stored_run(store)
+    if join is None and store is None:
+        join = ticket_of_environment()
+    if (join is None) == (store is None):
+        raise InvalidInput("give exactly one of --store and --join (to ask a running manager)")
+    if store is not None:
+        found = read_stored_run(store)
+        state, lines = state_of(found), status_lines(found)
+    else:
+        client = make_client(join or "", secret_file, connect_timeout, insecure=insecure)
+        state = asyncio.run(ask_for_status(client))
+        lines = live_status_lines(state)
     if as_json:
-        write_json(state_of(found))
+        write_json(state)
         return
-    for line in status_lines(found):
+    for line in lines:
         write_line(line)
 
 

@@ -1,4 +1,4 @@
-"""The options of `muster pause`, `muster resume` and `muster drain`."""
+"""The options of `muster pause`, `muster resume`, `muster drain` and `muster handover`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ....messages import InvalidInput
+from ..console.credentials import ticket_of_environment
 from ..console.logging_setup import configure_logging
 from ..output import write_line
 from .connecting import ConnectTimeout, make_client
@@ -74,3 +76,38 @@ def drain(
     configure_logging(verbose)
     client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     write_line(asyncio.run(drain_worker(client, worker, leaves=not no_leave)))
+
+
+def handover(
+    join: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TICKET", help="The ticket of the manager that leads, or its ticket file."
+        ),
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option(metavar="STORE", help="The store that the managers share.")
+    ] = None,
+    connect_timeout: ConnectTimeout = 10.0,
+    secret_file: SecretFile = None,
+    insecure: Insecure = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Let a standby manager lead a run, for example before an upgrade; nothing is lost.
+
+    The manager that leads writes everything to its store and closes it. Workers go on with what
+    they run, and hand it in to the manager that leads then.
+    """
+    from ..handover import hand_over_by_store, hand_over_by_ticket
+
+    configure_logging(verbose)
+    if join is None and store is None:
+        join = ticket_of_environment()
+    if (join is None) == (store is None):
+        raise InvalidInput("give exactly one of --join and --store")
+    if store is not None:
+        line = hand_over_by_store(store)
+    else:
+        client = make_client(join or "", secret_file, connect_timeout, insecure=insecure)
+        line = asyncio.run(hand_over_by_ticket(client))
+    write_line(line)

@@ -46,11 +46,12 @@ class DatagramQueue:
             self._bytes -= len(self.waiting.popleft()[1])
             self._counters.datagrams_dropped += 1
 
-    def take(self, room_bytes: int) -> tuple[list[Section], int]:
+    def take(self, room_bytes: int, *, for_one_address: bool = False) -> tuple[list[Section], int]:
         """Remove the messages that fit into a frame, at least one if any waits.
 
         Args:
             room_bytes: the maximum length of their sections.
+            for_one_address: whether to take only messages that follow one another for one address.
 
         Returns:
             A section for each address, and how many bytes they take.
@@ -59,6 +60,8 @@ class DatagramQueue:
         messages_for: dict[str, list[bytes]] = {}
         while self.waiting:
             to, message = self.waiting[0]
+            if for_one_address and messages_for and to not in messages_for:
+                break
             size = len(message) + MESSAGE_OVERHEAD_BYTES
             if to not in messages_for:
                 size += section_overhead_bytes(to) + _DATAGRAM_OVERHEAD_BYTES

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sized
 from typing import NamedTuple, Protocol, TypeVar
 
+from ....messages.frame import SESSION_ADDRESS
+
 
 class Outgoing(NamedTuple):
     """A frame that is ready to be sent.
 
     Args:
         frame: its bytes.
-        to: the address of its only receiver; None if other members may need it.
+        to: the address of its only receiver; None if other members may need it. A seal, which knows
+            no addresses, names `ANY_MANAGER` or a session: see `session_address`.
         is_direct: whether it must be sent over the direct connection to that receiver, and nowhere
             else.
     """
@@ -19,6 +22,11 @@ class Outgoing(NamedTuple):
     frame: bytes
     to: str | None
     is_direct: bool = False
+
+
+def session_address(session: bytes) -> str:
+    """The address of the member that has a session, for links whose addresses are sessions."""
+    return f"{SESSION_ADDRESS}{session.hex()}"
 
 
 class OpenedFrame(Protocol):

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from heapq import heappop, heappush, heapreplace
 from typing import Any
 
 from ....messages import DecodeError, Flaw, UnknownPeer
 from ....messages.frame import (
     ANY_MANAGER,
+    EVERYONE,
     Datagram,
     Frame,
     Section,
@@ -26,6 +26,7 @@ from ....messages.frame import (
 from .arrival import Arrival, Overhearer
 from .datagram_queue import DatagramQueue, section_overhead_bytes
 from .direct_peers import DirectPeers
+from .due_peers import DuePeers
 from .frame_seal import FrameSeal, Outgoing
 from .stream import Stream
 from .stream_limits import DEFAULT_LIMITS, DeliveryCounters, StreamLimits
@@ -57,6 +58,8 @@ class Multiplexer:
         limits: the bounds of each conversation.
         seal: encrypts the frames that the link sends and decrypts those that it receives; None
             leaves them unencrypted. Direct connections have encryption of their own.
+        one_receiver: whether each frame of the link is for one address, since only the members at
+            this address receive it.
 
     Attributes:
         pacing: how long to wait after a frame before the next one leaves.
@@ -69,24 +72,21 @@ class Multiplexer:
         frame_bytes: int = DEFAULT_FRAME_BYTES,
         limits: StreamLimits = DEFAULT_LIMITS,
         seal: FrameSeal[Any] | None = None,
+        *,
+        one_receiver: bool = False,
     ) -> None:
         self.address = address
         self.pacing = Pacing()
         self.next_alarm_at: float | None = None
         self._seal = seal
+        self._one_receiver = one_receiver
         self.counters = DeliveryCounters()
         self._limits = limits
         self._room_bytes = frame_bytes - _FRAME_OVERHEAD_BYTES - len(address.encode())
 
         # Bounded by the owner, who opens a conversation with each admitted peer.
         self._streams: dict[str, Stream] = {}
-        # Peers with something due, as an ordered set: a peer that was served moves to the end.
-        self._due: dict[str, None] = {}
-        self._owing: dict[str, None] = {}
-        # No entry is later than its stream's `due_at`. When an entry comes up, it is corrected if
-        # it is too early, and dropped if it is outdated: there are a few for each peer.
-        self._timers: list[tuple[float, str]] = []
-        self._timer_of: dict[str, float] = {}
+        self._due = DuePeers(self._streams)
 
         self._datagrams = DatagramQueue(self.counters)
         self._direct = DirectPeers()
@@ -111,8 +111,7 @@ class Multiplexer:
     def close(self, peer: str) -> None:
         """Drop the conversation with a peer, if any, with everything that was not delivered."""
         self._streams.pop(peer, None)
-        self._due.pop(peer, None)
-        self._owing.pop(peer, None)
+        self._due.forget(peer)
         self._direct.forget(peer)
 
     def trust_direct(self, peer: str) -> None:
@@ -133,7 +132,7 @@ class Multiplexer:
             self._direct.remove(peer)
             if peer in self._streams:
                 self._streams[peer].hurry()
-                self._reconsider(peer, self._streams[peer])
+                self._due.reconsider(peer, self._streams[peer])
 
     def post(self, peer: str, message: bytes) -> int:
         """Queue a message that must arrive, and return its number in the conversation, from 0.
@@ -147,8 +146,8 @@ class Multiplexer:
         if stream is None:
             raise UnknownPeer(peer)
         number = stream.post(message)
-        if peer not in self._due:
-            self._reconsider(peer, stream)
+        if peer not in self._due.peers:
+            self._due.reconsider(peer, stream)
         return number
 
     def post_datagram(self, to: str, message: bytes, *, also_direct: bool = False) -> None:
@@ -185,13 +184,16 @@ class Multiplexer:
             if seal is not None and outgoing is not None and not outgoing.is_direct:
                 outgoing = seal.wrap(outgoing, now)
         self.next_alarm_at = self.next_alarm()
-        return outgoing
+        if outgoing is None or outgoing.is_direct or self._one_receiver:
+            return outgoing
+        # Where every member receives every frame, only the addresses of peers are known.
+        return outgoing if outgoing.to in self._streams else outgoing._replace(to=None)
 
     def _collect(self, now: float) -> Outgoing | None:
-        if self._timers and self._timers[0][0] <= now:
-            self._wake(now)
+        self._due.wake(now)
         if self._relayed:
-            return Outgoing(encode_frame(self._relayed.popleft()), None)
+            relayed = self._relayed.popleft()
+            return Outgoing(encode_frame(relayed), _receiver_of(relayed.sections[0].to))
         if self._direct.waiting:
             to, message = self._direct.waiting.popleft()
             frame = self._encode([Section(to, encode_letter(Datagram((message,))))])
@@ -200,19 +202,21 @@ class Multiplexer:
             outgoing = self._collect_direct(now)
             if outgoing is not None:
                 return outgoing
+        if self._one_receiver:
+            return self._collect_for_one(now)
         sections: list[Section] = []
         room_bytes = self._room_bytes
         if self._datagrams.waiting:
             # Loose messages go first, but leave half of the frame to the others.
             sections, used_bytes = self._datagrams.take(
-                room_bytes // 2 if self._due else room_bytes
+                room_bytes // 2 if self._due.peers else room_bytes
             )
             room_bytes -= used_bytes
-        if self._due:
+        if self._due.peers:
             room_bytes = self._collect_due(now, sections, room_bytes)
         if not sections:
             return None
-        if self._owing:
+        if self._due.owing:
             self._collect_early_acks(now, sections, room_bytes)
         return Outgoing(self._encode(sections), self._only_peer(sections))
 
@@ -301,60 +305,18 @@ class Multiplexer:
         Minus infinity if something is due already; None if nothing will be due until something is
         posted or received.
         """
-        if self._datagrams.waiting or self._direct.waiting or self._due or self._relayed:
+        if self._datagrams.waiting or self._direct.waiting or self._due.peers or self._relayed:
             return _AT_ONCE
         if self._seal is not None and self._seal.due:
             return _AT_ONCE
-        while self._timers:
-            alarm, peer = self._timers[0]
-            stream = self._streams.get(peer)
-            due_at = stream.due_at if stream is not None else None
-            if self._timer_of.get(peer) != alarm:
-                heappop(self._timers)
-            elif due_at is None:
-                heappop(self._timers)
-                del self._timer_of[peer]
-            elif due_at > alarm:
-                heapreplace(self._timers, (due_at, peer))
-                self._timer_of[peer] = due_at
-            else:
-                return alarm
-        return None
+        return self._due.next_timer()
 
     def has_unsettled(self) -> bool:
         """Whether a posted message may not have arrived, or an acknowledgement is owed to a peer.
 
         If a member leaves without acknowledging, the other end waits until its timeout.
         """
-        return bool(self._owing) or any(not stream.idle for stream in self._streams.values())
-
-    def _reconsider(self, peer: str, stream: Stream) -> None:
-        if stream.ack_due_at is not None:
-            self._owing[peer] = None
-        else:
-            self._owing.pop(peer, None)
-        alarm = stream.due_at
-        if alarm is None:
-            return
-        if alarm == _AT_ONCE:
-            self._due.setdefault(peer)
-        elif alarm < self._timer_of.get(peer, math.inf):
-            heappush(self._timers, (alarm, peer))
-            self._timer_of[peer] = alarm
-
-    def _wake(self, now: float) -> None:
-        while self._timers and self._timers[0][0] <= now:
-            alarm, peer = heappop(self._timers)
-            if self._timer_of.get(peer) != alarm:
-                continue
-            del self._timer_of[peer]
-            stream = self._streams.get(peer)
-            if stream is None:
-                continue
-            if stream.due_at is not None and stream.due_at <= now:
-                self._due.setdefault(peer)
-            else:
-                self._reconsider(peer, stream)
+        return bool(self._due.owing) or any(not stream.idle for stream in self._streams.values())
 
     def _encode(self, sections: list[Section]) -> bytes:
         frame = encode_frame(Frame(self.address, tuple(sections)))
@@ -364,7 +326,7 @@ class Multiplexer:
 
     def _collect_direct(self, now: float) -> Outgoing | None:
         """Build a frame for one peer with a direct connection; None if nothing is due for any."""
-        for peer in [peer for peer in self._due if peer in self._direct.working]:
+        for peer in [peer for peer in self._due.peers if peer in self._direct.working]:
             stream = self._streams[peer]
             if stream.is_late_direct(now):
                 self.distrust_direct(peer)
@@ -374,17 +336,28 @@ class Multiplexer:
             segment = stream.collect(
                 now, self._room_bytes, is_direct=True, largest_room_bytes=math.inf
             )
-            del self._due[peer]
-            if stream.due_at is not None and stream.due_at <= now:
-                self._due[peer] = None
-            self._reconsider(peer, stream)
+            self._due.served(peer, stream, now)
             if segment is not None:
                 frame = self._encode([Section(peer, encode_letter(segment))])
                 return Outgoing(frame, peer, is_direct=True)
         return None
 
+    def _collect_for_one(self, now: float) -> Outgoing | None:
+        """Build a frame for one address; None if nothing is due."""
+        if self._datagrams.waiting:
+            sections, _ = self._datagrams.take(self._room_bytes, for_one_address=True)
+            return Outgoing(self._encode(sections), _receiver_of(sections[0].to))
+        for _ in range(len(self._due.peers)):
+            peer = next(iter(self._due.peers))
+            stream = self._streams[peer]
+            segment = stream.collect(now, self._room_bytes, largest_room_bytes=math.inf)
+            self._due.served(peer, stream, now)
+            if segment is not None:
+                return Outgoing(self._encode([Section(peer, encode_letter(segment))]), peer)
+        return None
+
     def _collect_due(self, now: float, sections: list[Section], room_bytes: int) -> int:
-        turns = deque(peer for peer in self._due if peer not in self._direct.working)
+        turns = deque(peer for peer in self._due.peers if peer not in self._direct.working)
         share_bytes = max(room_bytes // max(len(turns), 1), _SMALLEST_SHARE_BYTES)
         while turns:
             peer = turns.popleft()
@@ -399,18 +372,15 @@ class Multiplexer:
             if segment is None and is_due:
                 # There was no room: it keeps its turn for the next frame.
                 continue
-            del self._due[peer]
             if segment is not None:
                 sections.append(Section(peer, encode_letter(segment)))
                 room_bytes -= stream.section_bytes + len(sections[-1].letter)
-            if is_due:
-                self._due[peer] = None
+            if self._due.served(peer, stream, now):
                 turns.append(peer)
-            self._reconsider(peer, stream)
         return room_bytes
 
     def _collect_early_acks(self, now: float, sections: list[Section], room_bytes: int) -> None:
-        for peer in [peer for peer in self._owing if peer not in self._direct.working]:
+        for peer in [peer for peer in self._due.owing if peer not in self._direct.working]:
             stream = self._streams[peer]
             segment = stream.collect(now, room_bytes, early_ack=True)
             if segment is None:
@@ -418,8 +388,8 @@ class Multiplexer:
             sections.append(Section(peer, encode_letter(segment)))
             room_bytes -= stream.section_bytes + len(sections[-1].letter)
             if stream.due_at is None or stream.due_at > now:
-                self._due.pop(peer, None)
-            self._reconsider(peer, stream)
+                self._due.peers.pop(peer, None)
+            self._due.reconsider(peer, stream)
 
     def _only_peer(self, sections: list[Section]) -> str | None:
         addresses = {section.to for section in sections}
@@ -445,5 +415,10 @@ class Multiplexer:
         if not is_direct and stream.has(letter):
             self.distrust_direct(sender)
         messages = stream.accept(letter, now)
-        self._reconsider(sender, stream)
+        self._due.reconsider(sender, stream)
         return [Arrival(sender, message, True) for message in messages]
+
+
+def _receiver_of(to: str) -> str | None:
+    """The receiver of a frame for an address; None for everyone."""
+    return None if to == EVERYONE else to

@@ -11,6 +11,7 @@ from collections import deque
 from typing import NamedTuple
 
 from ....messages import DecodeError, Flaw
+from ....messages.frame import ANY_MANAGER
 from ..delivery.frame_seal import Outgoing
 from .address_claims import AddressClaims
 from .alerts import AlertDelay, read_alert
@@ -110,7 +111,7 @@ class ClientSeal:
         if self._probed is None or round_trip_s is not None or now - self._probed.at > _PROBE_S:
             probe = Header(FrameKind.PROBE, self._session, counter=self._next_counter())
             self._probed = _Probe(probe.counter, now)
-            self.due.append(Outgoing(self._probe_key.seal(probe, self.identity), None))
+            self.due.append(Outgoing(self._probe_key.seal(probe, self.identity), ANY_MANAGER))
         return round_trip_s
 
     def may_speak_as(self, address: str, opened: Opened, *, is_peer: bool, now: float) -> bool:
@@ -139,7 +140,7 @@ class ClientSeal:
             self._alert_delay.asked(now)
             self._kept = outgoing
             probe = Header(FrameKind.PROBE, self._session, counter=self._next_counter())
-            return Outgoing(self._probe_key.seal(probe, self.identity), None)
+            return Outgoing(self._probe_key.seal(probe, self.identity), ANY_MANAGER)
         return self._seal(self._admission, outgoing)
 
     def unwrap(self, data: bytes, now: float) -> Opened | None:

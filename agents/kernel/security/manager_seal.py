@@ -14,7 +14,7 @@ from collections import OrderedDict, deque
 from typing import NamedTuple
 
 from ....messages import DecodeError, Flaw
-from ..delivery.frame_seal import Outgoing
+from ..delivery.frame_seal import Outgoing, session_address
 from .address_claims import AddressClaims
 from .alerts import Alert, pack_alert
 from .identity import Identity
@@ -80,7 +80,7 @@ class ManagerSeal:
         self._answered: OrderedDict[Speaker, _Answered] = OrderedDict()
         self._challenges = TokenBucket(CHALLENGES_PER_S, int(CHALLENGES_PER_S))
         self._alerts = TokenBucket(ALERTS_PER_S, int(ALERTS_PER_S))
-        self.due: deque[bytes] = deque(maxlen=_MAX_DUE)
+        self.due: deque[Outgoing] = deque(maxlen=_MAX_DUE)
 
     @property
     def blob_key(self) -> bytes | None:
@@ -104,7 +104,7 @@ class ManagerSeal:
 
     def collect(self) -> Outgoing | None:
         """Return the next challenge or alert."""
-        return Outgoing(self.due.popleft(), None) if self.due else None
+        return self.due.popleft() if self.due else None
 
     def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
         """Seal a frame for the clients of this session."""
@@ -112,7 +112,8 @@ class ManagerSeal:
         header = Header(FrameKind.MANAGER, self._session, counter=self._next_counter())
         if self._unsigned_key is not None:
             unsigned = header._replace(version=UNSIGNED_VERSION)
-            self.due.append(self._unsigned_key.seal(unsigned, self.identity, outgoing.frame))
+            frame = self._unsigned_key.seal(unsigned, self.identity, outgoing.frame)
+            self.due.append(Outgoing(frame, None))
         return outgoing._replace(frame=self._own_key.seal(header, self.identity, outgoing.frame))
 
     def unwrap(self, data: bytes, now: float) -> Opened | None:
@@ -172,11 +173,13 @@ class ManagerSeal:
             self._next_counter(),
             header.version,
         )
-        self.due.append(self._keys.key_for(answer).seal(answer, self.identity))
+        frame = self._keys.key_for(answer).seal(answer, self.identity)
+        self.due.append(Outgoing(frame, session_address(header.sender)))
 
     def _notify(self, alert: Alert, session: bytes, now: float) -> None:
         if self._alerts.take(now):
-            self.due.append(pack_alert(alert, session))
+            to = None if session == NO_SESSION else session_address(session)
+            self.due.append(Outgoing(pack_alert(alert, session), to))
 
     def _next_counter(self) -> int:
         self._counter += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 
 from ....messages import DecodeError, Flaw
-from ..delivery.frame_seal import Outgoing
+from ..delivery.frame_seal import Outgoing, session_address
 from .alerts import Alert, AlertDelay, pack_alert, read_alert
 from .identity import Identity
 from .manager_seal import ALERTS_PER_S
@@ -32,7 +32,7 @@ class Unsealed:
         self._manages = manages
         self._alert_delay = AlertDelay()
         self._alerts = TokenBucket(ALERTS_PER_S, int(ALERTS_PER_S))
-        self.due: deque[bytes] = deque(maxlen=_MAX_DUE)
+        self.due: deque[Outgoing] = deque(maxlen=_MAX_DUE)
 
     @property
     def refusal(self) -> str | None:
@@ -65,7 +65,7 @@ class Unsealed:
 
     def collect(self) -> Outgoing | None:
         """Return the next alert."""
-        return Outgoing(self.due.popleft(), None) if self.due else None
+        return self.due.popleft() if self.due else None
 
     def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
         """Return the frame as it is."""
@@ -86,5 +86,6 @@ class Unsealed:
             return None
         asks = header.kind in {FrameKind.PROBE, FrameKind.CLIENT}
         if self._manages and asks and self._alerts.take(now):
-            self.due.append(pack_alert(Alert.NOT_SEALED, header.sender))
+            alert = pack_alert(Alert.NOT_SEALED, header.sender)
+            self.due.append(Outgoing(alert, session_address(header.sender)))
         raise DecodeError(Flaw.VERSION, "a sealed frame; this member does not seal")

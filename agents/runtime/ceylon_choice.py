@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 WITHOUT_CEYLON_VARIABLE = "MUSTER_WITHOUT_CEYLON"
 """The environment variable that leaves Ceylon out of a process if it is set to "1"."""
@@ -22,6 +23,16 @@ def leave_ceylon_out() -> None:
 def is_ceylon_left_out() -> bool:
     """Whether Ceylon is left out of this process."""
     return _left_out
+
+
+def check_not_left_out() -> None:
+    """Check that Ceylon may be used in this process.
+
+    Raises:
+        ImportError: it is left out, and nobody else has imported it either.
+    """
+    if _left_out and "ceylon" not in sys.modules:
+        raise ImportError("it is left out of this process")
 
 
 def passed_on() -> dict[str, str]:

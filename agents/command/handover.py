@@ -1,0 +1,90 @@
+"""`muster handover`: lets a standby manager lead a run."""
+
+from __future__ import annotations
+
+import time
+
+from ...messages import InvalidInput, StoreUnusable
+from ..client.client import Client
+from ..store.managers import ManagerEntry, ManagerList, standbys_in
+from ..store.places import StorePlace, managers_at, name_of_place
+
+TIMEOUT_S = 30.0
+"""How long a handover may take."""
+
+_LOOK_EVERY_S = 0.1
+
+
+async def hand_over_by_ticket(client: Client) -> str:
+    """Ask the manager that leads to hand its run over; returns what to print.
+
+    Args:
+        client: a client that is not connected yet.
+
+    Raises:
+        InvalidInput: no manager stands by.
+    """
+    async with client:
+        standbys = await client.hand_over()
+    return f"handing the run over to {_describe(standbys)}"
+
+
+def hand_over_by_store(store: StorePlace) -> str:
+    """Ask the manager that leads, by way of its store, and wait for the next one.
+
+    Args:
+        store: the store's file, or its URL.
+
+    Returns:
+        What to print.
+
+    Raises:
+        InvalidInput: no manager leads, or none stands by.
+        StoreUnusable: the request can't be written, or no other manager leads after a while.
+    """
+    managers = managers_at(store)
+    try:
+        return _hand_over(managers, name_of_place(store))
+    finally:
+        managers.withdraw()
+
+
+def _hand_over(managers: ManagerList, store: str) -> str:
+    found = managers.read()
+    former = next((each for each in found if each.leads), None)
+    if former is None:
+        raise InvalidInput(f"no manager leads the run in {store!r}, so nothing is handed over")
+    standbys = standbys_in(found)
+    if not standbys:
+        raise InvalidInput(
+            f"no manager stands by for the run in {store!r}; start one with "
+            f"`muster manager --standby --store {store}`, and try again"
+        )
+    try:
+        managers.request_handover()
+    except OSError as fault:
+        raise StoreUnusable(
+            f"the handover of {store!r} can't be requested: {fault.strerror}; run this as the "
+            "user that runs the managers, or use --join"
+        ) from None
+    return f"{former.describe()} handed the run over to {_wait_for_another(managers, former)}"
+
+
+def _wait_for_another(managers: ManagerList, former: ManagerEntry) -> str:
+    ends_at, at = time.monotonic() + TIMEOUT_S, (former.host, former.pid)
+    while time.monotonic() < ends_at:
+        leader = next((each for each in managers.read() if each.leads), None)
+        # It names itself once it has opened the store.
+        is_named = leader is not None and leader.since > 0
+        if leader is not None and is_named and (leader.host, leader.pid) != at:
+            return leader.describe()
+        time.sleep(_LOOK_EVERY_S)
+    raise StoreUnusable(
+        f"{former.describe()} still leads {TIMEOUT_S:g} s after it was asked to hand the run over; "
+        "see its log, or end it"
+    )
+
+
+def _describe(standbys: list[ManagerEntry]) -> str:
+    first = standbys[0].describe()
+    return first if len(standbys) == 1 else f"one of {len(standbys)} managers, such as {first}"

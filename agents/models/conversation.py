@@ -1,0 +1,208 @@
+"""The conversation with a model about one task: its tools, its output and their limits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+from pydantic import BaseModel, ValidationError
+
+from ...messages import ModelFailed, Payload
+from ...messages.wording import summarize
+from ..execution.handlers import TaskContext
+from ..runtime.error_text import describe_fault
+from .answer import ModelAnswer, ToolCall
+from .client import ModelClient
+from .function_tool import check_names
+from .meter import Meter
+from .prompt import Messages, as_text, length_of
+from .tool import Tool, ToolSource
+
+MAX_TOOL_RESULT_CHARACTERS = 100_000
+"""The rest of what a tool returns is not sent to the model."""
+
+_FENCED = re.compile(r"\s*```[a-z]*\n(.*?)\n?```\s*", re.DOTALL)
+
+
+class OutputForm(NamedTuple):
+    """The form that the answer must have.
+
+    Args:
+        model: the pydantic model of the output.
+        schema: its JSON schema.
+    """
+
+    model: type[BaseModel]
+    schema: Mapping[str, Any]
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """How a request asks for it."""
+        told = {"name": self.model.__name__, "schema": self.schema}
+        return {"response_format": {"type": "json_schema", "json_schema": told}}
+
+    @property
+    def prompt(self) -> str:
+        """How the system prompt asks for it, for servers that do not enforce a schema."""
+        schema = json.dumps(self.schema, ensure_ascii=False)
+        return f"Answer with JSON alone, which matches this JSON schema:\n{schema}"
+
+    def read(self, text: str) -> BaseModel:
+        """The output in a text.
+
+        Raises:
+            ValidationError: it is none.
+        """
+        fenced = _FENCED.fullmatch(text)
+        return self.model.model_validate_json(fenced[1] if fenced else text)
+
+
+class Conversation:
+    """Asks a model until it has an output.
+
+    Args:
+        client: asks the model.
+        context: the context of the task.
+        meter: counts and limits what is used.
+        messages: the messages to begin with.
+        tools: the tools, and the sources of tools, that the model may call.
+        form: the form of the output; None for text.
+        take: takes the text as it comes.
+    """
+
+    def __init__(
+        self,
+        client: ModelClient,
+        context: TaskContext,
+        meter: Meter,
+        messages: Messages,
+        *,
+        tools: Sequence[Tool | ToolSource] = (),
+        form: OutputForm | None = None,
+        take: Callable[[str], None] | None = None,
+    ) -> None:
+        self._client = client
+        self._context = context
+        self._meter = meter
+        self._messages = messages
+        self._given = tools
+        self._form = form
+        self._take = take
+        self._is_repaired = False
+
+    async def output(self) -> Payload | BaseModel:
+        """The output: a text, or a model of the form.
+
+        Raises:
+            ModelFailed: the model refused, passed a limit, or gave nothing of this form.
+            RetryLater: its server could not answer now.
+            TaskDeclined: its server refuses this worker.
+        """
+        tools = await self._list_tools()
+        options: dict[str, Any] = {} if self._form is None else self._form.request
+        if tools:
+            options["tools"] = [_offered(each) for each in tools.values()]
+        while True:
+            answer = await self._ask(options)
+            self._messages.append(answer.message)
+            if answer.calls:
+                calls = answer.calls.values()
+                # They are asked for at once, so they run at once.
+                self._messages += await asyncio.gather(
+                    *(self._call_tool(each, tools) for each in calls)
+                )
+                continue
+            if self._form is None:
+                return answer.text
+            try:
+                return self._form.read(answer.text)
+            except ValidationError as fault:
+                self._ask_for_repair(self._form, summarize(fault))
+
+    def _ask_for_repair(self, form: OutputForm, problem: str) -> None:
+        if self._is_repaired:
+            raise ModelFailed(f"its answer is no {form.model.__name__}: {problem}")
+        self._is_repaired = True
+        text = f"This is not valid: {problem}\nAnswer again, with the corrected JSON alone."
+        self._messages.append({"role": "user", "content": text})
+
+    async def _ask(self, options: Mapping[str, Any]) -> ModelAnswer:
+        meter, answer = self._meter, ModelAnswer()
+        characters_in = length_of(self._messages)
+        meter.begin_turn(characters_in)
+        # If this worker is lost, the story of the task tells that somebody has to pay.
+        self._context.progress(
+            0, f"asked {self._client.model}, turn {meter.turns}; paid even if the answer is lost"
+        )
+
+        def take(text: str) -> None:
+            meter.check(characters_in, answer.characters)
+            if text and self._take is not None:
+                self._take(text)
+
+        try:
+            await self._client.ask(
+                self._messages, options, answer, take, attempt=self._context.attempt
+            )
+        finally:
+            # Also when it is cancelled or broken off: what has come has to be paid.
+            if answer.tokens is not None:
+                meter.charge(*answer.tokens)
+            elif answer.has_begun:
+                meter.charge_estimate(characters_in, answer.characters)
+        _check_end(answer)
+        return answer
+
+    # ------------------------------------------------------------------ tools
+
+    async def _list_tools(self) -> dict[str, Tool]:
+        found: list[Tool] = []
+        for each in self._given:
+            found += await each.list_tools() if isinstance(each, ToolSource) else (each,)
+        return check_names(found)
+
+    async def _call_tool(self, call: ToolCall, tools: Mapping[str, Tool]) -> dict[str, Any]:
+        try:
+            text = await self._result_of(call, tools)
+        except Exception as fault:  # noqa: BLE001 - a tool may raise anything; the model is told
+            text = f"error: {describe_fault(fault)}"
+        if len(text) > MAX_TOOL_RESULT_CHARACTERS:
+            cut = len(text) - MAX_TOOL_RESULT_CHARACTERS
+            text = f"{text[:MAX_TOOL_RESULT_CHARACTERS]}\n({cut:,} more characters were cut off)"
+        return {"role": "tool", "tool_call_id": call.call_id, "content": text}
+
+    async def _result_of(self, call: ToolCall, tools: Mapping[str, Tool]) -> str:
+        tool = tools.get(call.name)
+        if tool is None:
+            return f"error: there is no tool {call.name!r}; there are: {', '.join(tools) or 'none'}"
+        try:
+            arguments: object = json.loads(call.arguments or "{}")
+        except ValueError as fault:
+            return f"error: the arguments are no JSON: {fault}"
+        if not isinstance(arguments, dict):
+            return "error: the arguments must be a JSON object"
+        return as_text(await tool.call(cast("dict[str, Payload]", arguments), self._context))
+
+
+def _check_end(answer: ModelAnswer) -> None:
+    """See that a model has not refused, and has said all that it wanted to say."""
+    if answer.refusal:
+        raise ModelFailed(f"it refused: {answer.refusal[:300]}")
+    if answer.finish == "content_filter":
+        raise ModelFailed("it refused: the server filters such content")
+    if answer.finish == "length":
+        raise ModelFailed("its answer was cut off at the server's maximum length")
+    if not (answer.text.strip() or answer.calls):
+        raise ModelFailed("it answered nothing")
+
+
+def _offered(tool: Tool) -> dict[str, Any]:
+    function = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": dict(tool.schema),
+    }
+    return {"type": "function", "function": function}
