@@ -259,7 +259,7 @@ class _Place:
         """Read all rows of a stream."""
         reader = RowReader()
         try:
-            last = stream.run(log.read(reader.take))
+            last = stream.run(log.read(reader.take, reader.is_whole))
             reader.finish(last)
         except UnreadableMessage as fault:
             raise StoreUnusable(
