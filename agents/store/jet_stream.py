@@ -10,9 +10,10 @@ from typing import Final
 from ...messages import NatsUnusable, StoreBusy, StoreTaken, StoreUnusable
 from ..kernel.board.rows import NOTHING, Rows
 from ..nats.address import NatsAddress
-from ..nats.jet_stream import JetStream, check_name, read_options
+from ..nats.jet_stream import JetStream
 from ..nats.lease import LeaseHeld, LeaseHolder, StoreLease, find_lease_holder
 from ..nats.log_stream import LogStream, StreamState, Superseded
+from ..nats.names import check_name, read_options
 from .row_messages import (
     LAYOUT_VERSION,
     MIN_MESSAGE_BYTES,
