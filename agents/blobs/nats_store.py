@@ -22,17 +22,17 @@ class NatsBlobs:
     """Stores blobs in an object store of JetStream; see `BlobStore`. Needs the extra `nats`.
 
     Args:
-        url: the servers and the bucket, such as `nats://host:4222/photos?replicas=3`; workers get
-            it as it is.
+        url: the servers and the bucket, such as `nats://host:4222/photos?replicas=3`.
         create: create the bucket if it does not exist.
+        shared_url: the URL that workers get, by default the same.
 
     Raises:
         InvalidInput: it is no such URL.
         BlobUnusable: there is no server or no bucket, or the server refuses.
     """
 
-    def __init__(self, url: str, *, create: bool = False) -> None:
-        self.url = url
+    def __init__(self, url: str, *, create: bool = False, shared_url: str | None = None) -> None:
+        self.url = shared_url or url
         address = NatsAddress.parse(url, may_name=True)
         check_name(address.name, "a bucket of blobs")
         replicas, max_bytes = read_options(address)

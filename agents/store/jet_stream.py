@@ -84,6 +84,17 @@ class JetStreamStore:
         return str(self._place.address)
 
     @property
+    def blobs_urls(self) -> tuple[str, str]:
+        """Where the run's large data is kept by default: its URL, and the one without a password.
+
+        It is beside the store, so that a manager on another machine finds it.
+        """
+        address = self._place.address
+        query = f"?replicas={self._place.replicas}" if self._place.replicas else ""
+        bucket = f"{address.name}-blobs{query}"
+        return f"{address.url}/{bucket}", f"{address.without_password().url}/{bucket}"
+
+    @property
     def managers(self) -> StreamManagers:
         """The managers that share it: the one that leads, and those that stand by."""
         return self._managers
