@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from .simulation.runner import Conditions, simulate
     from .simulation.virtual_time import run_in_virtual_time
     from .simulation.workload import StressStory
+    from .standby.standby import Standby
     from .state_file.bridge import StateFileBridge
     from .state_file.manager import StateFileTaskManager
     from .store.memory import MemoryStore
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     )
     from .worker.dask_cluster import DaskCluster
     from .worker.health import check_worker_health
+    from .worker.ray_cluster import RayCluster
     from .worker.specialized_worker import SpecializedWorker
     from .worker.worker_agent import WorkerAgent
     from .worker_pool.fork_server import ForkServer
@@ -116,6 +118,7 @@ __all__ = [
     "PeerMode",
     "Price",
     "ProcessPool",
+    "RayCluster",
     "Rejected",
     "RetryLater",
     "Review",
@@ -127,6 +130,7 @@ __all__ = [
     "SettledAttempt",
     "SpecializedWorker",
     "SqliteStore",
+    "Standby",
     "StateFileBridge",
     "StateFileTaskManager",
     "Store",
@@ -207,6 +211,7 @@ _MODULES = {
     "OpenQuestion": ".submission.questions",
     "OverridableHooks": ".manager.overridable_hooks",
     "PeerMode": ".transport.ceylon_api",
+    "RayCluster": ".worker.ray_cluster",
     "ProcessPool": ".execution.process_pool",
     "Rejected": ".execution.reviews",
     "Review": ".execution.reviews",
@@ -216,6 +221,7 @@ _MODULES = {
     "SeededFaults": ".simulation.memory_network",
     "SpecializedWorker": ".worker.specialized_worker",
     "SqliteStore": ".store.sqlite",
+    "Standby": ".standby.standby",
     "StateFileBridge": ".state_file.bridge",
     "StateFileTaskManager": ".state_file.manager",
     "Store": ".store.protocol",

@@ -64,6 +64,7 @@ from .errors import (
     WrongOutput,
     WrongSecret,
 )
+from .functions import TaskFunction, WorkerFunctions
 from .limit import Limit
 from .membership import Goodbye, Heartbeat, Hello, ManagerReplaced, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
@@ -83,11 +84,13 @@ from .task import (
 from .web_errors import (
     BackendFailed,
     DownloadFailed,
+    McpUnusable,
     ModelFailed,
     ModelUnusable,
     PageUnavailable,
     RobotsForbid,
     SearchFailed,
+    ToolFailed,
     WebError,
 )
 from .work import (
@@ -153,6 +156,7 @@ __all__ = [
     "ManagerReply",
     "ManagerRequest",
     "ManagerUnavailable",
+    "McpUnusable",
     "MeasurementFailed",
     "MemoryLimit",
     "Message",
@@ -190,11 +194,13 @@ __all__ = [
     "Task",
     "TaskAssignment",
     "TaskFailed",
+    "TaskFunction",
     "TaskId",
     "TaskPart",
     "TaskProgress",
     "TaskResult",
     "TaskStatus",
+    "ToolFailed",
     "UnknownDependency",
     "UnknownName",
     "UnknownPeer",
@@ -203,6 +209,7 @@ __all__ = [
     "UserModuleFailed",
     "WebError",
     "Welcome",
+    "WorkerFunctions",
     "WorkerProfile",
     "WorkersMissing",
     "WrongCall",

@@ -16,6 +16,7 @@ ManagerMethod: TypeAlias = Literal[
     "answer",
     "ask_person",
     "cancel",
+    "diagram",
     "drain",
     "find",
     "hand_over",
@@ -23,6 +24,7 @@ ManagerMethod: TypeAlias = Literal[
     "pause",
     "questions",
     "read_parts",
+    "report",
     "resume",
     "retry",
     "schedules",
@@ -30,6 +32,7 @@ ManagerMethod: TypeAlias = Literal[
     "skills",
     "state",
     "status",
+    "task_types",
     "why",
     "workers",
 ]

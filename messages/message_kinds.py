@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from .client import AwaitTasks, ClientHello, ManagerReply, ManagerRequest, SubmitTasks
+from .functions import WorkerFunctions
 from .membership import Goodbye, Heartbeat, Hello, ManagerReplaced, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .streaming import PartsTaken, TaskPart
@@ -35,6 +36,7 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         ReturnTasks,
         AskAboutAttempts,
         Hello,
+        WorkerFunctions,
         Welcome,
         Refusal,
         Heartbeat,

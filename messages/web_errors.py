@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .errors import MusterError
+from .errors import LocalError, MusterError
 
 
 class WebError(MusterError):
@@ -29,9 +29,17 @@ class SearchFailed(WebError):
     """The search engine gave no usable answer; the message says why."""
 
 
-class ModelUnusable(WebError):
+class ModelUnusable(WebError, LocalError):
     """A language model can't be used: its address, key or name is wrong; the message says what."""
 
 
 class ModelFailed(WebError):
     """A language model refused a task, passed a limit of it, or gave an unusable answer."""
+
+
+class McpUnusable(WebError):
+    """An MCP server can't be started, reached or understood; the message says why."""
+
+
+class ToolFailed(WebError):
+    """A tool of an MCP server told an error, or answered what is no result."""

@@ -202,6 +202,15 @@ class BlockingClient:
     workers = _waits(ManagerCalls.workers)
     """The workers; see `Client.workers`."""
 
+    task_types = _waits(ManagerCalls.task_types)
+    """The task types that workers take; see `Client.task_types`."""
+
+    report = _waits(ManagerCalls.report)
+    """The report of the run; see `Client.report`."""
+
+    diagram = _waits(ManagerCalls.diagram)
+    """The run as a diagram; see `Client.diagram`."""
+
     schedules = _waits(ManagerCalls.schedules)
     """The schedules; see `Client.schedules`."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ...messages import MusterError, Payload, TaskId, TaskStatus
 from ...messages.client import ManagerMethod
+from ..report.model import RunReport
 from ..schedules.listing import ScheduleState
 from ..store.managers import ManagerEntry
 from ..submission.questions import OpenQuestion
@@ -183,6 +184,31 @@ class ManagerCalls:
     async def workers(self) -> list[dict[str, Payload]]:
         """The workers: name, whether connected or drained, skill level, slots, and their tasks."""
         return cast("list[dict[str, Payload]]", await self._ask("workers"))
+
+    async def task_types(self) -> list[dict[str, Payload]]:
+        """The task types that connected workers take by their handlers.
+
+        Returns:
+            For each its `type`, its `workers` and, if its function tells its arguments, their JSON
+            schema as `parameters`, and a `description`, which may come from elsewhere.
+        """
+        return cast("list[dict[str, Payload]]", await self._ask("task_types"))
+
+    async def report(self) -> RunReport:
+        """The report of the run as it is now.
+
+        Raises:
+            InvalidInput: the run has more than 10,000 tasks.
+        """
+        return RunReport.model_validate_json(cast("str", await self._ask("report")))
+
+    async def diagram(self) -> str:
+        """The run so far as a Mermaid sequence diagram.
+
+        Raises:
+            InvalidInput: the run has more than 10,000 tasks.
+        """
+        return cast("str", await self._ask("diagram"))
 
     async def schedules(self) -> list[ScheduleState]:
         """The schedules, in the order of their names, with those that only the store knows."""

@@ -20,6 +20,7 @@ from .options import client as client_commands
 from .options import inspection as inspection_commands
 from .options import machine as machine_commands
 from .options import manager as manager_command
+from .options import mcp as mcp_command
 from .options import pause as pause_commands
 from .options import questions as questions_command
 from .options import scenarios as scenario_commands
@@ -103,6 +104,7 @@ application.command()(client_commands.retry)
 application.command()(questions_command.results)
 application.command()(questions_command.questions)
 application.command()(questions_command.answer)
+application.command()(mcp_command.mcp)
 application.command()(pause_commands.pause)
 application.command()(pause_commands.resume)
 application.command()(pause_commands.drain)

@@ -52,7 +52,7 @@ class WorkerState(_StatusPart):
     """What its attempts have cost, in the run's unit."""
 
 
-class ManagerState(_StatusPart):
+class RunManager(_StatusPart):
     """One of the managers that share the store."""
 
     host: str
@@ -110,7 +110,7 @@ class RunState(_StatusPart):
     workers: dict[str, WorkerState]
     """The workers by name, in the order in which they joined."""
 
-    managers: tuple[ManagerState, ...] = ()
+    managers: tuple[RunManager, ...] = ()
     """The managers that share the store: the one that leads, then those that stand by."""
 
 
@@ -123,7 +123,7 @@ class LiveState(_StatusPart):
     workers: tuple[dict[str, Payload], ...]
     """The workers, as the manager tells of them."""
 
-    managers: tuple[ManagerState, ...]
+    managers: tuple[RunManager, ...]
     """The managers that share the store, the one that leads first; empty without a store."""
 
 
@@ -198,11 +198,11 @@ def _describe_counts(counts: Mapping[TaskStatus, int]) -> str:
     return f"{tasks}: {', '.join(parts)}" if parts else tasks
 
 
-def _states_of(managers: Iterable[ManagerEntry]) -> tuple[ManagerState, ...]:
-    return tuple(ManagerState.model_validate(each.to_payload()) for each in managers)
+def _states_of(managers: Iterable[ManagerEntry]) -> tuple[RunManager, ...]:
+    return tuple(RunManager.model_validate(each.to_payload()) for each in managers)
 
 
-def _manager_lines(managers: Iterable[ManagerState]) -> Iterator[str]:
+def _manager_lines(managers: Iterable[RunManager]) -> Iterator[str]:
     for each in managers:
         entry = ManagerEntry(each.host, each.pid, each.leads, each.since, each.page)
         yield f"{'leads' if each.leads else 'stands by'}: {entry.describe()}"

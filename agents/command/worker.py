@@ -11,6 +11,7 @@ import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -78,7 +79,11 @@ class CountingWorker(SpecializedWorker):
 
 
 async def work(
-    workers: Sequence[CountingWorker], *, ends_with_parent: bool = False, grace_s: float = 0.0
+    workers: Sequence[CountingWorker],
+    *,
+    ends_with_parent: bool = False,
+    grace_s: float = 0.0,
+    around: AbstractAsyncContextManager[object] | None = None,
 ) -> int:
     """Run workers until their manager shuts down or they are interrupted.
 
@@ -86,6 +91,7 @@ async def work(
         workers: the workers.
         ends_with_parent: whether they also stop when the parent process ends.
         grace_s: for how long tasks go on after SIGTERM, in seconds.
+        around: what their handlers need in this event loop, such as MCP servers.
 
     Returns:
         The exit code.
@@ -103,6 +109,8 @@ async def work(
         await asyncio.gather(*(worker.stop(grace_s=grace_s) for worker in workers))
 
     async with contextlib.AsyncExitStack() as stack:
+        if around is not None:
+            await stack.enter_async_context(around)
         # The parent receives Ctrl-C too, and decides.
         await stack.enter_async_context(
             Interrupts(stop, handle_sigint=not ends_with_parent, finish=finish if grace_s else None)
@@ -225,12 +233,17 @@ def _create_pool(processes: int, limits: ProcessLimits) -> Executor:
 
 
 def run_workers(
-    workers: Sequence[CountingWorker], *, ends_with_parent: bool = False, grace_s: float = 0.0
+    workers: Sequence[CountingWorker],
+    *,
+    ends_with_parent: bool = False,
+    grace_s: float = 0.0,
+    around: AbstractAsyncContextManager[object] | None = None,
 ) -> int:
     """Run workers, and then end the processes of their handlers; see `work`."""
     collect_garbage_less_often()
+    working = work(workers, ends_with_parent=ends_with_parent, grace_s=grace_s, around=around)
     try:
-        return asyncio.run(work(workers, ends_with_parent=ends_with_parent, grace_s=grace_s))
+        return asyncio.run(working)
     finally:
         for child in multiprocessing.active_children():
             child.terminate()

@@ -16,7 +16,7 @@ def runs_threads(executor: object) -> bool:
 
 
 def runs_processes(executor: object) -> bool:
-    """Whether functions run in processes of this machine, which can be killed."""
+    """Whether functions run in processes that can be killed, here or in a Ray cluster."""
     if callable(getattr(executor, "kill", None)):
         return True
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - rarely needed
@@ -28,8 +28,8 @@ def kill(executor: Executor, future: Future[Any]) -> None:
     """Kill the process that runs a future's function.
 
     Args:
-        executor: the executor. `ProcessPool` has a method `kill` for a single process. Python's
-            own pool has none: all its processes are killed, and it breaks.
+        executor: the executor. `ProcessPool` and `RayExecutor` have a method `kill` for a single
+            process. Python's own pool has none: all its processes are killed, and it breaks.
         future: the future of the function.
     """
     kill_one: Callable[[Future[Any]], None] | None = getattr(executor, "kill", None)
@@ -51,7 +51,8 @@ def kill_all(executor: Executor) -> None:
 def breaks_by_one(executor: Executor, fault: BaseException | None) -> bool:
     """Whether an exception from one function means that the whole executor is broken."""
     if callable(getattr(executor, "kill", None)):
-        return False
+        # A lost process is a subclass of it, and costs only its own function.
+        return type(fault) is BrokenExecutor
     kind = BrokenThreadPool if runs_threads(executor) else BrokenExecutor
     return isinstance(fault, kind)
 

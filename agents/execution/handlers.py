@@ -43,6 +43,7 @@ from .registered_call import call_registered
 from .reviews import ReviewCall, Reviewer
 from .signature import PlannedCall, plan_call
 from .streaming import stream_parts_of
+from .told_functions import ToldFunctions
 from .typed_call import TypedCall
 from .typed_function import (
     ParametersT,
@@ -143,10 +144,11 @@ class TaskContext(HandlerOutput, HandlerReport, PersonQuestions):
         self.cancel_waits()
 
 
-class Handlers:
+class Handlers(ToldFunctions):
     """The functions that perform a worker's tasks or review results, by task type."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._by_type: dict[str, PlannedCall] = {}
         self._reviewers: dict[str, PlannedCall] = {}
 

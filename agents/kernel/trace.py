@@ -7,7 +7,7 @@ concerned, and messages outside the run (`SideMessage`).
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
@@ -16,7 +16,7 @@ from ...messages import InvalidInput, Task, TaskId, WorkerProfile
 from .board.state import BoardState
 from .model.leases import limit_attempt
 from .model.occurrences import JoinFacts, Occurrence, OccurrenceKind
-from .model.records import MAX_STORY, WorkerRecord
+from .model.records import MAX_STORY, TaskRecord, WorkerRecord
 
 MAX_ENTRIES = 100_000
 """The maximum number of occurrences in a trace in memory, and of tasks and workers with facts."""
@@ -176,38 +176,42 @@ class TraceLog:
         )
 
 
-def trace_of(board: BoardState, manager: str) -> Trace:
+def trace_of(board: BoardState, manager: str, records: Iterable[TaskRecord] | None = None) -> Trace:
     """Build the trace of a run from its board; it has the latest part of each task's story.
 
     Args:
         board: the run.
         manager: the manager's name.
+        records: some of its tasks; None for all.
     """
     log = TraceLog()
-    for entry in entries_of(board, manager):
+    chosen = board.tasks.values() if records is None else list(records)
+    for entry in entries_of(board, manager, chosen):
         log.note(entry)
     # A story that is not full has dropped only progress and the like, each for a later one.
-    forgotten = sum(
-        record.forgotten for record in board.tasks.values() if len(record.story) == MAX_STORY
-    )
+    forgotten = sum(record.forgotten for record in chosen if len(record.story) == MAX_STORY)
     if forgotten:
         log.count_dropped({"forgotten": forgotten})
     return log.trace()
 
 
-def entries_of(board: BoardState, manager: str) -> Iterator[Entry]:
+def entries_of(
+    board: BoardState, manager: str, records: Collection[TaskRecord] | None = None
+) -> Iterator[Entry]:
     """Build the trace of a run from its board.
 
     Args:
         board: the run.
         manager: the manager's name.
+        records: some of its tasks; None for all.
     """
+    chosen = board.tasks.values() if records is None else records
     yield RunFacts(manager)
     for worker in board.workers.values():
         yield facts_of_worker(worker)
-    for record in board.tasks.values():
+    for record in chosen:
         yield facts_of_task(record.task, board.rules.time_scale)
-    yield from _in_order([*(record.story for record in board.tasks.values()), *_beside(board)])
+    yield from _in_order([*(record.story for record in chosen), *_beside(board)])
 
 
 def introduce(occurrence: Occurrence, board: BoardState) -> Entry | None:

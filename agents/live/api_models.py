@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 
 from ...messages import Task, TaskId, TaskStatus
 from ...messages.work import Note
-from ..report.model import SkillCell
+from ..report.skill_cell import SkillCell
 
 MAX_TASKS_PER_CALL = 1_000
 """How many tasks one call may add, and how many tasks one page of the list has."""

@@ -21,6 +21,7 @@ from ...messages import TaskId, TaskStatus
 from ..kernel.board.state import BoardState
 from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.occurrences import Occurrence, OccurrenceKind
+from .cost_view import CostView
 from .history import History, Sample
 from .page_times import PageTimes
 from .question_view import page_questions
@@ -69,6 +70,7 @@ class PageState:
         self._sent_counts: View = {}
         self._sent_workers: dict[str, JsonValue] = {}
         self._skills = SkillView()
+        self._costs = CostView()
         self._schedules = ScheduleView()
         self._waiting = WaitingView()
         self._sent_waiting: View = {}
@@ -128,6 +130,7 @@ class PageState:
         self._sent_run, self._sent_counts, self._sent_workers = {}, {}, {}
         self._sent_waiting, self._sent_questions = {}, None
         self._skills.forget()
+        self._costs.forget()
         self._schedules.forget()
 
     # ------------------------------------------------------------------ what to send
@@ -151,6 +154,7 @@ class PageState:
             "history": self._history_view(self._history.samples),
             "news": [self._news_view(each) for each in self._news],
             "skills": self._skills.whole(board),
+            "costs": self._costs.whole(board, now),
             "schedules": self._schedules.whole(board, now),
         }
 
@@ -200,6 +204,9 @@ class PageState:
         skills = self._skills.change(board, now)
         if skills is not None:
             change["skills"] = skills
+        costs = self._costs.change(board, now)
+        if costs is not None:
+            change["costs"] = costs
         schedules = self._schedules.change(board, now)
         if schedules is not None:
             change["schedules"] = schedules

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import JsonValue
 
 from ..kernel.board.state import BoardState
-from ..report.model import SkillCell
+from ..report.skill_cell import SkillCell
 from ..report.skill_map import DIFFICULTY, SkillMap, make_skill_map, read_skills
 
 EVERY_S = 2.0

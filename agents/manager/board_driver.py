@@ -59,6 +59,7 @@ from ..runtime.loop_watch import LATE_FROM_S, LoopWatch
 from ..runtime.thread_gate import ThreadGate
 from ..store.protocol import Store
 from ..submission.questions import OpenQuestion
+from .function_table import FunctionTable
 from .group_commit import ConfirmResult, GroupCommit, ManagerInstruction
 
 CarryOut: TypeAlias = Callable[["deque[ManagerInstruction]"], None]
@@ -84,6 +85,8 @@ class BoardDriver:
     def __init__(self, name: str, rules: Rules, policy: MatchingPolicy) -> None:
         self.name = name
         self.board = Board(rules, policy)
+        self.functions = FunctionTable(self.board)
+        """The functions that connected workers have told."""
         self.gate = ThreadGate()
         self.commit: GroupCommit | None = None
         """What writes the run to its store; None without a store."""
@@ -152,8 +155,10 @@ class BoardDriver:
             InvalidTask: an item is not a task, an id is taken, or a dependency is unknown or
                 circular; none of the tasks is added.
             EncodeError: a task's data have no plain form; none is added.
+            WrongCall: a task's data do not match the schema that its workers have told.
         """
         batch = tuple(tasks)
+        self.functions.check(batch)
         packed = tuple(map(pack_task, batch))
         self.apply(TasksAdded(batch, packed), at_once=True)
 

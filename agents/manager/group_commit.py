@@ -75,7 +75,7 @@ class GroupCommit:
         self._heard_at: dict[str, float] = {}
         self._heard_from: list[str] = []
         self._write_watcher: Callable[[float], None] | None = None
-        self._fault: StoreUnusable | None = None
+        self._fault: BaseException | None = None
         self._is_closed = False
 
     def add(self, instructions: Sequence[ManagerInstruction]) -> None:
@@ -107,6 +107,7 @@ class GroupCommit:
         Raises:
             StoreUnusable: the store can't be written to; nothing is carried out.
         """
+        self._check_fault()
         if self._before_write is not None:
             function, self._before_write = self._before_write, None
             function()
@@ -131,6 +132,7 @@ class GroupCommit:
         Raises:
             StoreUnusable: the store can't be written to; nothing is carried out.
         """
+        self._check_fault()
         if instructions:
             self.add(instructions)
         rows, last = self._take_rows()
@@ -169,15 +171,22 @@ class GroupCommit:
         finally:
             self._store.close()
 
+    def _check_fault(self) -> None:
+        """Raise what a write has failed with: what it should have written is in no later one."""
+        if self._fault is not None:
+            raise self._fault
+
     def _closed_error(self) -> StoreUnusable:
         # The run may have ended because of this store.
-        return self._fault or StoreUnusable("the run has ended, and its store is closed")
+        if isinstance(self._fault, StoreUnusable):
+            return self._fault
+        return StoreUnusable("the run has ended, and its store is closed")
 
     def _timed_write(self, rows: Rows) -> float:
         began_at = perf_counter()
         try:
             self._store.write(rows)
-        except StoreUnusable as fault:
+        except BaseException as fault:
             self._fault = fault
             raise
         return perf_counter() - began_at

@@ -24,6 +24,7 @@ from ...messages import (
     TaskProgress,
     WorkerProfile,
 )
+from ...messages.functions import WorkerFunctions
 from ..kernel.model.events import (
     ProgressReported,
     ResumptionReported,
@@ -114,6 +115,8 @@ class Incoming:
                 if self._lanes is not None:
                     self._lanes.note_seen(message.name, sender)
                 self._driver.apply(_joined(sender, message))
+            case WorkerFunctions():
+                self._driver.functions.told(sender, message)
             case SubmitTasks() | AwaitTasks() | ManagerRequest():
                 self._worker_calls.arrived(sender, message)
             case ReturnTasks():

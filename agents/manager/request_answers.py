@@ -28,6 +28,11 @@ from ...messages import (
 )
 from ...messages.codec import decode_task
 from ...messages.wording import find_by_short_id, show
+from ..diagram.sequence_of_run import tell_as_sequence
+from ..diagram.sequence_writer import write_sequence
+from ..kernel.board.board import Board
+from ..kernel.trace import trace_of
+from ..report.build import build_report
 from ..runtime.clock import wall_now
 from ..schedules.listing import list_schedules
 from ..skills.policy_skills import some_skills
@@ -40,6 +45,9 @@ from .subtasks import SubtaskSubmission
 
 KEPT_REPLIES = 1_000
 """How many replies are kept for one that repeats requests after its connection was lost."""
+
+MAX_TOLD_TASKS = 10_000
+"""Of how many tasks a report or a diagram is made for clients."""
 
 Method: TypeAlias = Callable[[Mapping[str, Payload]], Payload]
 Request: TypeAlias = SubmitTasks | AwaitTasks | ManagerRequest
@@ -80,10 +88,12 @@ class RequestAnswers:
             "cancel": self._cancel,
             "find": self._find,
             "questions": self._questions,
+            "diagram": self._diagram,
             "drain": self._drain,
             "hand_over": self._hand_over,
             "managers": self._managers,
             "pause": self._pause,
+            "report": self._report,
             "resume": self._resume,
             "retry": self._retry,
             "schedules": self._schedules,
@@ -91,6 +101,7 @@ class RequestAnswers:
             "skills": self._skills,
             "state": self._state,
             "status": self._status,
+            "task_types": self._task_types,
             "why": self._why,
             "workers": self._workers,
         }
@@ -241,6 +252,32 @@ class RequestAnswers:
 
     def _schedules(self, _: Mapping[str, Payload]) -> list[dict[str, Payload]]:
         return [dict(each) for each in list_schedules(self._driver.board, wall_now())]
+
+    def _report(self, _: Mapping[str, Payload]) -> str:
+        board = self._bounded_board()
+        name, at = self._driver.name, self._driver.now()
+        return build_report(board, name=name, now=at).model_dump_json()
+
+    def _diagram(self, _: Mapping[str, Payload]) -> str:
+        trace = trace_of(self._bounded_board(), self._driver.name)
+        return write_sequence(tell_as_sequence(trace))
+
+    def _bounded_board(self) -> Board:
+        """The board, if it can be told as a whole while the run waits.
+
+        Raises:
+            InvalidInput: it has too many tasks.
+        """
+        count = len(self._driver.board.tasks)
+        if count > MAX_TOLD_TASKS:
+            raise InvalidInput(
+                f"the run has {count:,} tasks, and the manager tells a report or a diagram of at "
+                f"most {MAX_TOLD_TASKS:,}; use `muster report --store FILE`"
+            )
+        return self._driver.board
+
+    def _task_types(self, _: Mapping[str, Payload]) -> list[dict[str, Payload]]:
+        return self._driver.functions.list()
 
     def _workers(self, _: Mapping[str, Payload]) -> list[dict[str, Payload]]:
         return [

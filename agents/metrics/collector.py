@@ -236,6 +236,11 @@ def _read_costs(board: BoardState) -> Iterator[Metric]:
         tokens.add_metric((model, "out"), each.tokens_out)
     yield tokens
     spent = {model: each.cost for model, each in models.items()}
+    types = {
+        (name.encode(errors="backslashreplace").decode() or "(none)"): cost
+        for name, cost in board.spending.sums.by_type.items()
+    }
+    yield _counter("muster_type_cost", "What attempts at tasks of a type cost.", "type", types)
     yield _counter("muster_model_cost", "What attempts with a model cost.", "model", spent)
     if budget.unspent is not None:
         yield _counted_gauge(

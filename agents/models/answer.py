@@ -71,7 +71,7 @@ class ModelAnswer:
         choice = chunk.choices[0]
         self.finish = choice.finish_reason or self.finish
         message = choice.delta or choice.message or _Message()
-        text, refusal = _clean(message.content), _clean(message.refusal)
+        text, refusal = without_surrogates(message.content), without_surrogates(message.refusal)
         self._text.append(text)
         self._refusal.append(refusal)
         self.characters += len(text) + len(refusal)
@@ -83,9 +83,9 @@ class ModelAnswer:
         if index not in self.calls and len(self.calls) == MAX_TOOL_CALLS:
             raise ValueError(f"it calls more than {MAX_TOOL_CALLS} tools at once")
         call = self.calls.setdefault(index, ToolCall())
-        call.call_id = _clean(part.id) or call.call_id or f"call_{index}"
-        call.name += _clean(part.function.name)
-        arguments = _clean(part.function.arguments)
+        call.call_id = without_surrogates(part.id) or call.call_id or f"call_{index}"
+        call.name += without_surrogates(part.function.name)
+        arguments = without_surrogates(part.function.arguments)
         call.arguments += arguments
         self.characters += len(arguments)
 
@@ -110,7 +110,7 @@ class ModelAnswer:
         return message
 
 
-def _clean(text: str | None) -> str:
+def without_surrogates(text: str | None) -> str:
     """A text without lone surrogates, which can't be sent."""
     if text is None or text.isascii():
         return text or ""

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from ...messages import ExtraMissing, ModelFailed, ModelUnusable
 from ...messages.wording import show
-from ..execution.handler_requests import RetryLater, TaskDeclined, WrongArguments
+from ..execution.handler_requests import RetryLater, TaskDeclined
 from .answer import ModelAnswer
 from .key import without_key
 
@@ -84,7 +84,6 @@ class ModelClient:
 
         Raises:
             RetryLater: the server could not be reached, failed, or wants to be asked later.
-            WrongArguments: the prompt can't be sent.
             TaskDeclined: it refuses this client, or the prompt is too long for the model.
             ModelFailed: the model refused, or its answer is not usable.
         """
@@ -98,8 +97,6 @@ class ModelClient:
             raise self._explain(fault, attempt) from None
         except _TooLong as fault:
             raise ModelFailed(f"{self._told()} sent {fault}") from None
-        except UnicodeEncodeError:
-            raise WrongArguments("the prompt has lone surrogates, which are no text") from None
         except ValueError as fault:
             # What it sent is no JSON, or something else than an answer.
             said = without_key(str(fault), self._key)
@@ -139,9 +136,9 @@ class ModelClient:
         try:
             listed = await client.get("/models", cast_to=object)
         except (openai.AuthenticationError, openai.PermissionDeniedError) as fault:
+            told = "refuses the key" if self._key else "wants a key, and there is none"
             raise ModelUnusable(
-                f"{self.url} refuses the key{'' if self._key else ', since there is none'}: "
-                f"{self._said(fault)}; set MUSTER_MODEL_KEY, or name a key file"
+                f"{self.url} {told}: {self._said(fault)}; set MUSTER_MODEL_KEY or name a key file"
             ) from None
         except (openai.NotFoundError, openai.APIConnectionError) as fault:
             raise self._wrong_address(fault) from None

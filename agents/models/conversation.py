@@ -14,7 +14,7 @@ from ...messages import ModelFailed, Payload
 from ...messages.wording import summarize
 from ..execution.handlers import TaskContext
 from ..runtime.error_text import describe_fault
-from .answer import ModelAnswer, ToolCall
+from .answer import ModelAnswer, ToolCall, without_surrogates
 from .client import ModelClient
 from .function_tool import check_names
 from .meter import Meter
@@ -172,7 +172,7 @@ class Conversation:
         if len(text) > MAX_TOOL_RESULT_CHARACTERS:
             cut = len(text) - MAX_TOOL_RESULT_CHARACTERS
             text = f"{text[:MAX_TOOL_RESULT_CHARACTERS]}\n({cut:,} more characters were cut off)"
-        return {"role": "tool", "tool_call_id": call.call_id, "content": text}
+        return {"role": "tool", "tool_call_id": call.call_id, "content": without_surrogates(text)}
 
     async def _result_of(self, call: ToolCall, tools: Mapping[str, Tool]) -> str:
         tool = tools.get(call.name)

@@ -59,9 +59,7 @@ class Meter:
         tokens_in, tokens_out = _estimate(characters_in), _estimate(characters_out)
         limits = self._limits
         if self._tokens + tokens_in + tokens_out > limits.max_tokens:
-            raise ModelFailed(
-                f"it used more than {limits.max_tokens:,} tokens, the limit of a task"
-            )
+            raise ModelFailed(f"it needs more than {limits.max_tokens:,} tokens, the task's limit")
         if limits.max_cost is None or self._price is None:
             return
         if self._cost + self._price.of(tokens_in, tokens_out) > limits.max_cost:

@@ -67,7 +67,7 @@ def _told(given: object, description: str) -> Messages:
     else:
         text = f"{description}\n\n{as_text(data)}".strip()
     if not text.strip():
-        raise WrongArguments("the task has neither data nor a description to make a prompt of")
+        raise WrongArguments("the prompt is blank")
     return [{"role": "user", "content": text}]
 
 
@@ -80,8 +80,9 @@ def _checked(given: Any) -> Messages:
     for number, each in enumerate(messages, 1):
         message = cast("dict[str, object]", each) if isinstance(each, dict) else {}
         if message.get("role") not in _ROLES or "content" not in message:
+            shown = show(cast("object", each))
             raise WrongArguments(
-                f"message {number} is {show(cast('object', each))}; it must be an object with the content and a "
-                f"role, one of {', '.join(_ROLES)}"
+                f"message {number} is {shown}; it must be an object with the content and a role, "
+                f"one of {', '.join(_ROLES)}"
             )
     return cast("Messages", [*messages])

@@ -55,13 +55,20 @@ class ExpectedOutcomes:
         # By worker and type: by how much there were too few successes so far.
         self._owed: dict[tuple[str, str], float] = {}
         self._failed_s: dict[tuple[str, str], tuple[int, float]] = {}
+        self._costs: dict[str, tuple[int, float]] = {}
         self._scorecards = _learn(recorded)
         for attempt in recorded.attempts:
+            count, total = self._costs.get(attempt.worker, (0, 0.0))
+            self._costs[attempt.worker] = (count + 1, total + attempt.cost)
             self._seen.setdefault((attempt.task_id, attempt.worker), []).append(attempt)
             if attempt.outcome is AttemptOutcome.FAILED:
                 key = (attempt.worker, recorded.tasks[attempt.task_id].type)
                 count, total_s = self._failed_s.get(key, (0, 0.0))
                 self._failed_s[key] = (count + 1, total_s + attempt.duration_s)
+
+    def chance(self, task: Task, worker: WorkerRecord) -> float:
+        """The chance of success of a worker at a task, 0 to 1, as the record lets expect."""
+        return self._scorecards.chance(worker, task).success
 
     def next(self, task: Task, worker: WorkerRecord) -> ExpectedOutcome:
         """How the next attempt of a worker at a task ends."""
@@ -96,8 +103,13 @@ class ExpectedOutcomes:
             is_success, duration_s, error = False, task.timeout, _TIMED_OUT
         cost = worker.cost_per_task + worker.cost_per_s * duration_s
         if not cost:
-            cost = self._scorecards.expected_cost(worker, task)
+            cost = self._scorecards.expected_cost(worker, task) or self._mean_cost(worker)
         return ExpectedOutcome(is_success, duration_s, cost, None, error, is_seen=False)
+
+    def _mean_cost(self, worker: WorkerRecord) -> float:
+        """What its attempts at all types have cost on average: at this one it has none."""
+        count, total = self._costs.get(worker.name, (0, 0.0))
+        return total / count if count else 0.0
 
 
 def _learn(recorded: RecordedRun) -> Scorecards:

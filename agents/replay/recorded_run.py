@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ...messages import Task, TaskId, WorkerProfile
@@ -19,7 +19,7 @@ from ..kernel.model.occurrences import (
     PriorityFacts,
     RequeueFacts,
 )
-from ..kernel.model.records import AttemptOutcome
+from ..kernel.model.records import AttemptOutcome, TaskRecord
 from ..kernel.trace import TaskFacts, Trace, trace_of
 
 
@@ -100,9 +100,16 @@ class RecordedRun(NamedTuple):
     is_complete: bool = True
 
 
-def recorded_in_store(board: BoardState) -> RecordedRun:
-    """The run that was restored from a store."""
-    recorded = recorded_in_trace(trace_of(board, ""))
+def recorded_in_store(
+    board: BoardState, records: Iterable[TaskRecord] | None = None
+) -> RecordedRun:
+    """The run of a board, such as one that was restored from a store.
+
+    Args:
+        board: the run.
+        records: some of its tasks; None for all.
+    """
+    recorded = recorded_in_trace(trace_of(board, "", records))
     attempts: list[RecordedAttempt] = []
     for each in recorded.attempts:
         kept = board.tasks[each.task_id].attempts[each.number - 1]
@@ -116,7 +123,7 @@ def recorded_in_store(board: BoardState) -> RecordedRun:
                 quality=kept.quality,
             )
         )
-    tasks = {task_id: record.task for task_id, record in board.tasks.items()}
+    tasks = {task_id: board.tasks[task_id].task for task_id in recorded.tasks}
     return recorded._replace(tasks=tasks, attempts=attempts, policy=board.policy_name)
 
 
@@ -218,10 +225,13 @@ class _Reading:
 
     def _reject(self, task_id: TaskId, number: int, facts: object) -> None:
         error = facts.error if isinstance(facts, FailureFacts) else "rejected: no reason known"
-        for place, each in enumerate(self._attempts):
+        # It was one of the latest.
+        for place in reversed(range(len(self._attempts))):
+            each = self._attempts[place]
             if each.task_id == task_id and each.number == number:
                 rejected = each._replace(outcome=AttemptOutcome.REJECTED, error=error)
                 self._attempts[place] = rejected
+                return
 
     def run(self) -> RecordedRun:
         usual = max(self._max_attempts.values(), default=1)

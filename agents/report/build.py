@@ -13,6 +13,7 @@ from ..kernel.board.prefetch import attempts_of
 from ..kernel.board.state import BoardState
 from ..kernel.model.health import Health, health_of, silence_of
 from ..kernel.model.records import Attempt, TaskRecord, WorkerRecord
+from .costs import read_cost_by_day, read_models, read_savings
 from .model import (
     AttemptReport,
     HeldSlotReport,
@@ -93,6 +94,9 @@ def build_report(
         budget_left=budget.unspent,
         quality=sums.run.quality,
         skills=read_skills(board).cells,
+        cost_by_day=read_cost_by_day(board),
+        by_model=read_models(board),
+        savings=read_savings(board),
     )
 
 

@@ -13,11 +13,13 @@ from .model import RunReport
 from .skill_map import DIFFICULTY
 from .timeline import Timeline, TimelineRow, make_timeline
 from .words import (
+    MAX_SAVINGS_CHARACTERS,
     NO_TYPE,
     describe_cost,
     describe_deadlines,
     describe_health,
     describe_losses,
+    describe_savings,
     is_anything_lost,
     name_of_column,
     rare_figures,
@@ -68,6 +70,7 @@ def render_markdown(report: RunReport, diagram: str | None = None) -> str:
         *_skills(report),
         *_difficulties(report),
         *_types(report),
+        *_costs(report),
         *_errors(report),
         *_tasks(report),
     ]
@@ -213,6 +216,33 @@ def _types(report: RunReport) -> Iterator[str]:
     yield from _more(len(report.by_type) - len(shown), "types")
 
 
+def _costs(report: RunReport) -> Iterator[str]:
+    models, days = list(report.by_model.items()), list(reversed(report.cost_by_day.items()))
+    if not (models or len(days) > 1 or report.savings):
+        return
+    yield "## Costs"
+    if report.savings is not None:
+        told = describe_savings(report.savings, report.cost_unit)
+        yield f"Learning: {_escaped(told, MAX_SAVINGS_CHARACTERS)}."
+    if models:
+        rows = [
+            (
+                _cell(name),
+                f"{each.attempts:,}",
+                f"{each.tokens_in:,}",
+                f"{each.tokens_out:,}",
+                format_cost(each.cost),
+            )
+            for name, each in models[:MAX_LISTED]
+        ]
+        yield _table(("Model", ">Attempts", ">Tokens in", ">Tokens out", ">Cost"), rows)
+        yield from _more(len(models) - MAX_LISTED, "models")
+    if len(days) > 1:
+        shown = [(day, format_cost(cost)) for day, cost in days[:MAX_LISTED]]
+        yield _table(("Day", ">Cost"), shown)
+        yield from _more(len(days) - MAX_LISTED, "days")
+
+
 def _difficulties(report: RunReport) -> Iterator[str]:
     if not report.by_difficulty:
         return
@@ -288,7 +318,11 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _cell(text: str) -> str:
     """An untrusted text on one line, escaped."""
-    return _SPECIAL.sub(r"\\\1", _plain(text, _MAX_CELL_CHARACTERS))
+    return _escaped(text, _MAX_CELL_CHARACTERS)
+
+
+def _escaped(text: str, longest: int) -> str:
+    return _SPECIAL.sub(r"\\\1", _plain(text, longest))
 
 
 def _plain(text: str, longest: int) -> str:

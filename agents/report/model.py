@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, Field, JsonValue, PlainSerializer, WithJsonSchema
 
 from ...messages import Payload, TaskId, TaskStatus
 from ..kernel.model.error_kind import error_kind
 from ..kernel.model.health import Health
 from ..kernel.model.occurrence_text import describe_held_slot
 from ..kernel.model.records import AttemptOutcome
+from .cost_model import ModelCost, SavingsReport
 from .json_value import to_json_value
+from .report_part import REPORT_CONFIG, Cost, Count, Seconds, Share
+from .skill_cell import SkillCell
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
-Cost = Annotated[float, Field(ge=0)]
 # The schema of the enum itself would list `RUNNING`, an alias, as a value of its own.
 Status = Annotated[
     TaskStatus,
@@ -28,7 +27,7 @@ _MAX_KIND_CHARACTERS = 80
 
 
 class _ReportPart(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = REPORT_CONFIG
 
 
 class AttemptReport(_ReportPart):
@@ -279,40 +278,6 @@ class GroupReport(_ReportPart):
     """The mean grade of their results; None if none has a grade."""
 
 
-class SkillCell(_ReportPart):
-    """What the results of one worker in one type of task, or in one named skill, have shown."""
-
-    worker: str
-    """The worker's name."""
-
-    type: str
-    """The type of task, or "", or the name of the skill."""
-
-    is_named_skill: bool
-    """Whether `type` is the name of a skill."""
-
-    skill: float
-    """The skill that its results suggest, on the scale of skill levels."""
-
-    deviation: Annotated[float, Field(ge=0)]
-    """The standard deviation of that estimate."""
-
-    chance: Share
-    """The chance of success in a task of difficulty 5, 0 to 1."""
-
-    results: Count
-    """How many results the estimate rests on."""
-
-    pace_s: Seconds | None
-    """How long a successful attempt is expected to last, in seconds; None if that is not known."""
-
-    cost: Cost | None
-    """What an attempt has cost on average, the latest ones most; None if that is not known."""
-
-    blocked: str | None
-    """Why the worker gets no task of the type but a probe now and then; None if it does."""
-
-
 class RunReport(_ReportPart):
     """A run so far, or as it ended."""
 
@@ -399,6 +364,17 @@ class RunReport(_ReportPart):
 
     quality: Share | None = None
     """The mean grade of the results; None if none has a grade."""
+
+    cost_by_day: dict[str, Cost] = {}
+    """What attempts cost by the day on which they ended, in UTC, such as "2026-05-01"."""
+
+    by_model: dict[str, ModelCost] = {}
+    """What attempts have used of each model, the dearest first."""
+
+    savings: SavingsReport | None = None
+    """What it saved against always the strongest worker; None if nothing costs anything, if only
+    one worker has done tasks, or if the policy does not learn.
+    """
 
     skills: list[SkillCell] = []
     """What a policy that learns knows of each worker and type of task; empty for other policies."""

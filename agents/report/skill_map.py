@@ -12,7 +12,7 @@ from ..kernel.board.state import BoardState
 from ..kernel.matching.scorecards.pace_model import expect_duration_s
 from ..kernel.matching.scorecards.scorecards import Scorecards
 from ..kernel.matching.scorecards.worker_card import TypeCard, WorkerCard
-from .model import SkillCell
+from .skill_cell import SkillCell
 
 DIFFICULTY = 5
 """The difficulty of the task for which each cell tells the chance of success."""

@@ -18,13 +18,17 @@ from ...messages.wording import short_id
 from ..kernel.model.health import Health
 from ..runtime.terminal_text import one_line, terminal_line
 from .formatting import format_cost, format_grade
-from .model import RunReport, SkillCell, TaskReport, WorkerReport
+from .model import RunReport, TaskReport, WorkerReport
+from .skill_cell import SkillCell
 from .skill_map import DIFFICULTY
 from .tracebacks import group_failures, innermost_lines
 from .words import (
+    MAX_SAVINGS_CHARACTERS,
+    NO_TYPE,
     describe_cost,
     describe_deadlines,
     describe_losses,
+    describe_savings,
     is_anything_lost,
     name_of_column,
     rare_figures,
@@ -293,6 +297,7 @@ def _closing(report: RunReport) -> Iterable[Text]:
         yield Text(f"Deadlines missed: {deadlines}")
     if report.has_costs:
         yield Text(f"Cost: {_one_line(describe_cost(report))}")
+        yield from _costs(report)
     if report.quality is not None:
         yield Text(f"Quality: {format_grade(report.quality)}")
     statuses = {status.label.lower(): report.counts.get(status, 0) for status in TaskStatus}
@@ -310,6 +315,28 @@ def _closing(report: RunReport) -> Iterable[Text]:
             for difficulty, group in report.by_difficulty.items()
         )
         yield Text(f"Completed by difficulty: {', '.join(parts)}")
+
+
+def _costs(report: RunReport) -> Iterable[Text]:
+    by_type = sorted(report.by_type.items(), key=lambda item: -item[1].cost)
+    types = [(name or NO_TYPE, group.cost) for name, group in by_type]
+    models = [
+        (f"{name} ({each.tokens_in:,} tokens in, {each.tokens_out:,} out)", each.cost)
+        for name, each in report.by_model.items()
+    ]
+    # The latest days stand first, as the dearest types and models do.
+    days = list(reversed(report.cost_by_day.items()))
+    for heading, costs in (("type", types), ("model", models), ("day", days)):
+        if len(costs) > (heading != "model"):
+            shown = [
+                f"{format_cost(cost)} {_one_line(name)}" for name, cost in costs[:MAX_KINDS_LISTED]
+            ]
+            if len(costs) > MAX_KINDS_LISTED:
+                shown.append(f"and {len(costs) - MAX_KINDS_LISTED:,} more")
+            yield Text(f"Cost by {heading}: {', '.join(shown)}")
+    if report.savings is not None:
+        told = describe_savings(report.savings, report.cost_unit)
+        yield Text(f"Learning: {one_line(told, MAX_SAVINGS_CHARACTERS)}")
 
 
 # ------------------------------------------------------------------------ words and numbers

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..kernel.model.health import Health
-from .formatting import format_cost, format_duration, format_grade
-from .model import RunReport, SkillCell, TaskReport, WorkerReport
+from .cost_model import SavingsReport
+from .formatting import format_cost, format_duration, format_grade, format_share
+from .model import RunReport, TaskReport, WorkerReport
+from .skill_cell import SkillCell
 
 _SEVERAL = 2
+
+MAX_SAVINGS_CHARACTERS = 500
 
 NO_TYPE = "(no type)"
 """The name of the tasks without a type."""
@@ -23,6 +27,22 @@ def describe_cost(report: RunReport) -> str:
         return spent
     left = "none" if not report.budget_left else format_cost(report.budget_left)
     return f"{spent} of a budget of {format_cost(report.budget)}, {left} left"
+
+
+def describe_savings(savings: SavingsReport, unit: str) -> str:
+    """What a run saved against always the strongest worker, and how sure that is."""
+    is_saved = savings.saved >= 0
+    share = abs(savings.saved) / savings.strongest_cost
+    strongest = list(dict.fromkeys(savings.workers.values()))
+    names = strongest[0] if len(strongest) == 1 else "the strongest worker of each type"
+    seen = format_share(savings.seen_share)
+    return (
+        f"{format_cost(abs(savings.saved))} ± {format_cost(savings.uncertainty, unit)} "
+        f"({share:.0%}) {'less' if is_saved else 'more'} than always {names} for "
+        f"{savings.tasks:,} tasks, of which {savings.completed:,} were completed and "
+        f"{savings.strongest_completed:,} would have been; an estimate: {seen} of those attempts "
+        "were seen, the others are expected from what was"
+    )
 
 
 def describe_losses(report: RunReport) -> str:

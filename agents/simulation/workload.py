@@ -175,18 +175,26 @@ class StressStory:
         chance = self._chance("pauses")
         for _ in range(chance.choice((0, 0, 1, 2))):
             await asyncio.sleep(chance.uniform(0.0, _LONGEST_S / 2))
+            if not _is_early():
+                break
             # The run may end meanwhile.
             with contextlib.suppress(MusterError):
                 manager.pause()
             await asyncio.sleep(chance.uniform(0.0, _LONGEST_S / 4))
             with contextlib.suppress(MusterError):
                 manager.resume()
+        # A manager that was replaced may have left it paused.
+        await _sleep_until_late()
+        with contextlib.suppress(MusterError):
+            manager.resume()
 
     async def _drain(self, manager: TaskManager) -> None:
         """Give a worker no tasks for a while at random moments."""
         chance = self._chance("drains")
         for _ in range(chance.choice((0, 0, 1, 3))):
             await asyncio.sleep(chance.uniform(0.0, _LONGEST_S / 3))
+            if not _is_early():
+                break
             worker = f"w{chance.randint(1, WORKERS)}"
             # It may not be connected, and may be gone when its drain is to end.
             with contextlib.suppress(MusterError):
@@ -194,6 +202,13 @@ class StressStory:
             await asyncio.sleep(chance.uniform(0.0, _LONGEST_S / 3))
             with contextlib.suppress(MusterError):
                 manager.resume(worker)
+        await _sleep_until_late()
+        while drained := [each for each in manager.board.workers.values() if each.drain]:
+            for worker_record in drained:
+                with contextlib.suppress(MusterError):
+                    manager.resume(worker_record.name)
+            # One that is not connected can't be told.
+            await asyncio.sleep(1.0)
 
     async def _answer(self, manager: TaskManager) -> None:
         """Answer what tasks ask at random moments; they go on without an answer later."""
@@ -413,3 +428,11 @@ def _make_retry(chance: random.Random) -> Retry:
         unless=chance.choice(((), ("KeyError", "ValueError:*no*"))),
         same_worker=chance.random() < _AT_SAME_WORKER,
     )
+
+
+def _is_early() -> bool:
+    return asyncio.get_running_loop().time() < _LONGEST_S
+
+
+async def _sleep_until_late() -> None:
+    await asyncio.sleep(_LONGEST_S - asyncio.get_running_loop().time())

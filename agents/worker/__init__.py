@@ -9,11 +9,13 @@ from ..runtime.lazy_exports import export_lazily
 if TYPE_CHECKING:
     from .dask_cluster import DaskCluster
     from .health import check_worker_health
+    from .ray_cluster import RayCluster
     from .specialized_worker import SpecializedWorker
     from .worker_agent import WorkerAgent
 
 __all__ = [
     "DaskCluster",
+    "RayCluster",
     "SpecializedWorker",
     "WorkerAgent",
     "check_worker_health",
@@ -21,6 +23,7 @@ __all__ = [
 
 _MODULES = {
     "DaskCluster": ".dask_cluster",
+    "RayCluster": ".ray_cluster",
     "SpecializedWorker": ".specialized_worker",
     "WorkerAgent": ".worker_agent",
     "check_worker_health": ".health",

@@ -7,15 +7,13 @@ import gc
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import BrokenExecutor, Executor, Future
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...messages import ExtraMissing, InvalidInput
+from .cluster import Cluster
 
 if TYPE_CHECKING:
     from distributed import Client
 
-CONNECT_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
 
 _Result = TypeVar("_Result")
@@ -46,7 +44,7 @@ def _close(client: Client) -> None:
         client.close(timeout=CLOSE_TIMEOUT_S)
 
 
-class DaskCluster:
+class DaskCluster(Cluster):
     """Connects to a Dask cluster whenever it is called; meant as a worker's `executor`.
 
     ```python
@@ -64,11 +62,11 @@ class DaskCluster:
         ExtraMissing: Dask is not installed.
     """
 
-    def __init__(self, address: str, *, connecting_may_take_s: float = CONNECT_TIMEOUT_S) -> None:
-        if find_spec("distributed") is None:
-            raise ExtraMissing("a Dask cluster as executor", ["distributed"], "dask")
-        self.address = address
-        self._connecting_may_take_s = connecting_may_take_s
+    name = "Dask"
+    package = "distributed"
+    extra = "dask"
+    listener = "Dask scheduler"
+    expected_address = "that `dask scheduler` prints, such as tcp://10.0.0.7:8786"
 
     def __call__(self) -> DaskExecutor:
         """An executor with its own connection.
@@ -76,7 +74,7 @@ class DaskCluster:
         Raises:
             InvalidInput: no scheduler answers at the address.
         """
-        return DaskExecutor(self._connect(), self.address)
+        return DaskExecutor(self._connect(), self._lost())
 
     def count_threads(self) -> int:
         """How many tasks the cluster can run at once now, at least 1.
@@ -99,10 +97,7 @@ class DaskCluster:
                     self.address, timeout=self._connecting_may_take_s, set_as_default=False
                 )
         except (OSError, TimeoutError, ValueError, TypeError) as fault:
-            raise InvalidInput(
-                f"no Dask scheduler answers at {self.address!r}: {fault}; give the address that "
-                "`dask scheduler` prints, such as tcp://10.0.0.7:8786"
-            ) from None
+            raise self._no_answer(fault) from None
 
 
 class DaskExecutor(Executor):
@@ -110,12 +105,12 @@ class DaskExecutor(Executor):
 
     Args:
         client: the connection; closed with the executor.
-        address: the address of the scheduler.
+        lost: what is told when the connection is lost.
     """
 
-    def __init__(self, client: Client, address: str) -> None:
+    def __init__(self, client: Client, lost: str) -> None:
         self._client = client
-        self._address = address
+        self._lost = lost
         self._executor = client.get_executor(pure=False)
 
     def submit(self, fn: Callable[..., _Result], /, *args: Any, **kwargs: Any) -> Future[_Result]:
@@ -126,7 +121,7 @@ class DaskExecutor(Executor):
         """
         # While its client closes, Dask's executor accepts functions and never completes them.
         if self._client.status in {"closing", "closed"}:
-            raise BrokenExecutor(f"the Dask scheduler at {self._address} is lost")
+            raise BrokenExecutor(self._lost)
         return self._executor.submit(fn, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeAlias
 
 from pydantic import BaseModel
 
 from ...messages import TaskAssignment, TaskResult
+from ...messages.functions import TaskFunction
 
 Perform: TypeAlias = Callable[[TaskAssignment], Awaitable[TaskResult]]
 """Performs a task."""
@@ -20,6 +21,10 @@ class WorkerHooks(Protocol):
     """What the shell needs of the agent around it."""
 
     send_tracebacks: bool
+
+    def task_functions(self) -> Sequence[TaskFunction]:
+        """The functions behind its task types whose arguments are known."""
+        ...
 
     def perform(self, assignment: TaskAssignment) -> Awaitable[TaskResult]:
         """Perform a task; whatever it raises becomes the task's error."""

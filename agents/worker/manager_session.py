@@ -136,6 +136,10 @@ class ManagerSession:
             self._has_greeted = True
             self._say_hello()
 
+    def greet_again(self) -> None:
+        """Ask for a new conversation at once, since what the worker tells of itself has changed."""
+        self._say_hello()
+
     def changes_nothing(self, sender: str, welcome: Welcome) -> bool:
         """Whether a welcome begins no conversation: it is delayed, or confirms the present one."""
         if (welcome.worker_session, welcome.worker_call) != (self._name, self.call):

@@ -11,6 +11,7 @@ import itertools
 import secrets
 from collections.abc import Iterable, Iterator
 from functools import partial
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -43,6 +44,7 @@ from ...messages import (
     encode_message,
 )
 from ...messages.frame import EVERYONE
+from ...messages.functions import WorkerFunctions
 from ..blobs.worker_offload import WorkerOffload
 from ..execution.held_slots import OverdueAttempt
 from ..execution.part_sender import PartSenders
@@ -89,10 +91,10 @@ class WorkerShell(SessionHolder):
         self._ended = asyncio.Event()
         self._failure: JoinRefused | WrongSecret | None = None
         self._worker = ""
+        self._profile: WorkerProfile | None = None
         self.session_id = ""
         self._calls = itertools.count(1)
-        self._was_member = False
-        self._was_dismissed = False
+        self._was_member = self._was_dismissed = False
         self._departure = Departure(self, self._post)
         self.joined = asyncio.Event()
         self.farewell = ""
@@ -153,7 +155,7 @@ class WorkerShell(SessionHolder):
             WrongSecret: the manager and this worker do not share a secret.
         """
         self.session_id = self.session_id or session or secrets.token_hex(8)
-        self._worker = profile.name
+        self._worker, self._profile = profile.name, profile
         runner = self._runner or self._make_runner(profile)
         self._runner = runner
         endpoint = Endpoint(
@@ -168,7 +170,7 @@ class WorkerShell(SessionHolder):
             profile.name,
             self.session_id,
             endpoint,
-            hello=partial(self._greeting, profile),
+            hello=self._greeting,
             calls=self._calls,
             former=self._manager_session,
         )
@@ -176,10 +178,10 @@ class WorkerShell(SessionHolder):
         blob_key = None if seal is None else seal.blob_key
         self._offload.begin(profile.name, self.session_id, blob_key, also or {})
         watch = LoopWatch.begin(runner.name_of)
-        background = [
+        background: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(endpoint.run()),
             asyncio.ensure_future(manager_session.keep_in_touch(watch)),
-            asyncio.ensure_future(self._wait_for_end()),
+            asyncio.ensure_future(self._ended.wait()),
         ]
         if connect is not None:
             connecting = manager_session.keep_connected_directly(connect)
@@ -212,6 +214,13 @@ class WorkerShell(SessionHolder):
         """Have a function called around each task that is performed; call this before `run`."""
         self._around = around
 
+    def introduce(self, profile: WorkerProfile) -> None:
+        """Tell the manager another profile, in a new conversation; attempts go on."""
+        session, self._profile = self._manager_session, profile
+        if session is not None and session.is_member:
+            self._end_conversation(session)
+            session.greet_again()
+
     async def drain(self, grace_s: float, reason: str) -> None:
         """Begin no more tasks, finish those that run, and leave.
 
@@ -230,7 +239,6 @@ class WorkerShell(SessionHolder):
     def leave(self, reason: str) -> None:
         """Stop: say goodbye, so that the manager reassigns unfinished tasks at once."""
         if self.manager_address and not self._ended.is_set():
-            # Finished tasks must not count as unfinished.
             self._outbox.send()
             self._post(Goodbye(reason=reason))
         self.farewell = self.farewell or reason
@@ -252,12 +260,9 @@ class WorkerShell(SessionHolder):
             calls=self._requests,
         )
 
-    def _greeting(self, profile: WorkerProfile, call: int) -> Hello:
+    def _greeting(self, call: int) -> Hello:
         holding = tuple(dict.fromkeys(self.held_keys))
-        return Hello.of(profile, session=self.session_id, call=call, holding=holding)
-
-    async def _wait_for_end(self) -> None:
-        await self._ended.wait()
+        return Hello.of(self._profile, session=self.session_id, call=call, holding=holding)
 
     def _end_conversation(self, session: ManagerSession) -> None:
         self._offload.break_off()
@@ -335,14 +340,15 @@ class WorkerShell(SessionHolder):
         if session is None or session.changes_nothing(sender, welcome):
             return
         if session.is_from_another_manager(sender, welcome):
-            # Another manager has taken over, or this welcome was delayed. Messages to the former
-            # manager belong to another call from now on.
+            # Messages to the former manager belong to another call from now on.
             self._end_conversation(session)
         else:
             self._outbox.take_back()
         session.begin(sender, welcome)
         self._was_member = True
         self.joined.set()
+        if functions := tuple(self._hooks.task_functions()):
+            self._post(WorkerFunctions(functions=functions))
         self._offload.welcomed(welcome.blob_threshold_bytes)
         # Before the results, since a result ends the stream of its attempt.
         self._parts.send_again()

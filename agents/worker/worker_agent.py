@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from ...messages import Task, TaskAssignment, TaskResult, WorkerProfile
 from ...messages.frame import EVERYONE
+from ...messages.functions import TaskFunction
 from ..execution.attempt_state import AttemptStates
 from ..execution.handler_executor import ExecutorSource, HandlerExecutor
 from ..execution.handlers import Handlers
@@ -372,20 +373,29 @@ class WorkerAgent(StartedInBlock, WorkerActivity, HandlerRegistration):
             WrongSecret: the manager and this worker do not share a secret.
             InvalidInput: a plain handler takes a context that its executor can't pass.
         """
+        await self._check_executor()
+        self.handlers.watch(self._introduce_again)
+        try:
+            also = dict(self.model_handlers())
+            await self._shell.run(link, self._profile(), also, session, seal, connect=connect)
+        finally:
+            if self.is_done():
+                self._executor.close()
+
+    def _profile(self) -> WorkerProfile:
         task_types = self.handlers.task_types
         if not len(self.handlers) and self._find_own_method() is not None:
             # Its own method takes any type, also if it has reviewers besides.
             task_types = None
-        profile = WorkerProfile.of(
-            self, task_types=task_types, review_types=self.handlers.review_types
-        )
-        await self._check_executor()
-        try:
-            also = dict(self.model_handlers())
-            await self._shell.run(link, profile, also, session, seal, connect=connect)
-        finally:
-            if self.is_done():
-                self._executor.close()
+        review_types = self.handlers.review_types
+        return WorkerProfile.of(self, task_types=task_types, review_types=review_types)
+
+    def _introduce_again(self) -> None:
+        self._shell.introduce(self._profile())
+
+    def task_functions(self) -> list[TaskFunction]:
+        """The functions behind its task types whose arguments are known."""
+        return self.handlers.functions()
 
     async def _check_executor(self) -> None:
         """Check, before it joins, that its plain handlers can run."""

@@ -17,7 +17,6 @@ import pytest
 from distributed import Client, LocalCluster
 from muster.agents import Handlers, TaskContext, TaskManager, WorkerAgent, rehearse
 from muster.agents.simulation.handler_endings import PLAIN_ENDINGS
-from muster.agents.worker import dask_cluster
 from muster.agents.worker.dask_cluster import DaskCluster
 from muster.messages import ExtraMissing, InvalidInput, Task
 
@@ -260,7 +259,7 @@ def test_an_address_where_no_scheduler_answers_is_told() -> None:
 
 
 def test_without_dask_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask_cluster, "find_spec", lambda _: None)
+    monkeypatch.setattr("muster.agents.worker.cluster.find_spec", lambda _: None)
     with pytest.raises(ExtraMissing, match=r"ceylon-muster\[dask\]"):
         DaskCluster("tcp://127.0.0.1:8786")
 

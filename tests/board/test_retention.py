@@ -136,6 +136,25 @@ def test_a_restored_run_goes_on_counting_and_forgetting(watched: Make, task: Mak
     assert restored.forgotten[TaskStatus.COMPLETED] == 5
 
 
+def test_costs_of_forgotten_tasks_stay_in_the_sums_also_over_a_restart(
+    watched: Make, task: Make
+) -> None:
+    board = watched(ends_when_done=False, keep_results=1)
+    board.join("Ada", cost_per_task=2.0)
+    board.begin()
+    for number in range(1, 5):
+        board.now = number * 24 * HOUR_S
+        board.heard("Ada")
+        board.add(task(number, type=("sum", "sort")[number % 2]))
+        board.succeed(number)
+    assert len(board.board.tasks) < 4
+    restored = read_board(changed_rows(board.board, board.said), now=board.now)
+    for each in (board.board, restored):
+        assert each.budget.spent == 8.0
+        assert each.spending.sums.by_type == {"sum": 4.0, "sort": 4.0}
+        assert each.spending.sums.by_day == {1: 2.0, 2: 2.0, 3: 2.0, 4: 2.0}
+
+
 def test_the_memory_of_forgotten_ids_is_bounded(task: Make, watched: Make) -> None:
     board = service(watched, keep_results=1)
     registry, made = board.board.task_registry, task(1)

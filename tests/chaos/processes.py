@@ -68,6 +68,11 @@ class Process:
         self._running.kill()
         self._running.wait()
 
+    def terminate(self) -> None:
+        """Ask it to end with SIGTERM, as a service manager does."""
+        assert self._running is not None
+        self._running.terminate()
+
     def end(self) -> None:
         """Ask it to end as Ctrl-C does, and kill it if it does not."""
         if self._running is None or self._running.poll() is not None:

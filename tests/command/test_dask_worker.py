@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from distributed import LocalCluster
-from muster.agents.worker import dask_cluster
 
 DEADLINE_S = 180.0
 
@@ -79,7 +78,7 @@ def test_dask_and_other_places_exclude_each_other(invoke: Callable[..., Any]) ->
 def test_without_dask_the_message_says_what_to_install(
     invoke: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dask_cluster, "find_spec", lambda _: None)
+    monkeypatch.setattr("muster.agents.worker.cluster.find_spec", lambda _: None)
     command = ("worker", "--join", "ticket", "--name", "Front", "--skill", 5)
     ended = invoke(*command, "--dask", "tcp://127.0.0.1:9")
     assert ended.code == 2

@@ -62,6 +62,7 @@ BOUNDS = {
     "Hello.cost_per_s": ">= 0",
     "Hello.cost_per_task": ">= 0",
     "Hello.review_types": "items <= 1000",
+    "WorkerFunctions.functions": "items <= 1000",
     "Welcome.manager": NAME,
     "Welcome.worker": NAME,
     "Welcome.session": SESSION,

@@ -38,11 +38,13 @@ from muster.messages import (
     SubmitTasks,
     Task,
     TaskAssignment,
+    TaskFunction,
     TaskPart,
     TaskProgress,
     TaskResult,
     TaskStatus,
     Welcome,
+    WorkerFunctions,
     decode_message,
     encode_message,
 )
@@ -197,6 +199,19 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
     BlobsWanted: st.builds(BlobsWanted),
     BlobsReached: st.builds(BlobsReached, reached=st.booleans(), reason=notes),
     ResultRecorded: st.builds(ResultRecorded, task_id=ids, attempt=attempts),
+    WorkerFunctions: st.builds(
+        WorkerFunctions,
+        functions=st.lists(
+            st.builds(
+                TaskFunction,
+                type=names,
+                description=short_texts,
+                parameters=st.dictionaries(short_texts, short_texts, max_size=2),
+                is_checked=st.booleans(),
+            ),
+            max_size=2,
+        ).map(tuple),
+    ),
     ClientHello: st.builds(ClientHello, name=names, session=short_texts, call=attempts),
     SubmitTasks: st.builds(
         SubmitTasks, number=attempts, tasks=st.lists(st.binary(max_size=40), max_size=3).map(tuple)

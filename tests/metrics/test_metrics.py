@@ -114,6 +114,7 @@ def test_costs_grades_and_declined_attempts_are_counted(scrape: Scrape) -> None:
     told = run_in_virtual_time(story())
     assert told["muster_cost_total", "EUR"] == 4.0
     assert told["muster_budget_remaining", "EUR"] == 16.0
+    assert told["muster_type_cost_total", "judge"] == 4.0
     assert told["muster_model_cost_total", "large"] == 4.0
     assert told["muster_model_tokens_total", "in", "large"] == 200
     assert told["muster_model_tokens_total", "out", "large"] == 40
@@ -368,6 +369,7 @@ def test_the_page_tells_of_every_metric_and_of_no_other() -> None:
     board.handle(WorkerJoined("at Ada", WorkerProfile("Ada", 5), session="1"), 1_000.0)
     board.task_registry.ignored["came twice"] = 1
     board.spending.by_model["large"] = ModelSum(1, 7, 4, 0.5)
+    board.spending.sums.add("judge", 0.0, 0.5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TaskManager, "dropped", {"garbage": 1})
         families: list[Any] = list(text_string_to_metric_families(render_metrics(manager).decode()))

@@ -18,7 +18,8 @@ from muster.agents.report.formatting import format_cost
 from muster.agents.report.html import render_html
 from muster.agents.report.html.page import tint_of
 from muster.agents.report.markdown import render_markdown
-from muster.agents.report.model import AttemptReport, GroupReport, RunReport, SkillCell
+from muster.agents.report.model import AttemptReport, GroupReport, RunReport
+from muster.agents.report.skill_cell import SkillCell
 from muster.agents.report.skill_map import make_skill_map, read_skills
 from muster.agents.report.text import render_text
 from muster.messages import Task, WorkerProfile

@@ -9,6 +9,7 @@ import typer
 from ....messages import InvalidInput
 from ..console.credentials import take_secret, take_ticket
 from ..console.logging_setup import configure_logging
+from .model import BaseUrl, KeyFile, Model, PriceIn, PriceOut, System, Types
 from .shared import (
     DEFAULT_GRACE_S,
     CostPerS,
@@ -54,6 +55,35 @@ def worker(
             help="The module with the handlers; without it, work is simulated. Repeatable.",
         ),
     ] = None,
+    mcp: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COMMAND|URL",
+            help="An MCP server, whose tools are this worker's task types: a command, which is run "
+            "without a shell, or a URL. Repeatable.",
+        ),
+    ] = None,
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What the names of the MCP server's tools begin with as task types, such as "
+            "files.; with several --mcp, one for each, in their order."
+        ),
+    ] = None,
+    mcp_env: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="An environment variable that MCP servers get, too; repeatable.",
+        ),
+    ] = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    types: Types = None,
+    key_file: KeyFile = None,
+    system: System = None,
     cost_per_s: CostPerS = 0.0,
     cost_per_task: CostPerTask = 0.0,
     time_scale: TimeScale = 1.0,
@@ -129,6 +159,9 @@ def worker(
     verbose: Verbose = 0,
 ) -> None:
     """Work for a manager until it shuts down."""
+    from ...execution.handlers import Handlers
+    from ..mcp_options import read_mcp_options
+    from ..model_worker import ModelOptions, make_model_handlers
     from ..skill_options import read_skill_options
     from ..user_modules import find_handlers
     from ..worker import CountingWorker, agent_names, choose_executor, run_workers, wait_for_ticket
@@ -140,7 +173,14 @@ def worker(
             f"--skill names only {', '.join(skills.named)}; add the general skill, such as "
             "--skill 7"
         )
-    found = find_handlers(handlers) if handlers else None
+    found = make_model_handlers(
+        ModelOptions(model, base_url, price_in, price_out, types, key_file, system),
+        find_handlers(handlers) if handlers else None,
+    )
+    tools = read_mcp_options(mcp or (), prefix or (), mcp_env or ())
+    if tools is not None:
+        tools.update(found or Handlers())
+        found = tools
     executor = choose_executor(
         threads,
         processes,
@@ -176,4 +216,6 @@ def worker(
 
             enable_opentelemetry(each)
         each.join(ticket)
-    raise typer.Exit(run_workers(made, ends_with_parent=ends_with_parent, grace_s=grace))
+    raise typer.Exit(
+        run_workers(made, ends_with_parent=ends_with_parent, grace_s=grace, around=tools)
+    )

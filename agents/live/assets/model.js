@@ -73,6 +73,7 @@ export class Model {
     this.listedFrom = 0;
     this.isComplete = false;
     this.skills = null;
+    this.costs = null;
     this.schedules = null;
     this.waiting = NOTHING_WAITS;
     this.questions = NOTHING_ASKED;
@@ -108,6 +109,7 @@ export class Model {
     }
     if (data.questions) this.questions = data.questions;
     if (data.skills) this.skills = data.skills;
+    if (data.costs) this.costs = data.costs;
     if (data.schedules) this.schedules = data.schedules;
     if (data.history) this.takeHistory(data.history);
     if (data.hidden_workers !== undefined) this.hiddenWorkers = data.hidden_workers;

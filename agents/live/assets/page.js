@@ -3,6 +3,7 @@
 
 import { Adding } from "./adding.js";
 import { Throughput, Timeline } from "./charts.js";
+import { Costs } from "./costs.js";
 import { Details } from "./details.js";
 import { Kinds } from "./kinds.js";
 import { Model, STATUSES } from "./model.js";
@@ -28,6 +29,7 @@ const summary = new Summary(model);
 const questions = new Questions(model);
 const workers = new Workers(model);
 const skills = new Skills(model);
+const costs = new Costs(model);
 const schedules = new Schedules(model);
 const timeline = new Timeline(model, (row) => details.open(row));
 const throughput = new Throughput(model);
@@ -73,6 +75,7 @@ function frame(at) {
     if (model.isComplete) details.openLinked();
     details.look();
     skills.draw();
+    costs.draw();
     schedules.draw();
   }
   const isMoving = isLive && model.run.ended_at === null;

@@ -22,9 +22,11 @@ from ..model import RunReport, TaskReport, WorkerReport
 from ..skill_map import DIFFICULTY, make_skill_map
 from ..timeline import Timeline, make_timeline
 from ..words import (
+    MAX_SAVINGS_CHARACTERS,
     NO_TYPE,
     describe_deadlines,
     describe_health,
+    describe_savings,
     rare_figures,
 )
 from .page_data import MAX_KINDS_LISTED, embed_tasks, kinds_of
@@ -94,6 +96,7 @@ def render_html(report: RunReport, diagram: str | None = None) -> str:
         "types": list(report.by_type.items())[:MAX_KINDS_LISTED],
         "types_hidden": max(len(report.by_type) - MAX_KINDS_LISTED, 0),
         "has_types": len(report.by_type) > 1 or (report.has_costs and bool(report.by_type)),
+        **_costs(report),
         "workers_hidden": max(len(report.workers) - MAX_WORKERS_LISTED, 0),
         "held_slots": [
             clip(each, _MAX_HELD_CHARACTERS) for each in report.held_slots[:MAX_KINDS_LISTED]
@@ -216,6 +219,19 @@ def _tiles(report: RunReport) -> list[_Tile]:
             {"label": "Quality", "value": format_grade(report.quality), "note": "the mean grade"}
         )
     return tiles
+
+
+def _costs(report: RunReport) -> dict[str, object]:
+    models, days = list(report.by_model.items()), list(reversed(report.cost_by_day.items()))
+    savings = report.savings
+    learning = "" if savings is None else describe_savings(savings, report.cost_unit)
+    return {
+        "learning": clip(learning, MAX_SAVINGS_CHARACTERS),
+        "models": models[:MAX_KINDS_LISTED],
+        "models_hidden": max(len(models) - MAX_KINDS_LISTED, 0),
+        "days": days[:MAX_KINDS_LISTED] if len(days) > 1 else [],
+        "days_hidden": max(len(days) - MAX_KINDS_LISTED, 0),
+    }
 
 
 def _describe_budget(report: RunReport) -> str:

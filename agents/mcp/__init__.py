@@ -1,0 +1,1 @@
+"""MCP: workers whose task types are the tools of MCP servers, and a server for MCP's clients."""

@@ -1,0 +1,60 @@
+"""A standby waits until its store is free, and opens it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+from muster.agents import Standby, TaskManager
+from muster.agents.store.sqlite import SqliteStore
+from muster.messages import InvalidInput, StoreUnusable, Task
+
+
+def test_a_standby_opens_a_store_that_is_free_and_leads(tmp_path: Path) -> None:
+    with Standby(tmp_path / "run.db") as standby:
+        assert standby.find_leader() is None
+        store = asyncio.run(standby.open_store())
+        leader = standby.find_leader()
+        assert leader is not None
+        assert (leader.pid, leader.leads) == (os.getpid(), True)
+        store.close()
+    assert standby.managers() == []
+
+
+def test_a_standby_waits_while_another_manager_has_the_store(tmp_path: Path) -> None:
+    async def wait_for_it() -> None:
+        first = SqliteStore(tmp_path / "run.db")
+        with Standby(tmp_path / "run.db") as standby:
+            opening = asyncio.ensure_future(standby.open_store())
+            await asyncio.sleep(0.3)
+            assert not opening.done()
+            first.close()
+            (await asyncio.wait_for(opening, 60)).close()
+
+    asyncio.run(wait_for_it())
+
+
+def test_a_store_that_can_not_be_opened_is_an_error_and_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "run.db").write_text("this is a letter, and no store")
+    with Standby(tmp_path / "run.db") as standby, pytest.raises(StoreUnusable):
+        asyncio.run(standby.open_store())
+
+
+def test_a_run_without_a_store_can_not_be_handed_over() -> None:
+    manager = TaskManager(quiet=True, port=0)
+    assert manager.managers() == []
+    with pytest.raises(InvalidInput, match=r"no manager stands by; start one with .*--standby"):
+        manager.hand_over()
+
+
+def test_a_run_without_a_standby_can_not_be_handed_over(tmp_path: Path) -> None:
+    task = Task(id=1, description="wait")
+    manager = TaskManager([task], quiet=True, port=0, store=tmp_path / "run.db")
+    try:
+        assert [each.pid for each in manager.managers()] == [os.getpid()]
+        with pytest.raises(InvalidInput, match="no manager stands by"):
+            manager.hand_over()
+    finally:
+        manager.close()
