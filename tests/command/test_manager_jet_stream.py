@@ -53,7 +53,8 @@ def test_two_thousand_tasks_survive_the_death_of_managers_and_of_the_server(
     refused = start(*manager).end()
     assert refused.code == 2
     assert f"is held by task_manager, process {first.process.pid} on " in refused.err
-    told = start("status", "--store", url).end().out
+    status = start("status", "--store", url).end()
+    told = status.out + status.err
     assert f"a manager holds the store, process {first.process.pid} on " in told
     first.process.kill()
     first.end()

@@ -80,7 +80,8 @@ def why(
 
 def status(
     store: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The store of the run, a file.")
+        str | None,
+        typer.Option(metavar="STORE", help="The store of the run: a file, or a nats:// URL."),
     ] = None,
     join: Annotated[
         str | None,
