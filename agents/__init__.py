@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from .manager.overridable_hooks import OverridableHooks
     from .manager.own_matching import WorkerDetail
     from .manager.task_manager import TaskManager
+    from .mcp.handlers import McpHandlers
+    from .mcp.server import McpServer, McpTool
     from .models.handlers import ModelHandlers
     from .models.price import ModelLimits, Price
     from .models.reviewing import Rubric
@@ -108,6 +110,9 @@ __all__ = [
     "LocalTask",
     "LocalTaskManager",
     "MatchingPolicy",
+    "McpHandlers",
+    "McpServer",
+    "McpTool",
     "MemoryNetwork",
     "MemoryStore",
     "ModelHandlers",
@@ -201,6 +206,9 @@ _MODULES = {
     "WaitingHead": ".kernel.matching.learning_policy",
     "WaitingTasks": ".kernel.matching.learning_policy",
     "MatchingPolicy": ".kernel.matching.policies",
+    "McpHandlers": ".mcp.handlers",
+    "McpServer": ".mcp.server",
+    "McpTool": ".mcp.server",
     "MemoryNetwork": ".simulation.memory_network",
     "MemoryStore": ".store.memory",
     "ModelHandlers": ".models.handlers",

@@ -29,6 +29,7 @@ ManagerMethod: TypeAlias = Literal[
     "retry",
     "schedules",
     "set_priority",
+    "settled",
     "skills",
     "state",
     "status",

@@ -96,7 +96,7 @@ _PROMPTS: Mapping[str, str] = {
 }
 
 
-class Step(BaseModel):
+class PlannedStep(BaseModel):
     """One step of a plan."""
 
     kind: str
@@ -109,7 +109,7 @@ class Step(BaseModel):
 class Plan(BaseModel):
     """How to reach a goal."""
 
-    steps: list[Step]
+    steps: list[PlannedStep]
     """The steps, in their order."""
 
 
@@ -236,9 +236,9 @@ def answer(call: ModelCall) -> str:
         return _review(call.text)
     if _PROMPTS["plan"] in call.system:
         steps = [
-            Step(kind="research", text="Which garden does the tea come from?"),
-            Step(kind="research", text="How is it brewed?"),
-            Step(kind="write", text=GOAL),
+            PlannedStep(kind="research", text="Which garden does the tea come from?"),
+            PlannedStep(kind="research", text="How is it brewed?"),
+            PlannedStep(kind="write", text=GOAL),
         ]
         return Plan(steps=steps).model_dump_json()
     if _PROMPTS["research"] in call.system:

@@ -68,7 +68,7 @@ TEA = "silver tips"
 CUSTOMERS = ("Mira", "Jon")
 
 
-class Clerk:
+class ShopClerk:
     """An agent that does orders with the tools of others."""
 
     @task_method
@@ -130,7 +130,7 @@ class ToolWorkers(Scenario):
     def workers(self) -> list[WorkerAgent]:
         """The clerk, and a worker for each server."""
         return [
-            WorkerAgent("Clerk", 5, handlers=Handlers.of(Clerk())),
+            WorkerAgent("Clerk", 5, handlers=Handlers.of(ShopClerk())),
             WorkerAgent("Stock", 5, handlers=self._stock),
             WorkerAgent("Ledger", 5, handlers=self._ledger),
         ]

@@ -14,6 +14,7 @@ from ..kernel.model.occurrences import SETTLING, Occurrence, OccurrenceKind
 from ..manager.links import CEYLON
 from ..manager.task_manager import TaskManager
 from ..runtime.ports import ANY_PORT, DEFAULT_WORKSPACE
+from ..store.places import StorePlace
 from ..store.protocol import Store
 from ..worker_pool.fork_server import ForkServer
 from ..worker_pool.processes import EXIT_TIMEOUT_S, LocalProcess, LocalProcesses
@@ -38,7 +39,7 @@ class BenchPlan:
         slots: how many tasks each runs at once, 1 or more.
         port: the manager's UDP port; 0 takes any free one.
         insecure: do not seal frames.
-        store: where the run is stored: a file that does not exist yet, a store, or None.
+        store: where the run is stored: a file that does not exist yet, a URL, a store, or None.
         link: how workers reach the manager: "ceylon", or the URL of NATS servers.
 
     Raises:
@@ -49,7 +50,7 @@ class BenchPlan:
     slots: int = 64
     port: int = ANY_PORT
     insecure: bool = False
-    store: Path | Store | None = None
+    store: StorePlace | Store | None = None
     link: str = CEYLON
 
     def __post_init__(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,9 +72,7 @@ class ClientAgent(CeylonAgent):
 
     async def serve(self) -> None:
         """Converse over the connection that was made; return when it is to be replaced."""
-        way = self.ways.ceylon
-        seal = way.make_seal()
-        connect = partial(way.connect_directly, seal.identity, uses_own_address=False)
+        seal, connect = self.ways.ceylon.seal_and_connect(uses_own_address=False)
         await self._converse(self, seal, connect)
 
     async def _converse(self, link: Link, seal: Seal, connect: Connect | None) -> None:

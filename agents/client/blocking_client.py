@@ -13,6 +13,7 @@ from ...messages import InvalidInput, Task, TaskId, TaskResult
 from ...messages.html_table import html_table
 from ..execution.current_submitter import enter_submitter, exit_submitter
 from ..runtime.loop_thread import LoopThread
+from ..submission.executor import TaskExecutor
 from ..submission.submission import Submission
 from .manager_calls import ManagerCalls
 from .task_calls import TaskCalls
@@ -144,6 +145,13 @@ class BlockingClient:
     stream = _iterates(Submission.stream)
     """Yield the parts of a task's output as they come; see `Client.stream`."""
 
+    def executor(self) -> TaskExecutor:
+        """Returns an executor of the standard library that calls typed functions at workers.
+
+        Its futures have what a function returns; `TaskFailed` is raised for a failed task.
+        """
+        return TaskExecutor(self.submit, TaskResult.unwrap)
+
     def result(self, task_id: TaskId, timeout_s: float | None = None) -> TaskResult:
         """Wait for the result of a task that was submitted before; see `Client.result`.
 
@@ -219,6 +227,9 @@ class BlockingClient:
 
     skills = _waits(ManagerCalls.skills)
     """What the manager has learned of its workers' skills; see `Client.skills`."""
+
+    follow = _iterates(ManagerCalls.follow)
+    """Yield the result of every task that is settled from now on; see `Client.follow`."""
 
     def _repr_html_(self) -> str:
         """What a notebook shows: what the manager has, if it is connected."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from ...messages import MusterError, Payload, TaskId, TaskStatus
+from ...messages import MusterError, Payload, TaskId, TaskResult, TaskStatus, UnknownTask
 from ...messages.client import ManagerMethod
 from ..report.model import RunReport
+from ..runtime.log import log
 from ..schedules.listing import ScheduleState
 from ..store.managers import ManagerEntry
 from ..submission.questions import OpenQuestion
-from ..submission.result_source import call_in
+from ..submission.result_source import Outcome, call_in, fulfil
 from .conversation import ClientConversation
 from .replies import set_reply
 
@@ -216,7 +218,9 @@ class ManagerCalls:
 
     async def state(self) -> ManagerState:
         """The manager's name and time, whether it is paused, its tasks, and what they wait for."""
-        return cast("ManagerState", await self._ask("state"))
+        told = cast("ManagerState", await self._ask("state"))
+        counts = {TaskStatus(status): count for status, count in told["counts"].items()}
+        return {**told, "counts": counts}
 
     async def skills(self) -> dict[str, Payload]:
         """What the manager has learned of its workers' skills, as the content of a skills file.
@@ -230,6 +234,46 @@ class ManagerCalls:
             workers.update(told["content"]["workers"])
             if told["is_last"]:
                 return {**told["content"], "workers": workers}
+
+    async def follow(self) -> AsyncGenerator[TaskResult, None]:
+        """Yield the result of every task that is settled from now on, whoever has submitted it.
+
+        It ends only with an error. Of a client that falls behind by more than 10,000 results, or
+        was away for so long, the oldest pass by; the log tells how many. What is settled just
+        before a manager ends or is lost may pass by, too.
+
+        Raises:
+            RunEnded: the run has ended.
+        """
+        told = cast("dict[str, Any]", await self._ask("settled"))
+        while True:
+            position = {"log_id": told["log_id"], "after": told["after"]}
+            told = cast("dict[str, Any]", await self._ask("settled", **position))
+            if told["missed"]:
+                log.warning(
+                    "results passed by", client=self._conversation.name, missed=told["missed"]
+                )
+            futures = self._await_all(told["task_ids"])
+            try:
+                for future in futures:
+                    # Some may be forgotten by now.
+                    with contextlib.suppress(UnknownTask):
+                        yield await future
+            finally:
+                for future in futures:
+                    future.cancel()
+
+    def _await_all(self, task_ids: Sequence[TaskId]) -> list[asyncio.Future[TaskResult]]:
+        loop = asyncio.get_running_loop()
+        futures: dict[TaskId, asyncio.Future[TaskResult]] = {
+            task_id: loop.create_future() for task_id in task_ids
+        }
+
+        def settle(task_id: TaskId, outcome: Outcome) -> None:
+            call_in(loop, fulfil, futures[task_id], outcome)
+
+        self._conversation.wait_for(tuple(futures), settle)
+        return list(futures.values())
 
     async def _ask(self, method: ManagerMethod, **arguments: Payload) -> Payload:
         loop = asyncio.get_running_loop()

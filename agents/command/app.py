@@ -64,7 +64,6 @@ application = typer.Typer(
     cls=_Commands,
     help="Muster assigns tasks to suitable workers and tracks every task until it is settled.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
+from pathlib import Path
 
 from rich.console import Console
 from rich.status import Status
@@ -20,6 +21,8 @@ from ..bench.figures_text import print_figures, render_figures
 from ..bench.measuring import measure_latency, measure_memory, measure_payload, measure_throughput
 from ..bench.workers import BenchPlan, BenchWorkers
 from ..runtime.garbage import collect_garbage_less_often
+from ..store.places import StorePlace, name_of_place
+from ..store.protocol import Store
 from .console.exit import EXIT_FAILED, EXIT_OK, print_message
 from .console.interrupts import Interrupts, block_sigint_in_children
 from .output import write_json, write_lines
@@ -142,8 +145,12 @@ def _conditions(plan: BenchPlan) -> BenchConditions:
         workers=plan.workers,
         slots=plan.slots,
         sealed=not plan.insecure,
-        store=None if plan.store is None else str(plan.store),
+        store=None if plan.store is None else _tell_store(plan.store),
     )
+
+
+def _tell_store(store: StorePlace | Store) -> str:
+    return name_of_place(store) if isinstance(store, str | Path) else str(store)
 
 
 def _count_cpus() -> int:

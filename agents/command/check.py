@@ -13,6 +13,7 @@ from ...scenarios.scenario import Scenario
 from ..diagram.checking import check_diagram
 from ..diagram.documents import FoundDiagram, find_diagrams
 from ..kernel.trace import Trace
+from ..store.places import StorePlace, name_of_place
 from .console.exit import EXIT_FAILED, EXIT_OK
 from .scenario_finder import find_scenario
 from .trace_sources import trace_from_file, trace_from_scenario, trace_from_store
@@ -49,7 +50,7 @@ class ReferenceRuns:
 
     scenario: tuple[str, ...] = ()
     trace: Path | None = None
-    store: Path | None = None
+    store: StorePlace | None = None
     real: bool = False
     time_scale: float = 1.0
     _played: dict[tuple[str, ...], Trace] = field(default_factory=dict[tuple[str, ...], Trace])
@@ -69,7 +70,7 @@ class ReferenceRuns:
         if self.trace is not None:
             return ReferenceRun(str(self.trace), trace_from_file(self.trace))
         if self.store is not None:
-            return ReferenceRun(str(self.store), trace_from_store(self.store))
+            return ReferenceRun(name_of_place(self.store), trace_from_store(self.store))
         return None
 
 

@@ -12,6 +12,7 @@ from ..diagram.sequence_of_run import DEFAULT_MAX_MESSAGES, tell_as_sequence
 from ..diagram.sequence_writer import write_sequence
 from ..kernel.trace import Trace
 from ..runtime.private_file import write_private
+from ..store.places import StorePlace
 from .diagram_form import DiagramForm
 from .output import write_lines
 from .trace_sources import (
@@ -24,7 +25,12 @@ from .trace_sources import (
 
 
 def find_trace(
-    source: str, arguments: Sequence[str], store: Path | None, *, real: bool, time_scale: float
+    source: str,
+    arguments: Sequence[str],
+    store: StorePlace | None,
+    *,
+    real: bool,
+    time_scale: float,
 ) -> Trace:
     """Get the trace of the run to draw.
 

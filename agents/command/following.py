@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
 
-from ...messages import Task, TaskFailed, TaskId, TaskResult
+from ...messages import RunEnded, Task, TaskFailed, TaskId, TaskResult
 from ..client.client import Client
 from ..report.json_value import to_json_value
 from ..runtime.terminal_text import terminal_lines
@@ -48,6 +49,23 @@ async def follow_tasks(
 
         succeeded = await asyncio.gather(*map(follow, tasks))
     return EXIT_OK if all(succeeded) else EXIT_FAILED
+
+
+async def follow_all(client: Client, *, as_json: bool) -> int:
+    """Write a line for each result of any task, from now on, until the run ends.
+
+    Args:
+        client: a client that is not connected yet.
+        as_json: write JSON lines.
+    """
+    async with client:
+        with contextlib.suppress(RunEnded):
+            async for result in client.follow():
+                if as_json:
+                    write_json_text(result_as_json(result))
+                else:
+                    write_line(describe_result(result))
+    return EXIT_OK
 
 
 class _Following:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from ...messages import InvalidInput, StoreUnusable
 from ..client.client import Client
-from ..store.manager_files import ManagerFiles
 from ..store.managers import ManagerEntry, ManagerList, standbys_in
+from ..store.places import StorePlace, managers_at, name_of_place
 
 TIMEOUT_S = 30.0
 """How long a handover may take."""
@@ -30,11 +29,11 @@ async def hand_over_by_ticket(client: Client) -> str:
     return f"handing the run over to {_describe(standbys)}"
 
 
-def hand_over_by_store(store: Path) -> str:
+def hand_over_by_store(store: StorePlace) -> str:
     """Ask the manager that leads, by way of its store, and wait for the next one.
 
     Args:
-        store: the store's file.
+        store: the store's file, or its URL.
 
     Returns:
         What to print.
@@ -43,22 +42,29 @@ def hand_over_by_store(store: Path) -> str:
         InvalidInput: no manager leads, or none stands by.
         StoreUnusable: the request can't be written, or no other manager leads after a while.
     """
-    managers = ManagerFiles(store)
+    managers = managers_at(store)
+    try:
+        return _hand_over(managers, name_of_place(store))
+    finally:
+        managers.withdraw()
+
+
+def _hand_over(managers: ManagerList, store: str) -> str:
     found = managers.read()
     former = next((each for each in found if each.leads), None)
     if former is None:
-        raise InvalidInput(f"no manager leads the run in {str(store)!r}, so nothing is handed over")
+        raise InvalidInput(f"no manager leads the run in {store!r}, so nothing is handed over")
     standbys = standbys_in(found)
     if not standbys:
         raise InvalidInput(
-            f"no manager stands by for the run in {str(store)!r}; start one with "
+            f"no manager stands by for the run in {store!r}; start one with "
             f"`muster manager --standby --store {store}`, and try again"
         )
     try:
         managers.request_handover()
     except OSError as fault:
         raise StoreUnusable(
-            f"the handover of {str(store)!r} can't be requested: {fault.strerror}; run this as the "
+            f"the handover of {store!r} can't be requested: {fault.strerror}; run this as the "
             "user that runs the managers, or use --join"
         ) from None
     return f"{former.describe()} handed the run over to {_wait_for_another(managers, former)}"

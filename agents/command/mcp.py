@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import secrets
 import socket
 import sys
@@ -20,6 +19,7 @@ from ..runtime.ports import LOOPBACK
 from ..runtime.private_file import write_private
 from .console.interrupts import Interrupts
 from .console.reserved_stdout import own_stdout, reserve_stdout
+from .mcp_options import quieten_library
 from .output import write_line
 from .stored_run import read_stored_run
 
@@ -35,7 +35,7 @@ async def serve_over_stdio(run: Client | Path) -> None:
     Args:
         run: a client of the manager, not yet connected; or a store, which is only read.
     """
-    _quiet()
+    quieten_library()
     given = sys.stdin.buffer
     with reserve_stdout():
         taken = own_stdout()
@@ -57,7 +57,7 @@ async def serve_over_http(run: Client | Path, port: int, token_file: Path | None
         PortInUse: another program uses the port.
         InvalidInput: the file can't be used.
     """
-    _quiet()
+    quieten_library()
     token = secrets.token_urlsafe(32) if token_file is None else _token_in(token_file)
     listening = _listen(port)
     async with _access(run) as access:
@@ -68,12 +68,6 @@ async def serve_over_http(run: Client | Path, port: int, token_file: Path | None
             else f"token: in {token_file}; clients need the header Authorization: Bearer TOKEN"
         )
         await _until_interrupted(McpService(access).serve_http(listening, token))
-
-
-def _quiet() -> None:
-    """Leave out what the library logs of clients that go away."""
-    if not logging.getLogger("muster").isEnabledFor(logging.DEBUG):
-        logging.getLogger("mcp").setLevel(logging.CRITICAL)
 
 
 @contextlib.asynccontextmanager

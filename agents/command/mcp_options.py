@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,6 +12,12 @@ from ...messages.wording import show
 
 if TYPE_CHECKING:
     from ..mcp.handlers import McpHandlers
+
+
+def quieten_library() -> None:
+    """Leave out what the package `mcp` logs, unless everything is logged: errors tell it, too."""
+    if not logging.getLogger("muster").isEnabledFor(logging.DEBUG):
+        logging.getLogger("mcp").setLevel(logging.CRITICAL)
 
 
 def read_mcp_options(
@@ -49,6 +56,7 @@ def read_mcp_options(
     from ..mcp.server import McpServer  # noqa: PLC0415
 
     del connection
+    quieten_library()
     environment = {each: os.environ[each] for each in variables}
     return McpHandlers(
         *(

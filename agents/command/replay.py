@@ -11,12 +11,13 @@ from ..replay.recorded_run import RecordedRun, recorded_in_store, recorded_in_tr
 from ..replay.replaying import replay_run
 from ..skills.policy_skills import find_scorecards, load_skills
 from ..skills.skills_file import read_skills
+from ..store.places import StorePlace
 from .stored_run import read_stored_run
 from .trace_sources import trace_from_file
 
 
 def replay(
-    store: Path | None, trace: Path | None, policy_name: str, skills: Path | None = None
+    store: StorePlace | None, trace: Path | None, policy_name: str, skills: Path | None = None
 ) -> Comparison:
     """Replay a recorded run.
 
@@ -43,7 +44,7 @@ def replay(
     return compare(recorded, replay_run(recorded, policy), policy.name)
 
 
-def _read(store: Path | None, trace: Path | None) -> RecordedRun:
+def _read(store: StorePlace | None, trace: Path | None) -> RecordedRun:
     if store is not None and trace is None:
         return recorded_in_store(read_stored_run(store).board)
     if trace is not None and store is None:

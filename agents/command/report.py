@@ -96,7 +96,7 @@ def draw_stored_run(run: StoredRun, report_file: Path) -> str | None:
     """Draw a run from its store; None if the report file shows no diagram."""
     if not shows_diagram(report_file):
         return None
-    return _draw(trace_of(run.board, run.store.stem))
+    return _draw(trace_of(run.board, run.title))
 
 
 def _draw(trace: Trace) -> str:

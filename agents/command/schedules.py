@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ..client.client import Client
 from ..runtime.clock import wall_now
 from ..schedules.listing import ScheduleState, list_schedules
+from ..store.places import StorePlace
 from .stored_run import read_stored_run
 
 
@@ -20,7 +19,7 @@ async def ask_for_schedules(client: Client) -> list[ScheduleState]:
         return await client.schedules()
 
 
-def read_stored_schedules(store: Path) -> list[ScheduleState]:
+def read_stored_schedules(store: StorePlace) -> list[ScheduleState]:
     """Read the schedules that a store knows; which of them are active, only its manager knows.
 
     Raises:

@@ -12,6 +12,7 @@ from ..client.client import Client
 from ..kernel.matching.scorecards.scorecard_file import SkillsFile, read_skills_file
 from ..skills.policy_skills import content_of
 from ..skills.skills_file import read_skills, write_skills
+from ..store.places import StorePlace
 from .console.credentials import ticket_of_environment
 from .stored_skills import edit_stored_skills, read_stored_skills
 
@@ -25,7 +26,7 @@ class SkillsPlace(NamedTuple):
         join: the ticket of a running manager, or a file with it.
     """
 
-    store: Path | None = None
+    store: StorePlace | None = None
     file: Path | None = None
     join: str | None = None
 
@@ -56,7 +57,7 @@ def read_place(place: SkillsPlace, make_client: Callable[[str], Client]) -> Skil
         ManagerUnavailable: the manager does not answer.
     """
     match place.checked():
-        case SkillsPlace(store=Path() as store):
+        case SkillsPlace(store=str() | Path() as store):
             return read_stored_skills(store)
         case SkillsPlace(file=Path() as file):
             return read_skills_file(read_skills(file))
@@ -79,7 +80,7 @@ def edit_place(place: SkillsPlace, edit: Callable[[SkillsFile], SkillsFile]) -> 
         InvalidInput: the file can't be read or written, or the place is a running manager.
     """
     match place.checked():
-        case SkillsPlace(store=Path() as store):
+        case SkillsPlace(store=str() | Path() as store):
             return edit_stored_skills(store, edit)
         case SkillsPlace(file=Path() as file):
             known = read_skills_file(read_skills(file)) if file.exists() else SkillsFile()

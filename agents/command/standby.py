@@ -8,13 +8,13 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeAlias
 
 from ...messages import InvalidInput, PortInUse, RunHandedOver, StoreTaken
 from ..manager.task_manager import TaskManager
 from ..security.ticket import Ticket
 from ..standby.standby import Standby
+from ..store.places import StorePlace
 from ..store.protocol import Store
 from .console.exit import EXIT_OK, print_message
 from .console.interrupts import Interrupts
@@ -29,11 +29,11 @@ PORT_TIMEOUT_S = 10.0
 _LOOK_AGAIN_EVERY_S = 0.1
 
 
-def stand_by(store: Path | None, web: WebPageOptions | None, lead: Lead) -> int:
+def stand_by(store: StorePlace | None, web: WebPageOptions | None, lead: Lead) -> int:
     """Wait until a store is free, and lead its run; wait again whenever another manager leads.
 
     Args:
-        store: the store's file.
+        store: the store's file, or its URL.
         web: the options of the live page, or None.
         lead: runs the manager.
 
@@ -55,8 +55,10 @@ def stand_by(store: Path | None, web: WebPageOptions | None, lead: Lead) -> int:
             opened, web = found
             try:
                 return lead(opened, web)
-            except (RunHandedOver, StoreTaken) as fault:
-                print_message(f"{fault}; standing by")
+            except RunHandedOver:
+                print_message("the run was handed over")
+            except StoreTaken:
+                print_message("another manager has taken the store, and leads the run")
             finally:
                 opened.close()
             standby.stand_by_again()

@@ -7,8 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...messages import Payload, TaskStatus
-from ..client.client import Client
+from ...messages import TaskStatus
 from ..kernel.matching.budget import Budget
 from ..kernel.model.health import Health, health_of, silence_of
 from ..kernel.model.records import WorkerRecord
@@ -75,7 +74,7 @@ class RunState(_StatusPart):
     """The progress of a run."""
 
     store: str
-    """The path of the store."""
+    """The path or URL of the store."""
 
     held: bool | None
     """Whether a manager holds the store; None if that is unknown."""
@@ -114,24 +113,11 @@ class RunState(_StatusPart):
     """The managers that share the store: the one that leads, then those that stand by."""
 
 
-class LiveState(_StatusPart):
-    """What a running manager says of its run."""
-
-    counts: dict[TaskStatus, Count]
-    """The number of tasks of each status."""
-
-    workers: tuple[dict[str, Payload], ...]
-    """The workers, as the manager tells of them."""
-
-    managers: tuple[RunManager, ...]
-    """The managers that share the store, the one that leads first; empty without a store."""
-
-
 def state_of(run: StoredRun) -> RunState:
     """Summarize a run as a model."""
     board = run.board
     return RunState(
-        store=str(run.store),
+        store=run.place_name,
         held=run.holder.held,
         pid=run.holder.pid,
         began_at=board.began_at,
@@ -143,47 +129,22 @@ def state_of(run: StoredRun) -> RunState:
         budget=board.budget.limit,
         budget_left=board.budget.unspent,
         workers={name: _state_of(worker, run) for name, worker in board.workers.items()},
-        managers=_states_of(run.managers),
+        managers=states_of(run.managers),
     )
-
-
-async def ask_for_status(client: Client) -> LiveState:
-    """Ask a running manager.
-
-    Args:
-        client: a client that is not connected yet.
-    """
-    async with client:
-        return LiveState(
-            counts=await client.counts(),
-            workers=tuple(await client.workers()),
-            managers=_states_of(await client.managers()),
-        )
-
-
-def live_status_lines(state: LiveState) -> Iterator[str]:
-    """Summarize what a running manager says as lines of text."""
-    yield _describe_counts(state.counts)
-    yield from _manager_lines(state.managers)
-    for worker in state.workers:
-        if worker["connected"]:
-            yield f"  {worker['name']}: {worker['running']}/{worker['slots']} slots busy"
-        else:
-            yield f"  {worker['name']}: not connected"
 
 
 def status_lines(run: StoredRun) -> Iterator[str]:
     """Summarize a run as lines of text."""
     board = run.board
-    yield f"{run.store}: {_describe_progress(run)}; {_describe_holder(run)}"
-    yield _describe_counts(board.counts)
+    yield f"{run.place_name}: {_describe_progress(run)}; {_describe_holder(run)}"
+    yield describe_counts(board.counts)
     unit = board.budget.unit
     if board.budget.spent or board.budget.limit is not None:
         yield f"cost: {_describe_budget(board.budget)}"
         if board.budget.is_committed and board.counts[TaskStatus.PENDING]:
             yield "tasks that only workers with costs can run wait: nothing of the budget is left"
     if len(run.managers) > 1 or any(each.since for each in run.managers):
-        yield from _manager_lines(_states_of(run.managers))
+        yield from manager_entry_lines(states_of(run.managers))
     for worker in board.workers.values():
         state = _state_of(worker, run)
         ended = f"{_count(state.completed, 'attempt')} ended"
@@ -192,17 +153,20 @@ def status_lines(run: StoredRun) -> Iterator[str]:
         yield f"  {worker.name}: {_describe_connection(state)}, {ended}"
 
 
-def _describe_counts(counts: Mapping[TaskStatus, int]) -> str:
+def describe_counts(counts: Mapping[TaskStatus, int]) -> str:
+    """How many tasks there are of each status, in words."""
     parts = [f"{counts[each]:,} {each.label.lower()}" for each in TaskStatus if counts[each]]
     tasks = _count(sum(counts.values()), "task")
     return f"{tasks}: {', '.join(parts)}" if parts else tasks
 
 
-def _states_of(managers: Iterable[ManagerEntry]) -> tuple[RunManager, ...]:
+def states_of(managers: Iterable[ManagerEntry]) -> tuple[RunManager, ...]:
+    """The managers that share a store as models."""
     return tuple(RunManager.model_validate(each.to_payload()) for each in managers)
 
 
-def _manager_lines(managers: Iterable[RunManager]) -> Iterator[str]:
+def manager_entry_lines(managers: Iterable[RunManager]) -> Iterator[str]:
+    """The managers that share a store as lines of text."""
     for each in managers:
         entry = ManagerEntry(each.host, each.pid, each.leads, each.since, each.page)
         yield f"{'leads' if each.leads else 'stands by'}: {entry.describe()}"
@@ -258,6 +222,7 @@ def _describe_holder(run: StoredRun) -> str:
     if not holder.held:
         return "no manager holds the store"
     process = f", process {holder.pid}" if holder.pid is not None else ""
+    process += f" on {holder.host}" if holder.host else ""
     return f"a manager holds the store{process}"
 
 

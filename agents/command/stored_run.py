@@ -12,10 +12,9 @@ from ..kernel.board.restoration import read_board
 from ..report.build import build_report
 from ..report.model import RunReport
 from ..runtime.clock import now
-from ..store.file_lock import Holder, find_holder
-from ..store.manager_files import ManagerFiles
+from ..store.file_lock import Holder
 from ..store.managers import ManagerEntry
-from ..store.sqlite import read_store
+from ..store.places import StorePlace, managers_at, name_of_place, read_held
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class StoredRun:
     """A run from a store.
 
     Args:
-        store: the path of the store.
+        store: the path or URL of the store.
         holder: whether a manager holds the store.
         board: the state of the run.
         at: the time that the state refers to, in seconds since 1970: now if a manager may hold
@@ -31,37 +30,48 @@ class StoredRun:
         managers: the managers that share the store.
     """
 
-    store: Path
+    store: StorePlace
     holder: Holder
     board: Board
     at: float
     managers: tuple[ManagerEntry, ...] = ()
 
+    @property
+    def place_name(self) -> str:
+        """The path of the store, or its URL without a password."""
+        return name_of_place(self.store)
+
+    @property
+    def title(self) -> str:
+        """The name of the store, without the extension of its file."""
+        return Path(self.place_name).stem
+
     def report(self) -> RunReport:
         """Build the report of the run; its name is that of the store."""
-        return build_report(self.board, name=self.store.name, now=self.at)
+        return build_report(self.board, name=Path(self.place_name).name, now=self.at)
 
 
-def read_stored_run(store: Path) -> StoredRun:
+def read_stored_run(store: StorePlace) -> StoredRun:
     """Read a run from its store, whether a manager holds it or not.
 
     Raises:
         StoreUnusable: there is no store, or it can't be read.
     """
-    # Before the rows: a manager that ends in between has then written all of them.
-    holder = find_holder(store)
-    rows = read_store(store)
+    rows, holder = read_held(store)
     at = now()
     try:
         board = read_board(rows, now=at)
     except DecodeError as fault:
         raise StoreUnusable(
-            f"the store {str(store)!r} has rows that can't be decoded: {fault.detail}"
+            f"the store {name_of_place(store)!r} has rows that can't be decoded: {fault.detail}"
         ) from None
     if holder.held is False:
         at = max(_event_times(board), default=at)
-    managers = tuple(ManagerFiles(store).read())
-    return StoredRun(store, holder, board, at, managers)
+    managers = managers_at(store)
+    try:
+        return StoredRun(store, holder, board, at, tuple(managers.read()))
+    finally:
+        managers.withdraw()
 
 
 def _event_times(board: Board) -> Iterator[float]:

@@ -13,6 +13,7 @@ from ...scenarios.scenario import ManagerSeen, Scenario
 from ..kernel.trace import Trace, TraceLog, trace_of
 from ..manager.task_manager import TaskManager
 from ..simulation.virtual_time import run_in_virtual_time
+from ..store.places import StorePlace
 from ..trace.file import read_trace_file
 from ..trace.follow import add_side_message, follow
 from .console.exit import print_message
@@ -34,14 +35,14 @@ def trace_from_file(path: Path) -> Trace:
     return read.trace
 
 
-def trace_from_store(path: Path) -> Trace:
+def trace_from_store(place: StorePlace) -> Trace:
     """Build a trace from what a store keeps of its run.
 
     Raises:
         StoreUnusable: there is no store, or it can't be read.
     """
-    found = read_stored_run(path)
-    return trace_of(found.board, found.store.stem)
+    found = read_stored_run(place)
+    return trace_of(found.board, found.title)
 
 
 def trace_from_scenario(

@@ -13,6 +13,7 @@ from ...messages.wording import find_by_short_id
 from ..client.client import Client
 from ..report.model import RunReport
 from ..runtime.strict_json import JsonFault, decode_json, describe_json_fault
+from ..store.places import StorePlace, name_of_place
 from .stored_run import read_stored_run
 
 _TASK_ID: TypeAdapter[TaskId] = TypeAdapter(TaskId)
@@ -87,18 +88,18 @@ def _find(task_ids: Sequence[TaskId], known: Collection[TaskId]) -> TaskId | Non
     return find_by_short_id(task_ids[-1], known) if whole is None else whole
 
 
-def ask_store(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
+def ask_store(task_ids: Sequence[TaskId], place: StorePlace) -> Sequence[str]:
     """Look up a task in a store.
 
     Raises:
         UnknownTask: the run has no such task.
         StoreUnusable: there is no store, or it can't be read.
     """
-    board = read_stored_run(path).board
+    board = read_stored_run(place).board
     task_id = _find(task_ids, board.tasks)
     if task_id is not None:
         return board.explain(task_id).lines(with_traceback=True)
-    raise UnknownTask(f"the run in {str(path)!r} has no task {task_ids[0]!r}")
+    raise UnknownTask(f"the run in {name_of_place(place)!r} has no task {task_ids[0]!r}")
 
 
 def _indent(traceback: str | None) -> list[str]:

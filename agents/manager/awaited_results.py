@@ -24,6 +24,7 @@ class AwaitedResults:
         self._notify = notify
         # Bounded by the tasks that are not settled. Several may wait for the same task.
         self._waiting: dict[TaskId, tuple[Settle, ...]] = {}
+        self._followers: list[Callable[[TaskId], None]] = []
         self._end_listeners: set[Callable[[MusterError], None]] = set()
         self._is_listening = False
         self._is_over = False
@@ -50,6 +51,14 @@ class AwaitedResults:
         """Do not call a function any more that `listen` was called with."""
         self._driver.gate.ask(lambda: self._end_listeners.discard(listener))
 
+    def follow(self, follower: Callable[[TaskId], None]) -> None:
+        """Call a function with each task that is settled from now on; only in the manager's loop.
+
+        It is called after those who wait for the task.
+        """
+        self._start_listening()
+        self._followers.append(follower)
+
     def close(self) -> None:
         """Tell all who still wait that the run is over, however it ended."""
         self._driver.gate.ask(self.run_ended)
@@ -61,6 +70,8 @@ class AwaitedResults:
             result = result_of(record)
             for settle in waiting:
                 settle(record.task_id, result)
+        for follower in self._followers:
+            follower(record.task_id)
 
     def run_ended(self) -> None:
         """Tell all who still wait that no further task will be settled."""

@@ -34,6 +34,7 @@ from .awaited_results import AwaitedResults
 from .board_driver import BoardDriver
 from .part_replies import PartReplies
 from .request_answers import RequestAnswers, refusal, task_id_in
+from .settled_tasks import SettledTasks
 from .task_parts import TaskParts
 
 MAX_CLIENTS = 1_000
@@ -98,6 +99,7 @@ class Clients:
         self._driver = driver
         self._awaited = awaited
         self._part_replies = PartReplies(parts, self._post)
+        self._settled_tasks = SettledTasks(awaited.follow, self._post)
         self._router: LaneRouter | None = None
         self._manager_session = ""
         self._last_admission = 0
@@ -205,6 +207,7 @@ class Clients:
 
     def _forget(self, address: str) -> None:
         self._part_replies.drop(address)
+        self._settled_tasks.drop(address)
         client = self._clients.pop(address, None)
         if client is not None:
             self._awaited.stop_waiting(client.awaiting, client.settle)
@@ -219,8 +222,8 @@ class Clients:
         """Take a message of a client."""
         client = self._clients[sender]
         match message:
-            case ManagerRequest(method="read_parts"):
-                self._read_parts(sender, message)
+            case ManagerRequest(method="read_parts" | "settled"):
+                self._reply_in_time(sender, message)
             case SubmitTasks() | AwaitTasks() | ManagerRequest():
                 reply = self._answers.answer(client, message)
                 if isinstance(message, SubmitTasks) and client.awaiting and not reply.error_kind:
@@ -234,8 +237,12 @@ class Clients:
                 # A heartbeat has done what it is for by its arrival.
                 pass
 
-    def _read_parts(self, sender: str, request: ManagerRequest) -> None:
+    def _reply_in_time(self, sender: str, request: ManagerRequest) -> None:
+        """Reply to what may have no answer yet; these replies are not kept to be repeated."""
         try:
+            if request.method == "settled":
+                self._settled_tasks.take(sender, request)
+                return
             self._part_replies.take(sender, request, task_id_in(request.arguments))
         except MusterError as fault:
             self._post(sender, refusal(request.number, fault))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-from ...messages import InvalidInput, StoreTaken
-from ..store.managers import ManagerEntry, managers_of, standbys_in
+from ...messages import InvalidInput, NatsUnusable, StoreTaken
+from ..store.managers import ManagerEntry, ManagerList, managers_of, standbys_in
 from .board_driver import BoardDriver
 
 LOOK_FOR_REQUEST_EVERY_S = 0.5
@@ -71,7 +72,7 @@ class Handover:
         if isinstance(store, LeasedStore):
             lost = StoreTaken(
                 f"manager {self._driver.name!r} has lost its store, which another manager may "
-                "lead now; start this one again with --standby"
+                "lead now; start this one again when that one has ended, or with --standby"
             )
             store.when_lost(lambda: loop.call_soon_threadsafe(self._lose, lost))
         managers = managers_of(store)
@@ -81,7 +82,11 @@ class Handover:
         await asyncio.to_thread(managers.take_handover_request)
         while True:
             await asyncio.sleep(LOOK_FOR_REQUEST_EVERY_S)
-            if await asyncio.to_thread(managers.take_handover_request) and standbys_in(
-                await asyncio.to_thread(managers.read)
-            ):
-                self._hand_over()
+            # The servers of the store may be gone for a while.
+            with contextlib.suppress(NatsUnusable):
+                if await asyncio.to_thread(_is_wanted, managers):
+                    self._hand_over()
+
+
+def _is_wanted(managers: ManagerList) -> bool:
+    return managers.take_handover_request() and bool(standbys_in(managers.read()))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import JsonValue
+from typing import cast
+
 from typing_extensions import TypedDict
 
 from ...messages import TaskStatus
 from ..kernel.board.waiting_tasks import view_waiting
 from ..runtime.clock import wall_now
 from .board_driver import BoardDriver
+
+_KINDS_OF_WAITING = ("ready", "blocked", "limited", "nobody")
 
 
 class ManagerState(TypedDict):
@@ -18,7 +21,7 @@ class ManagerState(TypedDict):
         manager: its name.
         at: its time, in seconds since 1970.
         paused: whether it assigns no tasks until it is resumed.
-        tasks: how many tasks there are of each status.
+        counts: how many tasks there are of each status.
         waiting: how many pending tasks are ready, wait for other tasks or a time, are held back by
             a limit, or can be done by no worker that is connected.
         reasons: what keeps tasks from being done, with those of the most tasks first.
@@ -28,8 +31,8 @@ class ManagerState(TypedDict):
     manager: str
     at: float
     paused: bool
-    tasks: dict[str, int]
-    waiting: dict[str, JsonValue]
+    counts: dict[TaskStatus, int]
+    waiting: dict[str, int]
     reasons: list[str]
     limits: str
 
@@ -44,8 +47,10 @@ def describe_manager(driver: BoardDriver) -> ManagerState:
         manager=driver.name,
         at=wall_now(),
         paused=board.is_paused,
-        tasks={status.value: board.counts[status] for status in TaskStatus},
-        waiting={kind: waiting[kind] for kind in ("ready", "blocked", "limited", "nobody")},
+        counts={status: board.counts[status] for status in TaskStatus},
+        waiting={
+            kind: cast("int", waiting[kind]) for kind in ("ready", "blocked", "limited", "nobody")
+        },
         reasons=[str(reason[1]) for reason in reasons if isinstance(reason, list)],
         limits=str(waiting["limits"]),
     )

@@ -121,7 +121,19 @@ class RequestAnswers:
             reply = caller.replies[request.number] = self._answer(caller, request, worker_address)
             if len(caller.replies) > KEPT_REPLIES:
                 caller.replies.popitem(last=False)
+        elif not reply.error_kind:
+            self._await_again(caller, request)
         return reply
+
+    def _await_again(self, caller: RequestCaller, request: Request) -> None:
+        """Send results once more: those that were sent may be lost with the connection."""
+        match request:
+            case SubmitTasks():
+                self._await(caller, [decode_task(packed).id for packed in request.tasks])
+            case AwaitTasks():
+                self._await(caller, request.task_ids)
+            case _:
+                pass
 
     def _answer(self, caller: RequestCaller, request: Request, worker_address: str) -> ManagerReply:
         try:
@@ -242,7 +254,9 @@ class RequestAnswers:
         return some_skills(self._driver.board.queue.policy, str(arguments.get("after", "")))
 
     def _state(self, _: Mapping[str, Payload]) -> dict[str, Payload]:
-        return dict(describe_manager(self._driver))
+        state = describe_manager(self._driver)
+        counts: dict[str, int] = {status.value: count for status, count in state["counts"].items()}
+        return {**state, "counts": counts}
 
     def _status(self, arguments: Mapping[str, Payload]) -> dict[str, int] | str:
         board = self._driver.board

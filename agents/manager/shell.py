@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from ...messages import Heartbeat, ManagerReplaced, MusterError, RunHandedOver, StoreTaken
 from ...messages.frame import ANY_MANAGER, EVERYONE
 from ..blobs.store import BlobStore
+from ..kernel.discovery import DiscoveryCodec
 from ..kernel.matching.policies import MatchingPolicy
 from ..kernel.model.config import Rules
 from ..kernel.model.events import ListeningStarted, StopRequested
@@ -123,6 +124,7 @@ class ManagerShell:
         self.driver.connect(self._outgoing.carry_out)
         self._router: LaneRouter | None = None
         self._beyond: tuple[NatsLink, Seal | None] | None = None
+        self._accepting: tuple[NatsLink, DiscoveryCodec] | None = None
         self._session = secrets.token_hex(8)
         self.receive: Callable[[bytes], None] = _ignore
         """Takes a frame from the link."""
@@ -140,6 +142,10 @@ class ManagerShell:
     def add_link(self, link: NatsLink, seal: Seal | None) -> None:
         """Manage over a second link as well; call this before `run`."""
         self._beyond = (link, seal)
+
+    def accept_over(self, link: NatsLink, talk: DiscoveryCodec) -> None:
+        """Let members open direct connections over a link; call this before `run`."""
+        self._accepting = (link, talk)
 
     def watch(self, watcher: Watcher) -> None:
         """Call a function with each occurrence."""
@@ -375,6 +381,9 @@ class ManagerShell:
         if self._beyond is not None:
             beyond, seal_beyond = self._beyond
             beyond.receive = router.add(NATS_LANE, beyond, seal_beyond).receive
+        if self._accepting is not None:
+            accepting, talk = self._accepting
+            accepting.circuits.accept(talk, router)
         if lanes is None:
             # A manager with lanes opens its workspaces itself, and keeps its address.
             self.address_changed = router.take_address

@@ -255,6 +255,7 @@ class TaskManager(ManagerLifeCycle):
         self._run_finished = asyncio.Event()
         self._trace_files: list[TraceFile] = []
         self._blob_directory: Path | None = None
+        self._blobs_urls: tuple[str, str] | None = None
         self._shell = ManagerShell(
             name,
             self._hook_rules(options),
@@ -289,27 +290,36 @@ class TaskManager(ManagerLifeCycle):
         """Keep the run in a store, before it starts, and resume a run that the store holds.
 
         Args:
-            store: a file, or a store of your own.
+            store: a file, a URL such as `nats://host:4222/NAME`, or a store of your own.
 
         Raises:
             StoreUnusable: it can't be opened, read or written to, or another manager uses it.
             DifferentTask: it holds a task of this manager with other content.
             InvalidInput: the run is in a store already.
         """
-        from ..store.sqlite import SqliteStore  # noqa: PLC0415 - most runs have no store
+        from ..store.places import open_store  # noqa: PLC0415 - most runs have no store
+        from ..store.sqlite import SqliteStore  # noqa: PLC0415
 
         if self._shell.driver.commit is not None:
             raise InvalidInput(
                 f"the run of {self.name!r} is in a store already; name only one store"
             )
-        opened = SqliteStore(store) if isinstance(store, str | Path) else store
+        opened = open_store(store, name=self.name) if isinstance(store, str | Path) else store
         self._shell.driver.keep_in(opened)
         if isinstance(opened, SqliteStore):
             self._blob_directory = opened.path.with_name(f"{opened.path.name}.blobs")
+        elif isinstance(store, str | Path):
+            # The only other kind that a text names; importing its class needs an extra.
+            self._blobs_urls = getattr(opened, "blobs_urls", None)
         self.tasks_assigned = self.board.began_at is not None
 
     def _open_blobs(self) -> BlobStore:
         match self._manager_options.blobs:
+            case None if self._blobs_urls is not None:
+                from ..blobs.nats_store import NatsBlobs  # noqa: PLC0415 - it needs an extra
+
+                url, shared_url = self._blobs_urls
+                return NatsBlobs(url, create=True, shared_url=shared_url)
             case None:
                 return OwnDirectory(self._blob_directory)
             case str() | Path() as place:

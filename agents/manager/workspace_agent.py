@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from ...messages import InvalidInput, TaskAssignment
+from ..kernel.discovery import DiscoveryCodec
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.ports import check_address
 from ..security.shared_secrets import share
@@ -258,6 +259,11 @@ class WorkspaceAgent(RunView, CeylonAgent):
             name=self.name,
         )
         try:
+            if self._manager_options.direct_connections:
+                self._shell.accept_over(
+                    link,
+                    DiscoveryCodec(self._sealing.secret, self.workspace_id, self._sealing.identity),
+                )
             yield link
         finally:
             await link.close()

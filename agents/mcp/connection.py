@@ -218,6 +218,12 @@ class McpConnection:
             self._reason = self._reason or self._describe(fault)
         self._note_lost()
 
+    def _note_fault(self, sieving: asyncio.Future[None]) -> None:
+        """Note why nothing more arrives, before what follows from it hides that."""
+        fault = sieving.exception() if sieving.done() and not sieving.cancelled() else None
+        if fault is not None:
+            self._reason = self._reason or self._describe(fault)
+
     def _note_lost(self) -> None:
         self._reason = self._reason or "it was closed"
         if not self._lost.done():
@@ -235,19 +241,24 @@ class McpConnection:
             waiting: set[asyncio.Future[Any]] = {sieving, closing, initializing}
             try:
                 await asyncio.wait(waiting, return_when="FIRST_COMPLETED")
+                self._note_fault(sieving)
                 if initializing.done():
                     initializing.result()
                     if not ready.done():
                         ready.set_result(None)
                     await asyncio.wait({sieving, closing}, return_when="FIRST_COMPLETED")
+                self._note_fault(sieving)
                 if sieving.done():
-                    sieving.result()
                     self._note_lost()
             finally:
                 for each in waiting:
                     each.cancel()
-                await asyncio.gather(*waiting, return_exceptions=True)
-                await sender.aclose()
+                try:
+                    await asyncio.wait(waiting)
+                finally:
+                    # The transport may cancel this while it waits.
+                    sender.close()
+                    receiver.close()
 
     async def _sieve(
         self, incoming: Incoming, sender: MemoryObjectSendStream[SessionMessage | Exception]
@@ -278,7 +289,11 @@ class McpConnection:
                 sse_read_timeout=_SILENCE_S,
                 httpx_client_factory=make_bounded_client,
             ) as (incoming, outgoing, _):
-                yield incoming, outgoing
+                try:
+                    yield incoming, outgoing
+                finally:
+                    incoming.close()
+                    outgoing.close()
             return
         starting = StdioProcess.running(
             address.command, address.environment, address.folder, str(address)
@@ -343,6 +358,9 @@ class McpConnection:
                 return f"it refuses to initialize: {str(fault)[:500]}"
             case OSError():
                 return f"it can't be started: {fault.strerror or fault}"
+            case ValueError() if str(fault).startswith("Unexpected content type"):
+                told = str(fault)[:100].lower()
+                return f"it answers with {told}; check that this is the URL of an MCP server"
             case ValidationError():
                 return "it answers what is no message of MCP; check that it is an MCP server"
             case _:

@@ -87,6 +87,8 @@ class OfferedTools:
 
     def __init__(self, run: RunAccess | StoredAccess) -> None:
         self._run = run
+        self.version = 0
+        """How often other functions have come or gone."""
         self._waits = 0
         self._fixed = {each.name: each for each in self._make()}
         self._functions: dict[str, OfferedTool] = {}
@@ -94,25 +96,24 @@ class OfferedTools:
 
     async def list(self) -> list[OfferedTool]:
         """The tools that there are now."""
-        await self.has_changed()
+        await self.look()
         return [*self._fixed.values(), *self._functions.values()]
 
-    async def has_changed(self) -> bool:
-        """Whether other functions have come or gone since this or `list` was called last.
+    async def look(self) -> None:
+        """Look which functions the workers have now; others increase `version`.
 
         Raises:
             MusterError: the manager can't be asked.
         """
         if not isinstance(self._run, RunAccess):
-            return False
+            return
         told: Sequence[Mapping[str, Any]] = await self._run.task_types()
         # Which workers have them may change often.
         told = [{name: each[name] for name in each if name != "workers"} for each in told]
-        if told == self._told:
-            return False
-        self._told = told
-        self._functions = self._make_functions(told)
-        return True
+        if told != self._told:
+            self._told = told
+            self._functions = self._make_functions(told)
+            self.version += 1
 
     async def call(self, name: str, given: Mapping[str, Any], tell: TellProgress) -> str:
         """Call a tool, and return its answer as JSON.
@@ -122,7 +123,7 @@ class OfferedTools:
         """
         tool = self._fixed.get(name) or self._functions.get(name)
         if tool is None and name not in self._fixed:
-            await self.has_changed()
+            await self.look()
             tool = self._functions.get(name)
         if tool is None:
             raise InvalidInput(f"there is no tool {terminal_line(name[:100])!r}; list the tools")

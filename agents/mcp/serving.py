@@ -163,14 +163,14 @@ class McpService:
 
     async def _look(self) -> None:
         """Tell the clients that have listed the tools when others come or go."""
+        told = self._tools.version
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             if not self._sessions:
                 continue
-            try:
-                has_changed = await self._tools.has_changed()
-            except MusterError:
-                continue
+            with contextlib.suppress(MusterError):
+                await self._tools.look()
+            has_changed, told = told != self._tools.version, self._tools.version
             for session in tuple(self._sessions) if has_changed else ():
                 try:
                     await asyncio.wait_for(session.send_tool_list_changed(), LOOK_EVERY_S)

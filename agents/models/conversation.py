@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,11 +15,13 @@ from ...messages.wording import summarize
 from ..execution.handlers import TaskContext
 from ..runtime.error_text import describe_fault
 from .answer import ModelAnswer, ToolCall, without_surrogates
-from .client import ModelClient
 from .function_tool import check_names
 from .meter import Meter
 from .prompt import Messages, as_text, length_of
 from .tool import Tool, ToolSource
+
+if TYPE_CHECKING:
+    from .client import ModelClient
 
 MAX_TOOL_RESULT_CHARACTERS = 100_000
 """The rest of what a tool returns is not sent to the model."""
@@ -60,7 +62,7 @@ class OutputForm(NamedTuple):
         return self.model.model_validate_json(fenced[1] if fenced else text)
 
 
-class Conversation:
+class ModelConversation:
     """Asks a model until it has an output.
 
     Args:

@@ -14,11 +14,13 @@ from ...messages.wording import show
 from ..execution.arguments import Arguments
 from ..execution.handlers import TaskContext
 from ..execution.parameters import is_generator, name_of, parameters_of, returns_coroutine
+from ..mcp.server import McpServer
 from ..runtime.daemon_threads import DaemonThreads
+from .mcp_tools import McpToolSource
 from .tool import JsonSchema, Tool, ToolSource
 
-ToolLike: TypeAlias = "Callable[..., Any] | Tool | ToolSource"
-"""What `ModelHandlers` takes as a tool: a typed function, a tool, or a source of tools."""
+ToolLike: TypeAlias = "Callable[..., Any] | McpServer | Tool | ToolSource"
+"""What `ModelHandlers` takes as a tool: a typed function, an MCP server, or something like them."""
 
 _MAX_THREADS = 32
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -114,6 +116,8 @@ def check_names(tools: Sequence[Tool]) -> dict[str, Tool]:
 
 
 def _make_tool(given: object) -> Tool | ToolSource:
+    if isinstance(given, McpServer):
+        return McpToolSource(given)
     if isinstance(given, Tool | ToolSource):
         return given
     if callable(given):

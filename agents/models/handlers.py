@@ -18,13 +18,13 @@ from ..execution.handler_requests import RetryLater
 from ..execution.handlers import Handlers, TaskContext
 from ..execution.reviews import Review
 from ..runtime.timeouts import within
-from .conversation import Conversation, OutputForm
+from .conversation import ModelConversation, OutputForm
 from .function_tool import ToolLike, make_tools
 from .key import find_key
 from .meter import Meter
 from .price import ModelLimits, Price
 from .prompt import Messages, messages_of
-from .reviewing import Rubric, Verdict, ask_person, review_messages
+from .reviewing import ModelVerdict, Rubric, ask_person, review_messages
 
 if TYPE_CHECKING:
     from .client import ModelClient
@@ -62,7 +62,8 @@ class ModelHandlers(Handlers):
         system: the system prompt, one for all types or by type.
         output: the pydantic model that the answer must be, one for all types or by type; without,
             the output is text.
-        tools: what the model may call: functions with annotated parameters, or tools of a server.
+        tools: what the model may call: functions with annotated parameters, and
+            MCP servers that were started.
         reviews: the rubrics by which the model reviews the results of other workers, by type.
         limits: what the model may use for one task.
         key_file: the file with the API key; None for MUSTER_MODEL_KEY or OPENAI_API_KEY.
@@ -165,7 +166,7 @@ class ModelHandlers(Handlers):
         parts: list[str] | None = None,
     ) -> Payload | BaseModel:
         meter = Meter(context, self.model, self._price, self._limits)
-        talk = Conversation(
+        talk = ModelConversation(
             self._client,
             context,
             meter,
@@ -191,7 +192,7 @@ class ModelHandlers(Handlers):
         form = _VERDICT
         messages = review_messages(task, result, rubric, form.prompt)
         verdict = await self._talk(context, messages, form=form)
-        assert isinstance(verdict, Verdict)
+        assert isinstance(verdict, ModelVerdict)
         if rubric.asks_person and verdict.is_doubtful(result.quality):
             return await ask_person(context, result, verdict)
         return Review(verdict.grade, verdict.reason)
@@ -256,4 +257,4 @@ def _make_form(model: Any) -> OutputForm:
         raise InvalidInput(f"{model.__name__} has no JSON schema: {reason[:300]}") from None
 
 
-_VERDICT = _make_form(Verdict)
+_VERDICT = _make_form(ModelVerdict)

@@ -40,7 +40,7 @@ class Rubric:
     asks_person: bool = False
 
 
-class Verdict(BaseModel):
+class ModelVerdict(BaseModel):
     """What a model says of a result."""
 
     grade: Annotated[float, Field(ge=0, le=1)]
@@ -79,7 +79,7 @@ def review_messages(task: Task, result: TaskResult, rubric: Rubric, form: str) -
     ]
 
 
-async def ask_person(context: TaskContext, result: TaskResult, verdict: Verdict) -> Review:
+async def ask_person(context: TaskContext, result: TaskResult, verdict: ModelVerdict) -> Review:
     """Ask a person what becomes of a result of which the model is not sure."""
     said = "accepts" if verdict.grade >= ACCEPTED_FROM else "rejects"
     text = (

@@ -79,6 +79,19 @@ class NatsClient(Client):
             return False
         return True
 
+    def push(self, subject: str, content: bytes) -> bool:
+        """Publish a message at once; return False if that is impossible, or too much is unsent."""
+        if not self.is_connected or self.is_draining or self._flush_queue is None:
+            return False
+        if self._pending_data_size > _PENDING_BYTES:
+            return False
+        command = f"PUB {subject} {len(content)}\r\n".encode() + content + b"\r\n"
+        self._pending.append(command)
+        self._pending_data_size += len(command)
+        if self._flush_queue.empty():
+            self._flush_queue.put_nowait(asyncio.get_running_loop().create_future())
+        return True
+
     async def listen(self, subject: str, take: Take) -> Subscription:
         """Call a function with the subject and content of each message under a subject.
 

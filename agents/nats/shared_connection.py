@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -38,6 +39,8 @@ class SharedConnection:
         self._closed = asyncio.Event()
         self._keeping: asyncio.Future[None] | None = None
         self.users = 0
+        self.on_loss: set[Callable[[], None]] = set()
+        """Called when the connection is lost."""
         self.opening = asyncio.Lock()
         self.dropped = 0
         """How many messages could not be sent, since there was no connection."""
@@ -94,6 +97,10 @@ class SharedConnection:
         elif client.pending_data_size > _RESTING_BYTES:
             await asyncio.sleep(0)
 
+    def push(self, subject: str, content: bytes) -> bool:
+        """Send a message at once; return False if there is no connection, or it is too busy."""
+        return self._client is not None and self._client.push(subject, content)
+
     async def _dial(self, timeout_s: float = CONNECT_TIMEOUT_S) -> NatsClient:
         async def closed() -> None:
             self._closed.set()
@@ -128,6 +135,8 @@ class SharedConnection:
             await self._log_return()
 
     async def _log_loss(self) -> None:
+        for tell in tuple(self.on_loss):
+            tell()
         if self.users:
             log.warning("the NATS connection is lost; connecting again", servers=str(self.address))
 

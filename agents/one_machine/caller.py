@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from ...messages import InvalidInput
+from ..submission.executor import TaskExecutor
 from .futures import CallFuture, MappedCalls
 
 _MAX_WAITING = 1_000
@@ -100,3 +101,7 @@ class FunctionCaller:
             return self._muster.submit_calls(function, calls, self._options) if calls else []
 
         return MappedCalls(submit_next, max_waiting)
+
+    def executor(self) -> TaskExecutor:
+        """Returns an executor of the standard library that calls functions like this."""
+        return TaskExecutor(self.submit)

@@ -167,7 +167,8 @@ class _Summing:
             self.workers,
             self.strongest_completed,
             self.strongest_cost,
-            math.sqrt(self.variance),
+            # What is left of equal costs is a rounding error.
+            math.sqrt(self.variance) if self.variance > (1e-9 * self.strongest_cost) ** 2 else 0.0,
             self.attempts,
             self.seen_attempts,
         )
@@ -193,7 +194,7 @@ def _variance(
         may_retry: whether a failed attempt is followed by another.
     """
     seen, mean = len(seen_costs), cost / attempts
-    center = sum(seen_costs) / seen
+    center = math.fsum(seen_costs) / seen
     # One cost says nothing about how much they differ.
     spread = sum((each - center) ** 2 for each in seen_costs) / (seen - 1) if seen > 1 else mean**2
     # Each attempt's cost differs, and so may the mean that was seen from the true one.

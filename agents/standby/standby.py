@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+import contextlib
 from types import TracebackType
 
-from ...messages import StoreBusy
+from ...messages import NatsUnusable, StoreBusy
 from ..runtime.clock import wall_now
 from ..runtime.log import log
-from ..store.file_lock import find_holder
-from ..store.manager_files import ManagerFiles
 from ..store.managers import ManagerEntry, ManagerList
+from ..store.places import StorePlace, managers_at, name_of_place, open_store
 from ..store.protocol import Store
-from ..store.sqlite import SqliteStore
 
 LOOK_EVERY_S = 0.1
 """How often a standby looks whether the store is free, in seconds: it tries a file lock."""
@@ -31,15 +29,15 @@ class Standby:
     ```
 
     Args:
-        store: the store's file.
+        store: the store's file, or its URL.
         page: the URL of this manager's live page; "" for none.
     """
 
-    def __init__(self, store: str | Path, *, page: str = "") -> None:
-        self._path = Path(store)
+    def __init__(self, store: StorePlace, *, page: str = "") -> None:
+        self._place = store
         self.page = page
         """The URL of this manager's live page; used when it is named again."""
-        self._managers: ManagerList = ManagerFiles(self._path)
+        self._managers: ManagerList = managers_at(store)
 
     def __enter__(self) -> Standby:
         """Name this manager as one that stands by.
@@ -67,15 +65,14 @@ class Standby:
                 another manager has it.
         """
         while True:
-            if not find_holder(self._path).held:
-                try:
-                    store = await asyncio.to_thread(SqliteStore, self._path)
-                except StoreBusy:
-                    # Another standby was faster.
-                    continue
-                self._announce(leads=True)
-                log.info("this manager leads now", store=str(self._path))
-                return store
+            # Another standby may be faster, and a server may be gone for a while.
+            with contextlib.suppress(StoreBusy, NatsUnusable):
+                if await asyncio.to_thread(self.find_leader) is None:
+                    store = await asyncio.to_thread(open_store, self._place)
+                    with contextlib.suppress(NatsUnusable):
+                        self._announce(leads=True)
+                    log.info("this manager leads now", store=name_of_place(self._place))
+                    return store
             await asyncio.sleep(LOOK_EVERY_S)
 
     def stand_by_again(self) -> None:

@@ -37,10 +37,12 @@ class Holder(NamedTuple):
     Args:
         held: whether a manager holds it; None if that can't be determined.
         pid: the process id of that manager; None if it is unknown.
+        host: the name of its machine; "" if it is this one.
     """
 
     held: bool | None
     pid: int | None = None
+    host: str = ""
 
 
 class StoreFileLock:

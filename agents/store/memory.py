@@ -53,8 +53,8 @@ class SharedRows:
         """Whether a store holds it."""
         return self._holder is store
 
-    def keep(self, rows: Rows) -> None:
-        """Write rows atomically.
+    def define(self, rows: Rows) -> dict[TaskId, TaskRow]:
+        """The last row of each task that is written, with its definition.
 
         Raises:
             StoreUnusable: a row lacks the definition of its task, which was never written.
@@ -74,9 +74,23 @@ class SharedRows:
                     f"the row of task {row.task_id!r} can't be written: it has no definition, "
                     "and none was written before; write the definition first"
                 )
+        return defined
+
+    def keep(self, rows: Rows, defined: dict[TaskId, TaskRow] | None = None) -> None:
+        """Write rows atomically.
+
+        Args:
+            rows: the rows.
+            defined: what `define` has returned for them, if it was called before.
+
+        Raises:
+            StoreUnusable: a row lacks the definition of its task, which was never written.
+        """
+        if defined is None:
+            defined = self.define(rows)
         if rows.run is not None:
             self._run = rows.run
-        for task_id in forgotten:
+        for task_id in rows.forgotten:
             self._tasks.pop(task_id, None)
         self._tasks.update(defined)
         self._workers.update((row.name, row) for row in rows.workers)

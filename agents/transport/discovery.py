@@ -14,9 +14,8 @@ import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeAlias
 
-from ...messages import DecodeError, EncodeError, Flaw
+from ...messages import DecodeError, EncodeError
 from ..kernel.discovery import (
-    HEAD_BYTES,
     MAX_DISCOVERY_BYTES,
     NONCE_BYTES,
     DiscoveryCodec,
@@ -25,25 +24,22 @@ from ..kernel.discovery import (
     LaneAddress,
     Question,
     pack_greeting,
-    read_greeting,
-    read_head,
 )
-from ..kernel.security.connection_keys import Exchange
-from ..kernel.security.identity import SEED_BYTES
 from ..runtime.timeouts import within
+from . import connection_request
 from .connection_limits import ConnectionLimits, LimitedConnection, LimitedListener, affordable
+from .connection_request import (
+    be_greeted,
+    make_direct,
+    read_message,
+    request_over,
+)
 from .direct_connection import ConnectionHolder, DirectConnection
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the interfaces that Ceylon listens on
 
 CONNECT_TIMEOUT_S = 1.0
 """How long a client waits for the TCP connection, in seconds: a firewall may be in between."""
-
-GREETING_TIMEOUT_S = 3.0
-"""How long it then waits for the greeting, in seconds: the manager may be busy."""
-
-ANSWER_TIMEOUT_S = 6.0
-"""How long it then waits for the answer, in seconds: a lane may have to be opened first."""
 
 LIMITS = ConnectionLimits(
     connections=256, ask_within_s=3.0, answer_within_s=20.0, read_within_s=3.0
@@ -139,36 +135,7 @@ async def request_direct_connection(
         reader, writer = await _come(host, port)
     except (OSError, asyncio.TimeoutError):
         return None
-    connection: DirectConnection | None = None
-    try:
-        greeting = await _be_greeted(reader, talk)
-        exchange = Exchange(secrets.token_bytes(SEED_BYTES))
-        request = talk.connection_request(secrets.token_bytes(NONCE_BYTES), address, exchange)
-        writer.write(talk.pack_connection_request(greeting, request))
-        _, answer = await within(ANSWER_TIMEOUT_S, _read(reader, DiscoveryKind.CONNECTED))
-        reply = talk.read_connection_reply(greeting, request, answer)
-        if not holder.accepts_direct(manager, reply.public_key):
-            return None
-        keys = talk.derive_keys(greeting, request, reply, exchange)
-        _see_that_it_is_open(writer)
-        connection = DirectConnection(
-            manager,
-            holder,
-            writer,
-            dials=True,
-            outgoing=keys and keys.of_dialer,
-            incoming=keys and keys.of_acceptor,
-            public_key=reply.public_key,
-        )
-    except (OSError, EOFError, asyncio.TimeoutError, DecodeError, EncodeError):
-        return None
-    finally:
-        if connection is None:
-            writer.close()
-    if connection is not None:
-        # The manager's end sends nothing before it has received something.
-        connection.send(b"")
-    return connection
+    return await request_over(reader, writer, talk, address=address, manager=manager, holder=holder)
 
 
 async def _come(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -251,7 +218,7 @@ class _DiscoveryServer:
         talk = self._talk
         greeting = Greeting(secrets.token_bytes(NONCE_BYTES), talk.is_sealed)
         writer.write(pack_greeting(greeting))
-        kind, body = await _read(
+        kind, body = await read_message(
             reader, DiscoveryKind.QUESTION, DiscoveryKind.FORMER_CONNECT, DiscoveryKind.CONNECT
         )
         if kind is DiscoveryKind.FORMER_CONNECT:
@@ -259,7 +226,7 @@ class _DiscoveryServer:
             return False
         if kind is DiscoveryKind.CONNECT:
             holder = self._holder
-            if holder is None or not _make_direct(writer, talk, greeting, body, holder):
+            if holder is None or not make_direct(writer, talk, greeting, body, holder):
                 return False
             connection.release()
             return True
@@ -274,55 +241,10 @@ class _DiscoveryServer:
 async def _ask(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, talk: DiscoveryCodec, name: str
 ) -> LaneAddress:
-    greeting = await _be_greeted(reader, talk)
+    greeting = await be_greeted(reader, talk)
     question = Question(secrets.token_bytes(NONCE_BYTES), name[:_MAX_NAME_CHARACTERS])
     writer.write(talk.pack_question(greeting, question))
-    _, answer = await within(ANSWER_TIMEOUT_S, _read(reader, DiscoveryKind.ANSWER))
-    return talk.read_answer(greeting, question, answer)
-
-
-def _make_direct(
-    writer: asyncio.StreamWriter,
-    talk: DiscoveryCodec,
-    greeting: Greeting,
-    body: bytes,
-    holder: ConnectionHolder,
-) -> bool:
-    """Make a connection a direct connection if the client may have one; return whether it may."""
-    request = talk.read_connection_request(greeting, body)
-    if not holder.accepts_direct(request.address, request.public_key):
-        return False
-    exchange = Exchange(secrets.token_bytes(SEED_BYTES))
-    reply = talk.connection_reply(exchange)
-    keys = talk.derive_keys(greeting, request, reply, exchange)
-    writer.write(talk.pack_connection_reply(greeting, request, reply))
-    _see_that_it_is_open(writer)
-    DirectConnection(
-        request.address,
-        holder,
-        writer,
-        dials=False,
-        outgoing=keys and keys.of_acceptor,
-        incoming=keys and keys.of_dialer,
-        public_key=request.public_key,
+    _, answer = await within(
+        connection_request.ANSWER_TIMEOUT_S, read_message(reader, DiscoveryKind.ANSWER)
     )
-    return True
-
-
-def _see_that_it_is_open(writer: asyncio.StreamWriter) -> None:
-    if writer.is_closing():
-        # A direct connection would never learn that it has ended.
-        raise EOFError
-
-
-async def _be_greeted(reader: asyncio.StreamReader, talk: DiscoveryCodec) -> Greeting:
-    _, body = await within(GREETING_TIMEOUT_S, _read(reader, DiscoveryKind.GREETING))
-    greeting = read_greeting(body)
-    if greeting.sealed is not talk.is_sealed:
-        raise DecodeError(Flaw.UNSEALED, "only one of the manager and this worker seals")
-    return greeting
-
-
-async def _read(reader: asyncio.StreamReader, *kinds: DiscoveryKind) -> tuple[DiscoveryKind, bytes]:
-    kind, length = read_head(await reader.readexactly(HEAD_BYTES), *kinds)
-    return kind, await reader.readexactly(length)
+    return talk.read_answer(greeting, question, answer)

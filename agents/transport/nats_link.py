@@ -27,6 +27,7 @@ from ..kernel.security.sealed_frame import MAX_SEALED_BYTES
 from ..nats.address import NatsAddress
 from ..nats.shared_connection import CONNECT_TIMEOUT_S, SharedConnection, acquire, release
 from .link import FrameReceiver
+from .nats_circuits import NatsCircuits
 
 PIECE_MAGIC: Final = b"NP"
 _PIECE: Final = struct.Struct(">2s8sII")
@@ -87,6 +88,7 @@ class NatsLink:
         if manages:
             self._subjects.append(f"{subject}.managers")
         self._pieces = PieceCollector()
+        self.circuits = NatsCircuits(address, self._push, lambda: connection.max_payload)
 
     @property
     def address(self) -> str:
@@ -112,9 +114,12 @@ class NatsLink:
             )
         for subject in self._subjects:
             await self._connection.listen(subject, self._take)
+        self._connection.on_loss.add(self.circuits.break_off)
 
     async def close(self) -> None:
         """Receive nothing any more."""
+        await self.circuits.close()
+        self._connection.on_loss.discard(self.circuits.break_off)
         for subject in self._subjects:
             await self._connection.unlisten(subject)
         await release(self._connection)
@@ -134,8 +139,13 @@ class NatsLink:
             for piece in cut_frame(frame, largest):
                 await self._connection.send(subject, piece)
 
+    def _push(self, to: str, content: bytes) -> bool:
+        return self._connection.push(f"{self._subject}.to.{to}", content)
+
     def _take(self, subject: str, content: bytes) -> None:
         if subject == self._own_broadcasts:
+            return
+        if self.circuits.take(content):
             return
         if content.startswith(PIECE_MAGIC):
             whole = self._pieces.add(content)

@@ -23,6 +23,7 @@ from ..transport.direct_connection import ConnectionHolder, DirectConnection
 from ..transport.discovery import ask_for_lane, request_direct_connection
 from ..transport.quic_probe import answers_probe
 from ..transport.start_group import start_group_of_workers
+from .manager_session import Connect
 from .ticket_source import TicketSource
 
 if TYPE_CHECKING:
@@ -256,6 +257,16 @@ class CeylonWay:
             insecure=self._insecure,
             ticket=self._used,
         )
+
+    def seal_and_connect(self, *, uses_own_address: bool) -> tuple[Seal, Connect]:
+        """The seal of the connection that is dialed now, and what asks for a direct one beside it.
+
+        Args:
+            uses_own_address: see `connect_directly`.
+        """
+        seal = self.make_seal()
+        asking = partial(self.connect_directly, seal.identity, uses_own_address=uses_own_address)
+        return seal, asking
 
     async def connect_directly(
         self, identity: Identity | None, holder: ConnectionHolder, *, uses_own_address: bool

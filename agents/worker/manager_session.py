@@ -27,6 +27,9 @@ SLOWEST_HELLO_S = 1.0
 WARN_AFTER_S = 5.0
 """How long a worker asks without an answer before it logs a warning."""
 
+ASK_WHEN_MISSED_S = 1.5
+"""How long a worker misses its manager before it asks to join again over the same link."""
+
 LOOK_FOR_TICKET_EVERY_S = 0.2
 """How often a worker that misses its manager looks whether there is a new ticket."""
 
@@ -266,7 +269,13 @@ class ManagerSession:
             pause_s = min(left_s, LOOK_FOR_TICKET_EVERY_S) if self._is_missed() else left_s
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), pause_s)
-            if self._is_missed() and self._owner.is_ticket_outdated():
+            if not self._is_missed():
+                continue
+            if self._owner.is_ticket_outdated():
+                break
+            if now() - (self._missed_since or 0.0) > ASK_WHEN_MISSED_S:
+                # Another manager may lead over the same link. A delayed one welcomes us again.
+                self.asks_again = True
                 break
         self._woken.clear()
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from ...messages import NatsUnusable
+from ..kernel.discovery import DiscoveryCodec
 from ..kernel.security.seal import Seal
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..nats.address import NatsAddress
 from ..runtime.log import log
-from ..security.sealing import seal_client
+from ..security.sealing import find_client_secret, seal_client
 from ..security.ticket import Ticket
+from ..transport.connection_request import request_over
+from ..transport.direct_connection import ConnectionHolder, DirectConnection
 from ..transport.link import Link
 from ..transport.nats_link import NatsLink, open_nats_link
 from .dialer import FIRST_PAUSE_S, LONGEST_PAUSE_S, DialingMember
 from .manager_session import Connect
 from .ticket_source import TicketSource
+
+_LOOK_FOR_MANAGER_EVERY_S = 0.02
 
 Converse: TypeAlias = Callable[[Link, Seal, Connect | None], Awaitable[None]]
 """What a member does over a link, until its end, or until the link is to be replaced."""
@@ -98,10 +105,26 @@ class NatsWay:
                 continue
             has_connected = True
             try:
-                await self._converse(link, seal, None)
+                await self._converse(link, seal, partial(self._connect, ticket, seal, link))
             finally:
                 await link.close()
             self._tickets.reread()
+
+    async def _connect(
+        self, ticket: Ticket, seal: Seal, link: NatsLink, holder: ConnectionHolder
+    ) -> DirectConnection | None:
+        """Ask the manager for a direct connection, as soon as there is a manager."""
+        while not self._state.manager_address:  # noqa: ASYNC110 - it changes in many ways
+            await asyncio.sleep(_LOOK_FOR_MANAGER_EVERY_S)
+        manager = self._state.manager_address
+        secret = find_client_secret(
+            self._member.name, "", secret=self._secret, insecure=self._insecure, ticket=ticket
+        )
+        talk = DiscoveryCodec(secret, ticket.workspace_id, seal.identity)
+        reader, writer = link.circuits.dial(manager)
+        return await request_over(
+            reader, writer, talk, address=link.address, manager=manager, holder=holder
+        )
 
     async def _open(self, ticket: Ticket, seal: Seal, *, has_connected: bool) -> NatsLink | None:
         """Connect, for as long as it takes; None if it is to stop, or has another ticket."""

@@ -90,9 +90,8 @@ class WorkerShell(SessionHolder):
         self._parts = PartSenders(self._post_part)
         self._ended = asyncio.Event()
         self._failure: JoinRefused | WrongSecret | None = None
-        self._worker = ""
+        self._worker = self.session_id = ""
         self._profile: WorkerProfile | None = None
-        self.session_id = ""
         self._calls = itertools.count(1)
         self._was_member = self._was_dismissed = False
         self._departure = Departure(self, self._post)
@@ -327,9 +326,8 @@ class WorkerShell(SessionHolder):
             case Refusal() if message.worker_session == self.session_id and not self.is_member:
                 self._failure = JoinRefused(message.reason)
                 self._ended.set()
-            case ManagerReplaced():
-                if session is not None:
-                    session.note_replaced(sender, message)
+            case ManagerReplaced() if session is not None:
+                session.note_replaced(sender, message)
             case _ if is_from_manager:
                 self._from_manager(message)
             case _:

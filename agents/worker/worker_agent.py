@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -351,11 +351,7 @@ class WorkerAgent(StartedInBlock, WorkerActivity, HandlerRegistration):
 
     async def serve(self) -> None:
         """Join, work, and return when it is over."""
-        way = self._ways.ceylon
-        seal = way.make_seal()
-        connect = partial(
-            way.connect_directly, seal.identity, uses_own_address=not self.dials_again
-        )
+        seal, connect = self._ways.ceylon.seal_and_connect(uses_own_address=not self.dials_again)
         await self.serve_over(self, seal=seal, connect=connect)
 
     async def _converse(self, link: Link, seal: Seal, connect: Connect | None) -> None:

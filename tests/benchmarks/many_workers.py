@@ -1,6 +1,7 @@
 """Many workers in few processes over real Ceylon: how long until all have joined, and how fast.
 
     python tests/benchmarks/many_workers.py --agents 16 --processes 4 --tasks 10000
+    python tests/benchmarks/many_workers.py --agents 100 --processes 10 --link nats://127.0.0.1:4222
 
 The worker processes import everything and wait until all of them are ready to dial; then a file
 tells them the ticket. Timed from that moment, on the manager's clock: until half and until all of
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--insecure", action="store_true", help="do not seal")
     parser.add_argument("--idle", action="store_true", help="measure what waiting workers cost")
     parser.add_argument("--unexpected", action="store_true", help="tell the manager no number")
+    parser.add_argument("--link", default="ceylon", help="ceylon, or the URL of NATS servers")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -115,6 +117,7 @@ async def measure(options: argparse.Namespace, lanes: int) -> dict[str, Any]:
         quiet=True,
         insecure=options.insecure,
         max_lanes=lanes,
+        link=options.link,
     )
     at: dict[OccurrenceKind, float] = {}
     cpu: dict[OccurrenceKind, float] = {}

@@ -57,6 +57,7 @@ BENCHMARKS = (
         ("--tasks", "500", "--payload", "1kB"),
     ),
     Benchmark("board throughput", ("board_throughput.py", "--json"), ("--tasks", "2000")),
+    Benchmark("model outcomes", ("model_outcomes.py", "--json"), ("--questions", "40")),
     Benchmark("board matching", ("board_matching.py", "--json"), ("--tasks", "500")),
     Benchmark(
         "matching",

@@ -25,13 +25,14 @@ PLUMBING: Mapping[str, str] = {
     "TaskManager": """
         serve serve_over joining_failed report_fault wants_results recorded run_settled receive
         address_changed send_model has_met_admin count_received recorded_deadlines recorded_stats
-        watch_writes stamp_assignments try_store lose_worker
+        watch_writes stamp_assignments try_store lose_worker nats_address has_nats_beside_ceylon
     """,
     "WorkerAgent": """
         serve serve_over joining_failed report_fault receive address_changed send_model perform
         surround hand_to_handlers member_appeared can_dial_again is_done is_ticket_outdated
+        task_functions
     """,
-    "Handlers": "has_plain refuse_contexts start run start_review",
+    "Handlers": "functions watch has_plain refuse_contexts start run start_review",
     "Subtask": "take open settled",
     "TaskContext": """
         mark_cancelled complete has_report suspended_s wait_in_thread cancel_waits stop_waiting
@@ -43,6 +44,7 @@ PLUMBING: Mapping[str, str] = {
 OF_AGENTS = """
     is_done member_appeared can_dial_again address send discard renew has_met_anyone dial_again
     settle settle_like network_file go_to_admin claim_port stop_serving run current_instance
+    start_run_handlers cancel_handlers
     on_message on_agent_connected model_handlers hand_to_handlers find_declared_handler remember
 """
 """What the base class of manager and worker has for Ceylon and for Muster's own shells."""

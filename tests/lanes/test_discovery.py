@@ -14,7 +14,7 @@ import pytest
 from muster.agents.kernel.discovery import DiscoveryCodec, LaneAddress
 from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
 from muster.agents.runtime.ports import LOOPBACK
-from muster.agents.transport import discovery
+from muster.agents.transport import connection_request, discovery
 from muster.agents.transport.direct_connection import ConnectionHolder, DirectConnection
 from muster.agents.transport.discovery import (
     ask_for_lane,
@@ -89,7 +89,7 @@ async def test_who_asks_learns_its_place(talk: DiscoveryCodec) -> None:
 async def test_sixty_four_at_once_all_learn_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
     # On a machine that does much else, 64 connections to one loop take more than the usual second.
     monkeypatch.setattr(discovery, "CONNECT_TIMEOUT_S", 30.0)
-    monkeypatch.setattr(discovery, "GREETING_TIMEOUT_S", 30.0)
+    monkeypatch.setattr(connection_request, "GREETING_TIMEOUT_S", 30.0)
     async with opened() as at:
         names = [f"worker {number}" for number in range(64)]
         answers = await asyncio.gather(
@@ -273,8 +273,8 @@ async def test_a_closed_discovery_gives_no_answer_and_takes_no_time(
 async def test_somebody_else_behind_the_port_gives_no_answer(
     says: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(discovery, "GREETING_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(discovery, "ANSWER_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(connection_request, "GREETING_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(connection_request, "ANSWER_TIMEOUT_S", 0.05)
 
     has_left = asyncio.Event()
 

@@ -17,7 +17,7 @@ from muster.agents import Handlers, TaskManager, WorkerAgent
 from muster.agents.kernel import lanes
 from muster.agents.kernel.lanes import FIRST_LANE
 from muster.agents.runtime.ports import claim_port
-from muster.agents.transport import discovery, lane_manager
+from muster.agents.transport import connection_request, discovery, lane_manager
 from muster.agents.transport.ceylon_api import on
 from muster.agents.worker import manager_session
 from muster.messages import Task
@@ -33,8 +33,8 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody in this process is sent elsewhere because a busy machine makes it slow."""
     for module, name in (
         (discovery, "CONNECT_TIMEOUT_S"),
-        (discovery, "GREETING_TIMEOUT_S"),
-        (discovery, "ANSWER_TIMEOUT_S"),
+        (connection_request, "GREETING_TIMEOUT_S"),
+        (connection_request, "ANSWER_TIMEOUT_S"),
         (lane_manager, "OPENING_TIMEOUT_S"),
         (lanes, "PLACE_RESERVED_S"),
         (manager_session, "JOIN_TIMEOUT_S"),

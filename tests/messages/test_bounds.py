@@ -77,6 +77,7 @@ BOUNDS = {
     "Heartbeat.running": ">= 0",
     "Goodbye.reason": TEXT,
     "Shutdown.reason": TEXT,
+    "ManagerReplaced.manager": NAME,
     "Parcel.task_id": ID,
     "Parcel.attempt": ">= 1",
     "Parcel.worker": NAME,

@@ -25,6 +25,7 @@ from muster.messages import (
     Goodbye,
     Heartbeat,
     Hello,
+    ManagerReplaced,
     ManagerReply,
     ManagerRequest,
     Parcel,
@@ -187,6 +188,7 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
     Heartbeat: st.builds(Heartbeat, running=st.integers(0, 1000)),
     Goodbye: st.builds(Goodbye, reason=notes),
     Shutdown: st.builds(Shutdown, reason=notes),
+    ManagerReplaced: st.builds(ManagerReplaced, manager=names, leads=st.booleans()),
     Parcel: st.builds(
         Parcel,
         task_id=ids,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from muster.agents import Handlers, ModelHandlers, ModelLimits, Price
 from muster.agents.command.model_worker import ModelOptions, make_model_handlers
-from muster.messages import InvalidInput, LocalError, ModelUnusable
+from muster.messages import ExtraMissing, InvalidInput, LocalError, ModelUnusable
 from muster.scenarios.model_server import ModelServer
 from pydantic import BaseModel
 
@@ -175,6 +176,13 @@ def test_a_server_without_names_of_models_is_believed() -> None:
         server.close()
 
     asyncio.run(main())
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openai", None)
+    monkeypatch.delitem(sys.modules, "muster.agents.models.client", raising=False)
+    with pytest.raises(ExtraMissing, match="models"):
+        made()
 
 
 def test_models_and_own_handlers_can_be_in_one_worker() -> None:

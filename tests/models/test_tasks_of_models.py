@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from muster.agents import (
     rehearse,
 )
 from muster.agents.kernel.model.records import Attempt, AttemptOutcome
+from muster.agents.mcp.server import McpServer
 from muster.agents.models.tool import Tool
 from muster.messages import Payload, Task
 from muster.messages.usage import ModelUsage
@@ -220,6 +222,22 @@ def tokens_of(manager: TaskManager) -> tuple[int, int]:
     used = manager.board.spending.by_model["small"]
     assert used.tokens_in > 0
     return used.tokens_in, used.tokens_out
+
+
+def test_an_mcp_server_gives_its_tools_under_names_that_models_take(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = McpServer(sys.executable, prefix="clock.")
+    schema = {"type": "object", "properties": {"zone": {"type": "string"}}}
+    tool = server._read_tool({"name": "get/time", "description": "Now.", "inputSchema": schema})
+    server.tools = {"get/time": tool}
+
+    async def call(name: str, arguments: Mapping[str, Any], progress: object = None) -> str:
+        return f"{name} {arguments['zone']}"
+
+    monkeypatch.setattr(server, "call", call)
+    manager = ask(with_tools(("clock_get_time", {"zone": "UTC"})), "go", tools=[server])
+    assert result(manager).output == "get/time UTC"
 
 
 def test_a_tool_that_is_gone_is_told_to_the_model(ask: Ask) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from muster.agents.store.memory import MemoryStore, SharedRows
 from muster.agents.store.protocol import Store
 from muster.agents.store.sqlite import SqliteStore, read_store
 from muster.messages import TaskId, TaskStatus
+
+from ..nats_server import NatsServer
 
 
 @pytest.fixture(autouse=True)
@@ -50,10 +53,29 @@ def in_sqlite_for_power_loss(folder: Path) -> Place:
     return Place(lambda: SqliteStore(path, survives_power_loss=True), lambda: read_store(path))
 
 
+_SERVERS: list[NatsServer] = []
+"""The server of this process, once a test with the marker needs it."""
+
+
+@pytest.fixture(autouse=True)
+def _nats_server(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("nats"):
+        _SERVERS[:] = [request.getfixturevalue("nats_server")]
+
+
+def in_jet_stream(folder: Path) -> Place:
+    del folder
+    from muster.agents.store.jet_stream import JetStreamStore, read_stream
+
+    url = f"{_SERVERS[0].url}/test-{secrets.token_hex(8)}"
+    return Place(lambda: JetStreamStore(url), lambda: read_stream(url)[0])
+
+
 KINDS = [
     pytest.param(in_memory, id="in_memory"),
     pytest.param(in_sqlite, id="in_sqlite"),
     pytest.param(in_sqlite_for_power_loss, id="for_power_loss", marks=pytest.mark.slow),
+    pytest.param(in_jet_stream, id="in_jet_stream", marks=pytest.mark.nats),
 ]
 
 

@@ -296,9 +296,9 @@ def test_a_store_that_a_living_manager_holds_is_refused_until_it_is_dead(path) -
             refusal.value
         )
         assert read_store(path).run == b"held"
-        assert find_holder(path) == (True, owner.pid)
+        assert find_holder(path) == (True, owner.pid, "")
         owner.kill()
-    assert find_holder(path) == (False, None)
+    assert find_holder(path) == (False, None, "")
     assert read_store(path).run == b"held"
     store = SqliteStore(path)
     assert store.load() == ROWS._replace(run=b"held")
@@ -306,7 +306,7 @@ def test_a_store_that_a_living_manager_holds_is_refused_until_it_is_dead(path) -
 
 
 def test_nobody_holds_a_store_that_was_never_opened_here(tmp_path) -> None:
-    assert find_holder(tmp_path / "run.db") == (False, None)
+    assert find_holder(tmp_path / "run.db") == (False, None, "")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from muster.agents.kernel.board.rows import LearnedRow, Rows, ScheduleRow, TaskRow, WorkerRow
 from muster.messages import StoreUnusable, TaskId, TaskStatus
 
-from .conftest import KINDS, task_row
+from .conftest import KINDS, in_jet_stream, task_row
 
 LARGEST_ID = 2**63 - 1
 
@@ -313,7 +313,14 @@ def some_writes(draw: st.DrawFn) -> list[Rows | None]:
     return writes
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    # Each example opens stores several times.
+    [
+        *KINDS[:-1],
+        pytest.param(in_jet_stream, id="in_jet_stream", marks=[pytest.mark.nats, pytest.mark.slow]),
+    ],
+)
 @given(writes=some_writes())
 @settings(deadline=None, max_examples=25)
 def test_after_any_writes_a_store_loads_what_dicts_would_hold(kind, writes) -> None:

@@ -30,6 +30,15 @@ def test_a_second_manager_is_refused_and_the_first_ones_ticket_stays(tmp_path: P
         assert read_ticket(tmp_path / "ticket") == FIRST
 
 
+def test_a_manager_that_takes_over_replaces_the_ticket_of_one_that_still_runs(
+    tmp_path: Path,
+) -> None:
+    with TicketFile(tmp_path / "ticket", FIRST):
+        with TicketFile(tmp_path / "ticket", SECOND, takes_over=True):
+            assert read_ticket(tmp_path / "ticket") == SECOND
+        assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize("left", ["", "older", str(SECOND)])
 def test_a_file_that_a_dead_manager_left_is_replaced(left: str, tmp_path: Path) -> None:
     (tmp_path / "ticket").write_text(left)

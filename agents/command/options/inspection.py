@@ -13,7 +13,7 @@ from ...report.file import REPORT_ENDINGS
 from ..console.credentials import ticket_of_environment
 from ..console.logging_setup import configure_logging
 from ..diagram_form import DiagramForm
-from ..output import write_json, write_line
+from ..output import write_json, write_json_text, write_line
 from .connecting import ConnectTimeout, make_client
 from .shared import AsJson, Insecure, SecretFile, TimeScale, Verbose
 
@@ -22,7 +22,9 @@ from .shared import AsJson, Insecure, SecretFile, TimeScale, Verbose
 # Each option of a command is a parameter; Typer passes them by name.
 # ruff: noqa: PLR0917
 
-StoreFile = Annotated[Path, typer.Option(metavar="FILE", help="The store of the run, a file.")]
+StoreFile = Annotated[
+    str, typer.Option(metavar="STORE", help="The store of the run: a file, or a nats:// URL.")
+]
 Real = Annotated[
     bool,
     typer.Option("--real", help="Run over real Ceylon, even if virtual time is possible."),
@@ -41,8 +43,8 @@ def why(
         Path | None, typer.Option(metavar="FILE.json", help="Read this report.")
     ] = None,
     store: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Read this store."),
+        str | None,
+        typer.Option(metavar="STORE", help="Read this store: a file, or a nats:// URL."),
     ] = None,
     connect_timeout: ConnectTimeout = 10.0,
     secret_file: SecretFile = None,
@@ -66,7 +68,7 @@ def why(
             lines = asyncio.run(ask_manager(client, task_ids))
         case (None, Path(), None):
             lines = ask_report(task_ids, report)
-        case (None, None, Path()):
+        case (None, None, str()):
             lines = ask_store(task_ids, store)
         case _:
             raise InvalidInput(
@@ -78,7 +80,8 @@ def why(
 
 def status(
     store: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The store of the run, a file.")
+        str | None,
+        typer.Option(metavar="STORE", help="The store of the run: a file, or a nats:// URL."),
     ] = None,
     join: Annotated[
         str | None,
@@ -92,11 +95,13 @@ def status(
     insecure: Insecure = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Summarize a run: its progress, its workers, and its managers.
+    """Summarize a run: its tasks, workers and managers.
 
-    It reads the store of the run, or asks the running manager.
+    It reads the store of the run, or asks the running manager, which also tells what tasks wait
+    for, what they ask people, and the schedules.
     """
-    from ..status import ask_for_status, live_status_lines, state_of, status_lines
+    from ..manager_status import ask_for_status, manager_lines, status_as_json
+    from ..status import state_of, status_lines
     from ..stored_run import read_stored_run
 
     configure_logging(verbose)
@@ -106,13 +111,13 @@ def status(
         raise InvalidInput("give exactly one of --store and --join (to ask a running manager)")
     if store is not None:
         found = read_stored_run(store)
-        state, lines = state_of(found), status_lines(found)
+        state, lines = state_of(found).model_dump_json(indent=2), status_lines(found)
     else:
         client = make_client(join or "", secret_file, connect_timeout, insecure=insecure)
-        state = asyncio.run(ask_for_status(client))
-        lines = live_status_lines(state)
+        told = asyncio.run(ask_for_status(client))
+        state, lines = status_as_json(told), manager_lines(told)
     if as_json:
-        write_json(state)
+        write_json_text(state)
         return
     for line in lines:
         write_line(line)
@@ -152,7 +157,7 @@ def replay(
         str, typer.Option(metavar="NAME", help="The policy with which to replay the run.")
     ],
     store: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Replay the run in this store.")
+        str | None, typer.Option(metavar="STORE", help="Replay the run in this store.")
     ] = None,
     trace: Annotated[
         Path | None, typer.Option(metavar="FILE.jsonl", help="Replay the run in this trace.")
@@ -192,7 +197,7 @@ def diagram(
         typer.Argument(metavar="[ARGUMENT]...", help="Arguments of the scenario, if it takes any."),
     ] = None,
     store: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the run in this store.")
+        str | None, typer.Option(metavar="STORE", help="Draw the run in this store.")
     ] = None,
     form: Annotated[
         DiagramForm, typer.Option("--as", help="The kind of diagram.")
@@ -245,8 +250,8 @@ def check_diagrams(
         typer.Option(metavar="FILE", help="The trace of diagrams without a `check:` comment."),
     ] = None,
     store: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The store of diagrams without a `check:` comment."),
+        str | None,
+        typer.Option(metavar="STORE", help="The store of diagrams without a `check:` comment."),
     ] = None,
     real: Real = False,
     time_scale: TimeScale = 1.0,

@@ -68,7 +68,8 @@ def run_bench(
         str, typer.Option(metavar="SIZE", help="The size of each echoed payload.")
     ] = "1MB",
     store: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the run in this store, a new file.")
+        str | None,
+        typer.Option(metavar="STORE", help="Keep the run in this store: a new file, or a URL."),
     ] = None,
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="The UDP port to listen on; 0 takes a free one.")
@@ -83,11 +84,13 @@ def run_bench(
     """
     from ...bench.sizes import read_size
     from ...bench.workers import BenchPlan
+    from ...store.places import read_place
     from ..bench import BenchSettings, bench
 
     configure_logging(verbose)
+    place = None if store is None else read_place(store)
     settings = BenchSettings(
-        plan=BenchPlan(workers, slots, port=port, insecure=insecure, store=store),
+        plan=BenchPlan(workers, slots, port=port, insecure=insecure, store=place),
         tasks=tasks,
         payload_bytes=read_size(payload),
     )

@@ -36,6 +36,7 @@ from .shared import (
 )
 
 if TYPE_CHECKING:
+    from ...store.places import StorePlace
     from ...store.protocol import Store
     from ..web_page import WebPageOptions
 
@@ -228,10 +229,11 @@ def manager(
     ] = None,
     otel: Otel = False,
     store: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="FILE",
-            help="Keep the run in this store; if it already holds one, continue that run.",
+            metavar="STORE",
+            help="Keep the run in this store, a file or a nats:// URL; if it already holds one, "
+            "continue that run.",
         ),
     ] = None,
     standby: Annotated[
@@ -354,7 +356,7 @@ def manager(
     secret = take_secret(secret_file, insecure=insecure)
     pass_on_files(nats_creds, tls_ca)
 
-    def make(opened: Store | Path | None, *, is_run: bool = True) -> TaskManager:
+    def make(opened: Store | StorePlace | None, *, is_run: bool = True) -> TaskManager:
         made = TaskManager(
             read,
             expected_workers=count.expected,
@@ -397,7 +399,7 @@ def manager(
             made.stay()
         return made
 
-    def lead(opened: Store | Path | None, page: WebPageOptions | None) -> int:
+    def lead(opened: Store | StorePlace | None, page: WebPageOptions | None) -> int:
         made = make(opened)
         # Also if the command fails before the run begins, which would close the store itself.
         with contextlib.closing(made):

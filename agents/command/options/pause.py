@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -87,7 +86,10 @@ def handover(
         ),
     ] = None,
     store: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The store that the managers share.")
+        str | None,
+        typer.Option(
+            metavar="STORE", help="The store that the managers share: a file, or a nats:// URL."
+        ),
     ] = None,
     connect_timeout: ConnectTimeout = 10.0,
     secret_file: SecretFile = None,

@@ -75,7 +75,12 @@ def results(
         list[str] | None, typer.Argument(metavar="TASK...", help="The ids of the tasks.")
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Print the parts of their outputs as they come, too.")
+        bool,
+        typer.Option(
+            "--follow",
+            help="Print the parts of their outputs as they come, too; without tasks, the results "
+            "of all that are settled from now on.",
+        ),
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each part and result as a line of JSON.")
@@ -87,15 +92,18 @@ def results(
 ) -> None:
     """Wait for tasks of a running manager, and print their results as they come.
 
-    The exit code is 1 if a task has failed.
+    The exit code is 1 if a task has failed. `--follow` without tasks prints the result of every
+    task that is settled from now on, until the run ends or you press Ctrl-C.
     """
-    from ..following import follow_tasks
+    from ..following import follow_all, follow_tasks
     from ..why import possible_task_ids
 
     configure_logging(verbose)
-    if not tasks:
-        raise InvalidInput("name the tasks, such as `muster results 7`")
+    if not tasks and not follow:
+        raise InvalidInput("name the tasks, such as `muster results 7`, or give --follow for all")
     client = make_client(join, secret_file, connect_timeout, insecure=insecure)
+    if not tasks:
+        raise typer.Exit(asyncio.run(follow_all(client, as_json=as_json)))
     possible = [possible_task_ids(each) for each in tasks]
     following = follow_tasks(client, possible, with_parts=follow, as_json=as_json)
     raise typer.Exit(asyncio.run(following))

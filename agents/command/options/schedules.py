@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,7 +28,7 @@ def schedules(
             metavar="TICKET", help="Ask the running manager with this ticket, or ticket file."
         ),
     ] = None,
-    store: Annotated[Path | None, typer.Option(metavar="FILE", help="Read this store.")] = None,
+    store: Annotated[str | None, typer.Option(metavar="STORE", help="Read this store.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     connect_timeout: ConnectTimeout = 10.0,
     secret_file: SecretFile = None,
@@ -44,7 +43,7 @@ def schedules(
     if join is None and store is None:
         join = ticket_of_environment()
     match join, store:
-        case None, Path():
+        case None, str():
             found = read_stored_schedules(store)
         case str(), None:
             client = make_client(join, secret_file, connect_timeout, insecure=insecure)

@@ -26,7 +26,7 @@ skills = typer.Typer(
     no_args_is_help=True, help="Show, export, import and forget what workers have shown."
 )
 
-_Store = Annotated[Path | None, typer.Option(metavar="FILE", help="The store of a run.")]
+_Store = Annotated[str | None, typer.Option(metavar="STORE", help="The store of a run.")]
 _File = Annotated[Path | None, typer.Option(metavar="FILE.json", help="A skills file.")]
 _Join = Annotated[
     str | None,

@@ -101,7 +101,7 @@ class ConnectionLife:
             self._settle(TIMES_SLOWER * link_round_trip_s, now)
         elif doubted_s >= GIVEN_UP_AFTER_S:
             return (
-                f"answers take {1000 * delay_s:.0f} ms; over Ceylon they take "
+                f"answers take {1000 * delay_s:.0f} ms; over the link they take "
                 f"{1000 * link_round_trip_s:.0f} ms"
             )
         return None

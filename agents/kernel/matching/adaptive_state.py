@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from ....messages import InvalidInput, Payload, Task
 from ....messages.record import Record
 from ....messages.wording import summarize
-from .prices import Price
+from .prices import TimePrice
 from .scorecards.sharpness import NOISES
 from .type_figures import FiguresRow
 
@@ -24,7 +24,7 @@ class _Part(Record):
 
 
 class StoredPrice(_Part):
-    """The price of one worker's time; see `Price`."""
+    """The price of one worker's time; see `TimePrice`."""
 
     per_s: _Figure
     step: _Figure
@@ -88,11 +88,11 @@ class StoredMarket(_Part):
     lasted_s: _Amount = 0.0
     adjusted_at: _Figure | None = None
 
-    def prices_of_workers(self) -> dict[str, Price]:
+    def prices_of_workers(self) -> dict[str, TimePrice]:
         """The prices by worker."""
-        prices: dict[str, Price] = {}
+        prices: dict[str, TimePrice] = {}
         for name, each in self.prices.items():
-            price = prices[name] = Price(each.slots)
+            price = prices[name] = TimePrice(each.slots)
             price.per_s, price.step, price.rising = each.per_s, each.step, each.rising
         return prices
 

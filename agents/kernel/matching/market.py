@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ....messages import Payload, Task
 from .market_rows import KindWriter, write_prices
 from .policies import MatchingPolicy
-from .prices import Price, adjust_prices
+from .prices import TimePrice, adjust_prices
 from .scorecards.scorecards import Scorecards
 from .scorecards.sharpness import Sharpness
 from .task_kinds import BLOCKED, Crew, TaskKind
@@ -76,7 +76,7 @@ class Market:
         self._adjusted_at: float | None = None
         self.price_version = 0
         """A number that changes with the prices."""
-        self._prices: dict[str, Price] = {}
+        self._prices: dict[str, TimePrice] = {}
         # Bounded by `MAX_KINDS`.
         self._kinds: dict[Hashable, TaskKind] = {}
         self._kind_writer = KindWriter()
@@ -93,11 +93,11 @@ class Market:
 
     def meet(self, workers: Sequence[WorkerRecord]) -> None:
         """Start anew with other workers; the prices of those that stay are kept."""
-        prices: list[Price] = []
+        prices: list[TimePrice] = []
         for worker in workers:
             price = self._prices.get(worker.name)
             if price is None:
-                price = self._prices[worker.name] = Price(worker.slots)
+                price = self._prices[worker.name] = TimePrice(worker.slots)
                 # Its price is to be found soon.
                 self._due_after = 0.0
             price.slots = worker.slots

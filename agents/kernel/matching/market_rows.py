@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ....messages import Payload, Task
-from .prices import Price
+from .prices import TimePrice
 from .task_kinds import TaskKind
 
 
@@ -30,7 +30,7 @@ class KindWriter:
         ]
 
 
-def write_prices(prices: Mapping[str, Price]) -> dict[str, Payload]:
+def write_prices(prices: Mapping[str, TimePrice]) -> dict[str, Payload]:
     """The prices as plain values."""
     return {
         name: {"per_s": each.per_s, "step": each.step, "rising": each.rising, "slots": each.slots}

@@ -36,7 +36,7 @@ class DemandedKind(Protocol):
     """The indices of the workers that may run such tasks."""
 
 
-class Price:
+class TimePrice:
     """The price of one worker's time.
 
     Args:
@@ -53,7 +53,9 @@ class Price:
         self.rising = False
 
 
-def adjust_prices(prices: Sequence[Price], kinds: Sequence[DemandedKind], lasted_s: float) -> None:
+def adjust_prices(
+    prices: Sequence[TimePrice], kinds: Sequence[DemandedKind], lasted_s: float
+) -> None:
     """Adjust the prices by one step of tatonnement.
 
     All work is given to the workers that are worth most for it at the current prices. A worker that

@@ -10,7 +10,7 @@ from ....messages import Task
 from ..model.decision import WorkerFigures
 from .declared_skills import is_declared_able
 from .policies import MatchingPolicy, find_obstacle
-from .prices import Price
+from .prices import TimePrice
 from .type_figures import TypeFigures
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Crew:
 
     __slots__ = ("index", "names", "per_s", "prices", "workers")
 
-    def __init__(self, workers: Sequence[WorkerRecord], prices: list[Price]) -> None:
+    def __init__(self, workers: Sequence[WorkerRecord], prices: list[TimePrice]) -> None:
         self.workers = workers
         self.prices = prices
         self.index = {worker: index for index, worker in enumerate(workers)}

@@ -1,0 +1,105 @@
+"""Entries that several processes share, in the bucket of a lease; each ends with its process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from typing import Final
+
+from nats.js.errors import BucketNotFoundError, KeyNotFoundError
+from nats.js.kv import KeyValue
+
+from .jet_stream import FAULTS, JetStream
+from .lease import open_bucket
+
+_RENEW_EVERY_S: Final = 0.5
+_MAX_ENTRIES: Final = 200
+_ENTRY: Final = "entry."
+_MAX_ENTRY_BYTES: Final = 4000
+
+
+class SharedEntries:
+    """The entries of one bucket; all methods block.
+
+    Args:
+        stream: the connection.
+        bucket: the bucket.
+    """
+
+    def __init__(self, stream: JetStream, bucket: str) -> None:
+        self._stream = stream
+        self._bucket = bucket
+        self._key = f"{_ENTRY}{secrets.token_hex(8)}"
+        self._renewing: asyncio.Task[None] | None = None
+        self._value = b""
+
+    def put(self, value: bytes) -> None:
+        """Write this process's entry, and renew it from then on."""
+        self._value = value[:_MAX_ENTRY_BYTES]
+        self._stream.run(self._put())
+
+    def withdraw(self) -> None:
+        """Delete this process's entry."""
+        self._stream.run(self._withdraw())
+
+    def read(self) -> list[bytes]:
+        """The entries of all processes."""
+        return self._stream.run(self._read())
+
+    def leave_note(self, name: str) -> None:
+        """Leave a note for another process, for as long as entries last without being renewed."""
+        self._stream.run(self._leave_note(name))
+
+    def take_note(self, name: str) -> bool:
+        """Whether there is a note; deletes it."""
+        return self._stream.run(self._take_note(name))
+
+    async def _put(self) -> None:
+        bucket = await open_bucket(self._stream.context, self._bucket)
+        await bucket.put(self._key, self._value)
+        if self._renewing is None:
+            self._renewing = asyncio.get_running_loop().create_task(self._keep_renewing(bucket))
+
+    async def _keep_renewing(self, bucket: KeyValue) -> None:
+        while True:
+            await asyncio.sleep(_RENEW_EVERY_S)
+            if self._stream.client.is_connected:
+                with contextlib.suppress(*FAULTS):
+                    await bucket.put(self._key, self._value)
+
+    async def _withdraw(self) -> None:
+        task, self._renewing = self._renewing, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+            bucket = await self._stream.context.key_value(self._bucket)
+            await bucket.delete(self._key)
+
+    async def _read(self) -> list[bytes]:
+        context = self._stream.context
+        try:
+            bucket = await context.key_value(self._bucket)
+        except BucketNotFoundError:
+            return []
+        prefix = f"$KV.{self._bucket}."
+        info = await context.stream_info(f"KV_{self._bucket}", f"{prefix}{_ENTRY}*")
+        found: list[bytes] = []
+        for subject in sorted(info.state.subjects or ())[:_MAX_ENTRIES]:
+            # It may have ended in between.
+            with contextlib.suppress(KeyNotFoundError):
+                found.append((await bucket.get(subject.removeprefix(prefix))).value or b"")
+        return found
+
+    async def _leave_note(self, name: str) -> None:
+        bucket = await open_bucket(self._stream.context, self._bucket)
+        await bucket.put(name, b"1")
+
+    async def _take_note(self, name: str) -> bool:
+        try:
+            bucket = await self._stream.context.key_value(self._bucket)
+            note = await bucket.get(name)
+        except (BucketNotFoundError, KeyNotFoundError):
+            return False
+        await bucket.delete(name, last=note.revision)
+        return True
