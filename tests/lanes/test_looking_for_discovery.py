@@ -39,7 +39,7 @@ def place_found(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> LaneAddres
     monkeypatch.setattr(dialer, "ask_for_lane", manager.ask)
     monkeypatch.setattr(dialer, "answers_probe", manager.answers_probe)
     worker = WorkerAgent("Ada", 5, HOME.workspace_id, HOME.peer_id, port=HOME.port, insecure=True)
-    run_in_virtual_time(worker._dialer.wait_for_manager())
+    run_in_virtual_time(worker._ways.ceylon.wait_for_manager())
     return LaneAddress(worker.workspace_id, worker.admin_peer, worker.port)
 
 

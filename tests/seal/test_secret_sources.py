@@ -234,9 +234,10 @@ def test_a_ticket_file_that_turns_insecure_ends_a_worker_that_dials_again(
     monkeypatch.setenv(SECRET_VARIABLE, fresh_secret().reveal())
     worker = WorkerAgent("Ada", 5, ticket=file)
     file.write_text(str(Ticket("estate", "q", "127.0.0.1", 1, sealed=False)))
-    worker._dialer.reread_ticket()
+    worker._ways._tickets.reread()
+    worker._ways.ceylon.use_ticket()
     with pytest.raises(InvalidInput, match="its ticket says that the workspace is not sealed"):
-        asyncio.run(worker._dialer.find_manager())
+        asyncio.run(worker._ways.ceylon.find_manager())
 
 
 def test_a_manager_whose_id_was_asked_for_is_found_by_it() -> None:
