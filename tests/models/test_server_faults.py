@@ -191,6 +191,7 @@ def test_every_fault_of_a_server_ends_in_a_result(ask: Ask, name: str) -> None:
         ("soon", 1, 1),
         ("-5", 0, 0),
     ],
+    ids=["part", "seconds", "too long", "date", "past date", "nan", "words", "negative"],
 )
 def test_retry_after_is_followed_within_bounds(
     ask: Ask, header: str, least_s: float, most_s: float
