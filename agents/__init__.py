@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from .manager.overridable_hooks import OverridableHooks
     from .manager.own_matching import WorkerDetail
     from .manager.task_manager import TaskManager
+    from .mcp.handlers import McpHandlers
+    from .mcp.server import McpServer, McpTool
     from .models.handlers import ModelHandlers
     from .models.price import ModelLimits, Price
     from .models.reviewing import Rubric
-    from .mcp.handlers import McpHandlers
-    from .mcp.server import McpServer, McpTool
     from .one_machine.futures import CallFuture
     from .one_machine.muster import Muster
     from .report.file import write_report
@@ -206,6 +206,9 @@ _MODULES = {
     "WaitingHead": ".kernel.matching.learning_policy",
     "WaitingTasks": ".kernel.matching.learning_policy",
     "MatchingPolicy": ".kernel.matching.policies",
+    "McpHandlers": ".mcp.handlers",
+    "McpServer": ".mcp.server",
+    "McpTool": ".mcp.server",
     "MemoryNetwork": ".simulation.memory_network",
     "MemoryStore": ".store.memory",
     "ModelHandlers": ".models.handlers",

@@ -18,6 +18,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ...messages import BlobUnusable, ExtraMissing, InvalidInput
+from ..nats.address import NatsAddress, is_nats_url
+from ..nats.names import check_name
 from .directory import DirectoryBlobs
 from .fsspec_store import FsspecBlobs, check_url
 from .store import BlobStore
@@ -37,7 +39,9 @@ def check_place(place: str | Path) -> None:
         InvalidInput: it can't be a blob store.
         ExtraMissing: it needs packages that are not installed.
     """
-    if _is_remote(place):
+    if is_nats_url(place):
+        check_name(NatsAddress.parse(str(place), may_name=True).name, "a bucket of blobs")
+    elif _is_remote(place):
         check_url(str(place))
 
 
@@ -45,7 +49,8 @@ def open_place(place: str | Path, *, create: bool = False) -> BlobStore:
     """Open the blob store at a path or URL.
 
     Args:
-        place: a directory, or a URL: `file:` is a directory too, fsspec opens any other.
+        place: a directory, or a URL: `file:` is a directory too, `nats:` and `tls:` an object
+            store of JetStream, and fsspec opens any other.
         create: make the directory if it does not exist.
 
     Raises:
@@ -54,6 +59,10 @@ def open_place(place: str | Path, *, create: bool = False) -> BlobStore:
     if not _is_remote(place):
         return DirectoryBlobs(_path_of(place), create=create)
     try:
+        if is_nats_url(place):
+            from .nats_store import NatsBlobs  # noqa: PLC0415 - only this needs the extra
+
+            return NatsBlobs(str(place), create=create)
         return FsspecBlobs(str(place), create=create)
     except (InvalidInput, ExtraMissing) as fault:
         raise BlobUnusable(str(fault)) from None

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ...messages import MusterError, Payload, TaskId, TaskResult, TaskStatus, UnknownTask
 from ...messages.client import ManagerMethod
-from ..report.model import RunReport
 from ..runtime.log import log
 from ..schedules.listing import ScheduleState
 from ..store.managers import ManagerEntry
@@ -20,6 +19,7 @@ from .replies import set_reply
 
 if TYPE_CHECKING:
     from ..manager.manager_state import ManagerState
+    from ..report.model import RunReport
 
 
 class ManagerCalls:
@@ -202,6 +202,8 @@ class ManagerCalls:
         Raises:
             InvalidInput: the run has more than 10,000 tasks.
         """
+        from ..report.model import RunReport  # noqa: PLC0415 - it takes a while to load
+
         return RunReport.model_validate_json(cast("str", await self._ask("report")))
 
     async def diagram(self) -> str:

@@ -11,8 +11,8 @@ _NATS_SCHEMES = ("nats://", "tls://")
 _NATS_TICKET = "muster:3:"
 _TICKET_VARIABLE = "MUSTER_TICKET"
 
-_WITHOUT_WORKSPACE = frozenset({"replay", "report", "scenarios", "simulate", "status"})
-_READERS = frozenset({"schedules", "skills", "why"})
+_WITHOUT_WORKSPACE = frozenset({"replay", "report", "scenarios", "simulate"})
+_READERS = frozenset({"schedules", "skills", "status", "why"})
 _FILES = frozenset({"--file", "--report", "--store"})
 """With one of these options, readers ask no manager."""
 

@@ -42,22 +42,29 @@ def hand_over_by_store(store: StorePlace) -> str:
         InvalidInput: no manager leads, or none stands by.
         StoreUnusable: the request can't be written, or no other manager leads after a while.
     """
-    managers, name = managers_at(store), name_of_place(store)
+    managers = managers_at(store)
+    try:
+        return _hand_over(managers, name_of_place(store))
+    finally:
+        managers.withdraw()
+
+
+def _hand_over(managers: ManagerList, store: str) -> str:
     found = managers.read()
     former = next((each for each in found if each.leads), None)
     if former is None:
-        raise InvalidInput(f"no manager leads the run in {name!r}, so nothing is handed over")
+        raise InvalidInput(f"no manager leads the run in {store!r}, so nothing is handed over")
     standbys = standbys_in(found)
     if not standbys:
         raise InvalidInput(
-            f"no manager stands by for the run in {name!r}; start one with "
-            f"`muster manager --standby --store {name}`, and try again"
+            f"no manager stands by for the run in {store!r}; start one with "
+            f"`muster manager --standby --store {store}`, and try again"
         )
     try:
         managers.request_handover()
     except OSError as fault:
         raise StoreUnusable(
-            f"the handover of {name!r} can't be requested: {fault.strerror}; run this as the "
+            f"the handover of {store!r} can't be requested: {fault.strerror}; run this as the "
             "user that runs the managers, or use --join"
         ) from None
     return f"{former.describe()} handed the run over to {_wait_for_another(managers, former)}"

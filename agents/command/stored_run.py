@@ -67,8 +67,11 @@ def read_stored_run(store: StorePlace) -> StoredRun:
         ) from None
     if holder.held is False:
         at = max(_event_times(board), default=at)
-    managers = tuple(managers_at(store).read())
-    return StoredRun(store, holder, board, at, managers)
+    managers = managers_at(store)
+    try:
+        return StoredRun(store, holder, board, at, tuple(managers.read()))
+    finally:
+        managers.withdraw()
 
 
 def _event_times(board: Board) -> Iterator[float]:

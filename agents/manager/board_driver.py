@@ -59,7 +59,7 @@ from ..runtime.loop_watch import LATE_FROM_S, LoopWatch
 from ..runtime.thread_gate import ThreadGate
 from ..store.protocol import Store
 from ..submission.questions import OpenQuestion
-from .function_table import FunctionTable
+from .function_table import WorkerFunctionTable
 from .group_commit import ConfirmResult, GroupCommit, ManagerInstruction
 
 CarryOut: TypeAlias = Callable[["deque[ManagerInstruction]"], None]
@@ -85,7 +85,7 @@ class BoardDriver:
     def __init__(self, name: str, rules: Rules, policy: MatchingPolicy) -> None:
         self.name = name
         self.board = Board(rules, policy)
-        self.functions = FunctionTable(self.board)
+        self.functions = WorkerFunctionTable(self.board)
         """The functions that connected workers have told."""
         self.gate = ThreadGate()
         self.commit: GroupCommit | None = None

@@ -15,7 +15,7 @@ MAX_BYTES_PER_WORKER = 4 * 1024 * 1024
 """How much the functions of one worker may take, as text."""
 
 
-class FunctionTable:
+class WorkerFunctionTable:
     """The functions that connected workers have told; it is kept in memory only.
 
     Args:

@@ -32,7 +32,6 @@ from ..diagram.sequence_of_run import tell_as_sequence
 from ..diagram.sequence_writer import write_sequence
 from ..kernel.board.board import Board
 from ..kernel.trace import trace_of
-from ..report.build import build_report
 from ..runtime.clock import wall_now
 from ..schedules.listing import list_schedules
 from ..skills.policy_skills import some_skills
@@ -270,6 +269,9 @@ class RequestAnswers:
     def _report(self, _: Mapping[str, Payload]) -> str:
         board = self._bounded_board()
         name, at = self._driver.name, self._driver.now()
+        # Few clients ask for it; it takes a while to load.
+        from ..report.build import build_report  # noqa: PLC0415
+
         return build_report(board, name=name, now=at).model_dump_json()
 
     def _diagram(self, _: Mapping[str, Payload]) -> str:

@@ -255,6 +255,7 @@ class TaskManager(ManagerLifeCycle):
         self._run_finished = asyncio.Event()
         self._trace_files: list[TraceFile] = []
         self._blob_directory: Path | None = None
+        self._blobs_urls: tuple[str, str] | None = None
         self._shell = ManagerShell(
             name,
             self._hook_rules(options),
@@ -307,10 +308,18 @@ class TaskManager(ManagerLifeCycle):
         self._shell.driver.keep_in(opened)
         if isinstance(opened, SqliteStore):
             self._blob_directory = opened.path.with_name(f"{opened.path.name}.blobs")
+        elif isinstance(store, str | Path):
+            # The only other kind that a text names; importing its class needs an extra.
+            self._blobs_urls = getattr(opened, "blobs_urls", None)
         self.tasks_assigned = self.board.began_at is not None
 
     def _open_blobs(self) -> BlobStore:
         match self._manager_options.blobs:
+            case None if self._blobs_urls is not None:
+                from ..blobs.nats_store import NatsBlobs  # noqa: PLC0415 - it needs an extra
+
+                url, shared_url = self._blobs_urls
+                return NatsBlobs(url, create=True, shared_url=shared_url)
             case None:
                 return OwnDirectory(self._blob_directory)
             case str() | Path() as place:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError
 from dataclasses import replace
@@ -16,7 +15,7 @@ from nats.js import JetStreamContext
 from nats.js.api import StreamConfig, StreamInfo
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
-from ...messages import InvalidInput, NatsUnusable
+from ...messages import NatsUnusable
 from ..runtime.loop_thread import LoopThread
 from ..runtime.timeouts import within
 from .address import NatsAddress
@@ -26,8 +25,6 @@ REQUEST_TIMEOUT_S: Final = 5.0
 """How long the server may take for one answer, in seconds."""
 
 _CLOSE_TIMEOUT_S: Final = 2.0
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_MAX_REPLICAS: Final = 5
 
 _WRONG_LAST_SEQUENCE: Final = (10071, 10164)
 _IS_OFF: Final = (10035, 10039, 10076)
@@ -93,6 +90,8 @@ class JetStream:
 
     def close(self) -> None:
         """Close the connection."""
+        if self._is_closed:
+            return
         self._is_closed = True
         thread, client = self._thread, getattr(self, "client", None)
         if client is not None:
@@ -133,50 +132,6 @@ async def open_stream(
 async def update_stream(context: JetStreamContext, config: StreamConfig) -> StreamInfo:
     """Change a stream."""
     return await context.update_stream(config)  # pyright: ignore[reportUnknownMemberType]
-
-
-def check_name(name: str, what: str) -> str:
-    """Check the name of something in JetStream.
-
-    Args:
-        name: the name.
-        what: what it names, such as "a store".
-
-    Raises:
-        InvalidInput: it can't have that name.
-    """
-    if not _NAME.fullmatch(name):
-        raise InvalidInput(
-            f"{name[:100]!r} can't name {what} in JetStream; use 1 to 64 letters, digits, - and _, "
-            "as in nats://HOST:PORT/NAME"
-        )
-    return name
-
-
-def read_options(address: NatsAddress) -> tuple[int | None, int | None]:
-    """The replicas and the largest size in bytes that the query of a URL asks for.
-
-    Raises:
-        InvalidInput: it asks for something else.
-    """
-    unknown = sorted(set(address.options) - {"replicas", "max_bytes"})
-    if unknown:
-        raise InvalidInput(
-            f"{unknown[0][:100]!r} is unknown in the query of {str(address)!r}; there are "
-            "replicas and max_bytes"
-        )
-    replicas = _read_number(address, "replicas", _MAX_REPLICAS)
-    return replicas, _read_number(address, "max_bytes", 2**62)
-
-
-def _read_number(address: NatsAddress, option: str, most: int) -> int | None:
-    text = address.options.get(option)
-    if text is None:
-        return None
-    number = int(text) if text.isdecimal() and text.isascii() and len(text) < 20 else 0  # noqa: PLR2004
-    if not 1 <= number <= most:
-        raise InvalidInput(f"{option}={text[:50]} in {str(address)!r} is not from 1 to {most:,}")
-    return number
 
 
 def is_wrong_last_sequence(fault: BaseException) -> bool:

@@ -39,7 +39,9 @@ from .lease import StoreLease
 _HEADER_BYTES: Final = 300
 """How much of a message's length is for its headers and subject."""
 _MAX_MESSAGE_BYTES: Final = 1 << 20
-_RETRY_EVERY_S: Final = 0.1
+_RETRY_EVERY_S: Final = 0.02
+_WRITE_TIMEOUT_S: Final = 2.0
+"""How long the server may take for one message; then it is sent again, which does no harm."""
 _READ_BYTES: Final = 16 << 20
 """How much is read with one request."""
 _MAX_READ_MESSAGES: Final = 500
@@ -148,7 +150,7 @@ class LogStream:
         while True:
             if lease.taken_by is not None:
                 raise Superseded(f"{lease.taken_by} has taken it")
-            if lease.is_valid():
+            if lease.is_valid() and self._stream.client.is_connected:
                 try:
                     return await self._publish(message, after)
                 except FAULTS as fault:
@@ -161,13 +163,13 @@ class LogStream:
                 raise NatsUnusable(
                     f"{explain(last_fault, self._stream.address)} (tried for {patience_s:g} s)"
                 ) from None
-            await asyncio.sleep(_RETRY_EVERY_S if lease.is_valid() else _RETRY_EVERY_S / 5)
+            await asyncio.sleep(_RETRY_EVERY_S)
 
     async def _publish(self, message: bytes, after: int) -> int:
         headers = {Header.EXPECTED_LAST_SEQUENCE: str(after), Header.EXPECTED_STREAM: self._name}
         # nats-py adds to them.
         acknowledged = await self._stream.context.publish(
-            self._subject, message, timeout=REQUEST_TIMEOUT_S, headers={**headers}
+            self._subject, message, timeout=_WRITE_TIMEOUT_S, headers={**headers}
         )
         return acknowledged.seq
 
@@ -206,11 +208,13 @@ class LogStream:
                 pass
         return False
 
-    async def read(self, take: Callable[[int, bytes], None]) -> int:
+    async def read(self, take: Callable[[int, bytes], None], is_whole: Callable[[], bool]) -> int:
         """Read all messages from the first one on.
 
         Args:
             take: called with the number and the content of each message.
+            is_whole: whether messages make sense without the next one. More is read until they do,
+                since the first ones may be deleted while they are read.
 
         Returns:
             The number of the last message when it began.
@@ -235,7 +239,7 @@ class LogStream:
                     place = message.metadata
                     take(place.sequence.stream, message.data)
                     left = place.num_pending
-                    if place.sequence.stream >= state.last_seq:
+                    if place.sequence.stream >= state.last_seq and is_whole():
                         return state.last_seq
         finally:
             await reader.unsubscribe()

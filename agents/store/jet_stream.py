@@ -10,9 +10,10 @@ from typing import Final
 from ...messages import NatsUnusable, StoreBusy, StoreTaken, StoreUnusable
 from ..kernel.board.rows import NOTHING, Rows
 from ..nats.address import NatsAddress
-from ..nats.jet_stream import JetStream, check_name, read_options
+from ..nats.jet_stream import JetStream
 from ..nats.lease import LeaseHeld, LeaseHolder, StoreLease, find_lease_holder
 from ..nats.log_stream import LogStream, StreamState, Superseded
+from ..nats.names import check_name, read_options
 from .row_messages import (
     LAYOUT_VERSION,
     MIN_MESSAGE_BYTES,
@@ -81,6 +82,17 @@ class JetStreamStore:
     def url(self) -> str:
         """Where it is, without a password."""
         return str(self._place.address)
+
+    @property
+    def blobs_urls(self) -> tuple[str, str]:
+        """Where the run's large data is kept by default: its URL, and the one without a password.
+
+        It is beside the store, so that a manager on another machine finds it.
+        """
+        address = self._place.address
+        query = f"?replicas={self._place.replicas}" if self._place.replicas else ""
+        bucket = f"{address.name}-blobs{query}"
+        return f"{address.url}/{bucket}", f"{address.without_password().url}/{bucket}"
 
     @property
     def managers(self) -> StreamManagers:
@@ -259,7 +271,7 @@ class _Place:
         """Read all rows of a stream."""
         reader = RowReader()
         try:
-            last = stream.run(log.read(reader.take))
+            last = stream.run(log.read(reader.take, reader.is_whole))
             reader.finish(last)
         except UnreadableMessage as fault:
             raise StoreUnusable(

@@ -187,6 +187,10 @@ class RowReader:
             raise UnreadableMessage(f"message {sequence:,} does not follow the one before it")
         self._take_part(read)
 
+    def is_whole(self) -> bool:
+        """Whether all rows are there, as of the last message."""
+        return self._is_whole
+
     def finish(self, last_sequence: int) -> SharedRows:
         """All rows, after the last message.
 

@@ -90,6 +90,8 @@ class Endpoint:
         # Peers whose direct connections are proved to lead to them, not to another member.
         self._proved: set[str] = set()
         self.link_received_at = now()
+        self.heard_other_session: Callable[[], None] = _nothing
+        """Called when a frame of another manager's session arrives: another manager may lead."""
         self.dropped: Counter[str] = Counter()
         self.traffic = Traffic()
 
@@ -238,6 +240,8 @@ class Endpoint:
             )
         except DecodeError as fault:
             self._drop(fault.flaw, fault.detail)
+            if fault.flaw is Flaw.STALE_SESSION:
+                self.heard_other_session()
             # The seal may have to answer it.
             self._due.set()
             return
@@ -347,6 +351,10 @@ class Endpoint:
         if self.dropped[flaw.value] == 1:
             tell = log.debug if flaw.is_usual else log.warning
             tell("dropped an unreadable frame or message", flaw=flaw.value, detail=detail)
+
+
+def _nothing() -> None:
+    """Do nothing: nobody waits for another manager."""
 
 
 _SETTLE_STEP_S = 0.01

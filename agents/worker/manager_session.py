@@ -27,6 +27,10 @@ SLOWEST_HELLO_S = 1.0
 WARN_AFTER_S = 5.0
 """How long a worker asks without an answer before it logs a warning."""
 
+ASK_WHEN_MISSED_S = 1.5
+"""How long the manager must have been silent before a worker that misses it asks to join again over
+the same link."""
+
 LOOK_FOR_TICKET_EVERY_S = 0.2
 """How often a worker that misses its manager looks whether there is a new ticket."""
 
@@ -119,6 +123,7 @@ class ManagerSession:
         self._watch: LoopWatch | None = None
         self._woken = asyncio.Event()
         self._missed_since: float | None = None
+        endpoint.heard_other_session = self._note_other_session
 
     @property
     def is_member(self) -> bool:
@@ -266,12 +271,24 @@ class ManagerSession:
             pause_s = min(left_s, LOOK_FOR_TICKET_EVERY_S) if self._is_missed() else left_s
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), pause_s)
-            if self._is_missed() and self._owner.is_ticket_outdated():
+            if not self._is_missed():
+                continue
+            if self._owner.is_ticket_outdated():
+                break
+            if now() - self._manager_received_at() > ASK_WHEN_MISSED_S:
+                # Another manager may lead over the same link. A delayed one welcomes us again.
+                self.asks_again = True
                 break
         self._woken.clear()
 
+    def _note_other_session(self) -> None:
+        """Look whether the manager still answers, since another one may lead now."""
+        if not self._is_missed():
+            self._missed_since = now()
+            self._woken.set()
+
     def _is_missed(self) -> bool:
-        """Whether the direct connection has ended, and nothing came from the manager since."""
+        """Whether the manager may be gone, and has sent nothing since there was a sign of it."""
         since = self._missed_since
         return since is not None and self._manager_received_at() <= since
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from muster.agents.blobs import directory as directory_blobs
 from muster.agents.blobs import fsspec_store as fsspec_blobs
+from muster.agents.blobs import nats_store as nats_blobs
 from muster.agents.blobs import store as blob_store
 from muster.agents.blobs.store import BlobStore
 from muster.messages import BlobMissing, BlobUnusable
@@ -20,7 +21,7 @@ NAME = name_of(CONTENT)
 
 def test_every_store_follows_the_protocol(store: BlobStore) -> None:
     assert isinstance(store, BlobStore)
-    assert store.url.split(":")[0] in {"file", "memory"}
+    assert store.url.split(":")[0] in {"file", "memory", "nats"}
 
 
 def test_what_is_written_is_read_by_another_store_of_the_same_place(place: Place) -> None:
@@ -120,7 +121,7 @@ def test_no_name_leads_elsewhere(store: BlobStore, name: str) -> None:
 def test_more_than_may_be_is_not_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     store = place.open()
     place.put(NAME, b"x" * 101)
-    for room in (blob_store, directory_blobs, fsspec_blobs):
+    for room in (blob_store, directory_blobs, fsspec_blobs, nats_blobs):
         monkeypatch.setattr(room, "MAX_BLOB_BYTES", 100)
     with pytest.raises(BlobUnusable, match="100 bytes"):
         store.read(NAME)

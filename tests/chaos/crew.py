@@ -73,7 +73,12 @@ class Crew:
         return self._manager
 
     def start_manager(
-        self, *, on: Sequence[str] = (), host: str = "127.0.0.1", port: int = 0
+        self,
+        *,
+        on: Sequence[str] = (),
+        host: str = "127.0.0.1",
+        port: int = 0,
+        options: Sequence[str] = (),
     ) -> None:
         """Start the manager and wait for its ticket.
 
@@ -81,11 +86,13 @@ class Crew:
             on: what the command begins with, to run on a host of a network.
             host: the address by which workers reach it.
             port: its port; 0 takes any.
+            options: further options.
         """
         command = [
             *(*on, *MUSTER, "manager", "--tasks", str(self._tasks_file)),
             *("--workers", str(len(self.names)), "--host", host, "--port", str(port)),
             *("--ticket-file", str(self.ticket_file), "--report", str(self.report_file)),
+            *options,
         ]
         if self.store is not None:
             command += ["--store", str(self.store)]

@@ -48,6 +48,20 @@ class Network:
         """Take a host's link up again."""
         _ip("-n", self._namespace(host), "link", "set", "dev", segment, "up")
 
+    def interrupt(self, host: str, segment: str) -> tuple[tuple[str, ...], tuple[str, str]]:
+        """Take a host off its switch, for a relay to join the two.
+
+        Returns:
+            What the relay's command begins with, and the interfaces that it joins.
+        """
+        switch = self._namespace(f"switch-{segment}")
+        port = f"port{self._segments[segment].index(host)}"
+        _ip("-n", switch, "link", "set", "dev", port, "nomaster", "promisc", "on")
+        _ip(*("-n", switch, "link", "add", "name", "gap", "type", "veth", "peer", "name", "gap2"))
+        _ip("-n", switch, "link", "set", "dev", "gap2", "master", "bridge", "up")
+        _ip("-n", switch, "link", "set", "dev", "gap", "up", "promisc", "on")
+        return ("ip", "netns", "exec", switch), (port, "gap")
+
     def build(self) -> None:
         """Make the namespaces, links and addresses."""
         for host in self.hosts:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from muster.agents import Client
-from muster.agents.store.manager_files import ManagerFiles
-from muster.messages import Task
+from muster.agents.store.managers import ManagerEntry
+from muster.agents.store.places import managers_at, read_held
+from muster.messages import Task, TaskStatus
 
+from ..nats_server import NatsServer
 from .conftest import Tell
 from .evidence import check_each_recorded_once, read_executions
 from .processes import Process, Processes, wait_until
@@ -31,12 +31,38 @@ WORKERS = ("Ada", "Ben")
 WITHIN_S = 120.0
 
 
-class Managers:
-    """Managers of one store that all stand by at first, and two workers, in one folder."""
+def ways() -> Any:
+    """Runs a test over a Ceylon workspace with a file as the store, and over NATS alone."""
+    return pytest.mark.parametrize(
+        "over_nats", [False, pytest.param(True, marks=pytest.mark.nats)], ids=["Ceylon", "NATS"]
+    )
 
-    def __init__(self, processes: Processes, folder: Path, options: Sequence[str]) -> None:
+
+class Managers:
+    """Managers of one store that all stand by at first, and two workers, in one folder.
+
+    They meet in a Ceylon workspace and store in a file, or do both over a NATS server.
+    """
+
+    def __init__(
+        self,
+        processes: Processes,
+        folder: Path,
+        options: Sequence[str],
+        server: NatsServer | None = None,
+    ) -> None:
         self.folder = folder
-        self.store = folder / "run.db"
+        self.store = str(folder / "run.db")
+        self._way: tuple[str, ...] = ("--port", "0")
+        if server is not None:
+            run = folder.name
+            self.store = f"{server.url}/{run}"
+            secret = subprocess.run([*MUSTER, "secret"], capture_output=True, check=True).stdout
+            (folder / "secret").write_bytes(secret)
+            (folder / "secret").chmod(0o600)
+            self._way = ("--link", server.url, "--workspace", run)
+            self._way += ("--secret-file", "secret", "--secret-in-ticket")
+        self._list = managers_at(self.store)
         self.ticket = folder / "ticket"
         self._processes = processes
         self._options = options
@@ -49,7 +75,7 @@ class Managers:
         for number in range(1, managers + 1):
             process = self._start(
                 f"manager {number}",
-                *("manager", "--standby", "--store", "run.db", "--port", "0"),
+                *("manager", "--standby", "--store", self.store, *self._way),
                 *("--ticket-file", "ticket", "--report", f"report {number}.json", *self._options),
             )
             self.managers[process.pid] = process
@@ -67,9 +93,16 @@ class Managers:
             [*MUSTER, *command], cwd=self.folder, capture_output=True, text=True, check=False
         )
 
+    def listed(self) -> list[ManagerEntry]:
+        """The managers that the store names."""
+        return self._list.read()
+
+    def close(self) -> None:
+        self._list.withdraw()
+
     def leader(self) -> Process | None:
         """The manager that has the store, if one has."""
-        found = ManagerFiles(self.store).read()
+        found = self.listed()
         pid = found[0].pid if found and found[0].leads else None
         return self.managers.get(pid or 0)
 
@@ -80,9 +113,8 @@ class Managers:
         return found
 
     def completed(self) -> int:
-        with closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True)) as connection:
-            question = "SELECT count(*) FROM task_state WHERE status = 'completed'"
-            return int(connection.execute(question).fetchone()[0])
+        tasks = read_held(self.store)[0].tasks
+        return sum(each.status is TaskStatus.COMPLETED for each in tasks)
 
     def wait(self, what: str, happens: Any) -> None:
         if not wait_until(happens, WITHIN_S):
@@ -99,12 +131,30 @@ def write_tasks(file: Path, tasks: int) -> None:
     file.write_text("\n".join(lines))
 
 
+@pytest.fixture
+def make_crew(
+    tmp_path: Path, processes: Processes, request: pytest.FixtureRequest
+) -> Generator[Callable[..., Managers]]:
+    """Makes the managers and workers of a test."""
+    made: list[Managers] = []
+
+    def make(*options: str, over_nats: bool = False) -> Managers:
+        server = request.getfixturevalue("nats_server") if over_nats else None
+        made.append(Managers(processes, tmp_path, options, server))
+        return made[-1]
+
+    yield make
+    for crew in made:
+        crew.close()
+
+
+@ways()
 def test_the_leading_manager_killed_three_times_costs_no_result(
-    tmp_path: Path, processes: Processes, tell: Tell
+    tmp_path: Path, make_crew: Callable[..., Managers], tell: Tell, *, over_nats: bool
 ) -> None:
     tasks = 2_000
     write_tasks(tmp_path / "tasks.jsonl", tasks)
-    crew = Managers(processes, tmp_path, ("--tasks", "tasks.jsonl", "--workers", "2"))
+    crew = make_crew("--tasks", "tasks.jsonl", "--workers", "2", over_nats=over_nats)
     crew.start(4)
     for number in (1, 2, 3):
         crew.wait("tasks are done", lambda least=number * tasks // 5: crew.completed() >= least)
@@ -123,10 +173,11 @@ def test_the_leading_manager_killed_three_times_costs_no_result(
     assert [worker.code for worker in crew.workers] == [0, 0]
 
 
+@ways()
 def test_a_run_is_handed_over_by_ticket_by_store_and_by_sigterm(
-    tmp_path: Path, processes: Processes, tell: Tell
+    tmp_path: Path, make_crew: Callable[..., Managers], tell: Tell, *, over_nats: bool
 ) -> None:
-    crew = Managers(processes, tmp_path, ())
+    crew = make_crew(over_nats=over_nats)
     crew.start(3)
     tasks = [
         Task(id=each, description="count", difficulty=5, type="count", data={"takes_s": 0.2})
@@ -141,7 +192,7 @@ def test_a_run_is_handed_over_by_ticket_by_store_and_by_sigterm(
 
     def hand_over_thrice() -> None:
         crew.wait("tasks are done", lambda: crew.completed() >= 5)
-        for how in (("--join", "ticket"), ("--store", "run.db"), ()):
+        for how in (("--join", "ticket"), ("--store", crew.store), ()):
             leader = crew.wait_for_leader()
             least = min(crew.completed() + 5, len(tasks))
             handed_at = time.monotonic()
@@ -163,23 +214,23 @@ def test_a_run_is_handed_over_by_ticket_by_store_and_by_sigterm(
     assert begun == Counter(task.id for task in tasks)
     ended = [each for each in crew.managers.values() if each.code is not None]
     assert [each.code for each in ended] == [0]
-    told = crew.call("status", "--join", "ticket").stdout
-    assert told.count("leads: process") == 1
-    assert told.count("stands by: process") == 1
+    status = crew.call("status", "--join", "ticket", "--connect-timeout", f"{WITHIN_S:g}")
+    assert status.stdout.count("leads: process") == 1, status.stderr
+    assert status.stdout.count("stands by: process") == 1
 
 
 def test_a_standby_ends_at_once_and_without_one_nothing_is_handed_over(
-    tmp_path: Path, processes: Processes
+    make_crew: Callable[..., Managers],
 ) -> None:
-    crew = Managers(processes, tmp_path, ())
+    crew = make_crew()
     crew.start(2)
     leader = crew.wait_for_leader()
     (standby,) = (each for each in crew.managers.values() if each is not leader)
-    crew.wait("it stands by", lambda: len(ManagerFiles(crew.store).read()) == 2)
+    crew.wait("it stands by", lambda: len(crew.listed()) == 2)
     standby.terminate()
     crew.wait("the standby ends", lambda: standby.code is not None)
     assert standby.code == 0
-    for how in (("--join", "ticket"), ("--store", "run.db")):
+    for how in (("--join", "ticket"), ("--store", crew.store)):
         ended = crew.call("handover", *how)
         assert ended.returncode == 2
         assert "start one with `muster manager --standby" in ended.stderr

@@ -29,9 +29,10 @@ PLUMBING: Mapping[str, str] = {
     """,
     "WorkerAgent": """
         serve serve_over joining_failed report_fault receive address_changed send_model perform
-        task_functions surround hand_to_handlers member_appeared can_dial_again is_done is_ticket_outdated
+        surround hand_to_handlers member_appeared can_dial_again is_done is_ticket_outdated
+        task_functions
     """,
-    "Handlers": "functions has_plain refuse_contexts start run start_review",
+    "Handlers": "functions watch has_plain refuse_contexts start run start_review",
     "Subtask": "take open settled",
     "TaskContext": """
         mark_cancelled complete has_report suspended_s wait_in_thread cancel_waits stop_waiting

@@ -66,6 +66,7 @@ async def call_tool(name, arguments):
                 await asyncio.sleep(60)
             finally:
                 (folder / "cancelled").touch()
+            return []
         case "count":
             token = context.meta.progressToken
             for number in range(1, arguments["to"] + 1):
@@ -83,6 +84,7 @@ async def call_tool(name, arguments):
             return text("x" * arguments["bytes"])
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)
+            return []
         case "die_once":
             if not (folder / "died").exists():
                 (folder / "died").touch()
