@@ -298,8 +298,9 @@ class Endpoint:
                     await self._link.send(outgoing.frame, outgoing.to)
                 self.traffic.frames_sent += 1
                 self.traffic.sent_bytes += len(outgoing.frame)
-                if self._multiplexer.pacing.delay_s > 0:
-                    # What becomes due during the delay shares a frame.
+                if self._multiplexer.pacing.delay_s > 0 and not self._link.one_receiver:
+                    # What becomes due during the delay shares a frame. A frame for one receiver
+                    # carries nothing of the others, which would wait for it.
                     await asyncio.sleep(self._multiplexer.pacing.delay_s)
             if alarm == -math.inf:
                 # A slow link always has more to send; arriving frames are handled in between.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from muster.agents import MemoryNetwork, run_in_virtual_time
 from muster.agents.kernel.delivery.multiplexer import Multiplexer
 from muster.agents.transport.endpoint import UNHANDLED, Endpoint
@@ -76,3 +77,31 @@ def test_who_always_has_more_to_send_still_listens() -> None:
 
     run_in_virtual_time(play())
     assert len(heard) > 30
+
+
+@pytest.mark.parametrize("one_receiver", [True, False])
+def test_a_frame_for_one_receiver_delays_no_other(one_receiver: bool) -> None:
+    sent: list[tuple[float, str | None]] = []
+
+    class Noted:
+        address = "boss"
+        one_receiver = False
+
+        async def send(self, frame: bytes, to: str | None = None) -> None:
+            sent.append((asyncio.get_running_loop().time(), to))
+
+    Noted.one_receiver = one_receiver
+
+    async def story() -> None:
+        endpoint = Endpoint(Noted(), listens_to=frozenset(), arrived=lambda *_: None, also={})
+        endpoint._multiplexer.pacing.delay_s = 0.5
+        for peer in ("Ada", "Bob", "Cid"):
+            endpoint.open(peer, "talk")
+            endpoint.post(peer, Heartbeat())
+        running = asyncio.ensure_future(endpoint.run())
+        await asyncio.sleep(0.1)
+        running.cancel()
+
+    run_in_virtual_time(story())
+    assert {to for _, to in sent} == ({"Ada", "Bob", "Cid"} if one_receiver else {None})
+    assert {at for at, _ in sent} == {0.0}
