@@ -94,7 +94,6 @@ class CeylonAgent(UserHandlers):
         self._handler_calls: set[asyncio.Future[object]] = set()
         self._agent_failure: MusterError | None = None
         self._started_by_itself = False
-        self._has_run = False
         self._port_claimed = False
         self._is_placed = False
         self._serving: asyncio.Future[object] | None = None

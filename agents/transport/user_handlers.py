@@ -31,7 +31,7 @@ class UserHandlers(BaseAgent):
     _greeted: OrderedDict[str, AgentDetail]
     _handler_calls: set[asyncio.Future[object]]
     _run_handlers: dict[str, Handler]
-    _has_run: bool
+    _has_run: bool = False
 
     @abstractmethod
     def report_fault(self, doing: str, fault: BaseException) -> None:

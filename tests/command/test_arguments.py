@@ -68,7 +68,7 @@ def test_scenarios_are_listed_with_headline_and_arguments(invoke: Invoke) -> Non
 def test_an_unknown_scenario_lists_the_known_ones(invoke: Invoke) -> None:
     ended = invoke("run", "all_wel")
     assert ended.code == 2
-    told = "muster: there is no scenario 'all_wel'; did you mean 'all_well'? known: all_well, "
+    told = "muster: there is no scenario 'all_wel'; did you mean 'all_well'? known: agent_team, "
     assert ended.err.startswith(told)
     assert ended.err.count("\n") == 1
 

@@ -99,7 +99,7 @@ def test_stdout_is_there_again_after_the_command(
     first = invoke("run", "all_well", "--time-scale", 0.01, "--json")
     assert json.loads(first.out)["success_rate"] == 1.0
     second = invoke("scenarios")
-    assert second.out.startswith("all_well")
+    assert second.out.startswith("agent_team")
 
 
 @pytest.mark.processes

@@ -20,7 +20,9 @@ def test_runs_that_break_nothing_are_counted_and_end_well(invoke: Invoke) -> Non
     lines = ended.out.splitlines()
     assert ended.code == 0
     assert lines[0] == "all_well: 3 runs, seeds 7 to 9"
-    assert re.match(r"faults injected: \d+ \(loss \d+, duplicate \d+, .*, restart \d+\)$", lines[1])
+    assert re.match(
+        r"faults injected: \d+ \(loss \d+, duplicate \d+, .*, handover \d+\)$", lines[1]
+    )
     assert re.match(r"3 runs, \d+\.\d\d h of virtual time in .* runs/s$", lines[2])
     assert lines[3] == "no invariant was violated"
 

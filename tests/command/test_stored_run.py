@@ -193,6 +193,7 @@ def test_status_as_json(invoke: Invoke, managed: Managed) -> None:
         "cost_unit": "USD",
         "budget": None,
         "budget_left": None,
+        "managers": [{"host": "", "pid": os.getpid(), "leads": True, "since": 0.0, "page": ""}],
     }
 
 
