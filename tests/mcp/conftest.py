@@ -57,8 +57,9 @@ class Team:
         self.run(wait())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def team(tmp_path_factory: pytest.TempPathFactory) -> Generator[Team]:
+    """It ends with its module: Ceylon runs in one event loop of a process at a time."""
     folder = tmp_path_factory.mktemp("tools")
     thread = LoopThread("team")
     thread.start()

@@ -111,8 +111,8 @@ async def test_a_store_is_only_read(tmp_path: Path) -> None:
     tasks = tmp_path / "tasks.jsonl"
     tasks.write_text('{"id": 7}\n')
     # In a process of its own, since the event loop of the team is another one.
-    playing = ["manager", "--tasks", str(tasks), "--workers", "1", "--port", "0"]
-    words = [*MUSTER, *playing, "--time-scale", "0", "--store", str(store)]
+    playing = ["manager", "--tasks", str(tasks), "--workers", "1:1", "--port", "0"]
+    words = [*MUSTER, *playing, "--time-scale", "0.01", "--store", str(store)]
     subprocess.run(words, check=True, timeout=WITHIN_S, capture_output=True)  # noqa: ASYNC221
     server = StdioServerParameters(command=MUSTER[0], args=["mcp", "--store", str(store)])
     async with stdio_client(server) as streams, ClientSession(*streams) as session:
