@@ -235,7 +235,16 @@ class InvalidDiagram(InvalidInput):
 
 
 class StoreUnusable(LocalError):
-    """The store can't be opened, read or written; the message says why, and what to do."""
+    """The store can't be opened, read or written; the message says why, and what to do.
+
+    Args:
+        message: why, and what to do.
+        may_pass: whether it may work later without a change, since its server does not answer.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        self.may_pass = may_pass
+        super().__init__(message)
 
 
 class StoreBusy(StoreUnusable):

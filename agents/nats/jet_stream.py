@@ -157,6 +157,7 @@ def explain(fault: BaseException, address: NatsAddress) -> NatsUnusable:
     """
     where = f"the NATS server at {address}"
     code = fault.err_code if isinstance(fault, APIError) else None
+    may_pass = False
     is_silent = isinstance(fault, nats.errors.NoRespondersError | ServiceUnavailableError)
     if code in _TOO_FEW_SERVERS:
         text = (
@@ -178,17 +179,21 @@ def explain(fault: BaseException, address: NatsAddress) -> NatsUnusable:
     elif code == _NEEDS_MAX_BYTES:
         text = f"{where} requires a limit for this account; add ?max_bytes=NUMBER to the URL"
     elif isinstance(fault, APIError):
+        # A cluster that elects a leader is not available for a while.
+        may_pass = isinstance(fault, ServiceUnavailableError)
         text = f"JetStream of {where} refuses: {_said(fault)}"
     elif isinstance(fault, asyncio.TimeoutError):
+        may_pass = True
         text = (
             f"{where} has not answered in time; check that it runs, and that this account may use "
             "JetStream ($JS.API.>)"
         )
     elif isinstance(fault, nats.js.errors.NoStreamResponseError):
+        may_pass = True
         text = f"no stream of {where} takes this message; it was deleted, or its server is gone"
     else:
         text = describe(fault, address)
-    return NatsUnusable(text)
+    return NatsUnusable(text, may_pass=may_pass)
 
 
 def _said(fault: BaseException) -> str:

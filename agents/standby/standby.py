@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from types import TracebackType
 
-from ...messages import NatsUnusable, StoreBusy
+from ...messages import NatsUnusable, StoreBusy, StoreUnusable
 from ..runtime.clock import wall_now
 from ..runtime.log import log
 from ..store.managers import ManagerEntry, ManagerList
@@ -67,13 +67,25 @@ class Standby:
         while True:
             # Another standby may be faster, and a server may be gone for a while.
             with contextlib.suppress(StoreBusy, NatsUnusable):
-                if await asyncio.to_thread(self.find_leader) is None:
-                    store = await asyncio.to_thread(open_store, self._place)
-                    with contextlib.suppress(NatsUnusable):
-                        self._announce(leads=True)
-                    log.info("this manager leads now", store=name_of_place(self._place))
+                store = await self._open_if_free()
+                if store is not None:
                     return store
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _open_if_free(self) -> Store | None:
+        if await asyncio.to_thread(self.find_leader) is not None:
+            return None
+        try:
+            store = await asyncio.to_thread(open_store, self._place)
+        except StoreUnusable as fault:
+            if fault.may_pass:
+                log.info("the store can't be opened yet", fault=str(fault))
+                return None
+            raise
+        with contextlib.suppress(NatsUnusable):
+            self._announce(leads=True)
+        log.info("this manager leads now", store=name_of_place(self._place))
+        return store
 
     def stand_by_again(self) -> None:
         """Name this manager as one that stands by: after it has led, or with another page."""

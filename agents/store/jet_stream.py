@@ -284,7 +284,9 @@ class _Place:
         return _raising_ours(self, doing)
 
     def unusable(self, doing: str, fault: NatsUnusable) -> StoreUnusable:
-        return StoreUnusable(f"the store {str(self.address)!r} can't be {doing}: {fault}")
+        return StoreUnusable(
+            f"the store {str(self.address)!r} can't be {doing}: {fault}", may_pass=fault.may_pass
+        )
 
     def busy(self, holder: LeaseHolder) -> StoreBusy:
         return StoreBusy(
