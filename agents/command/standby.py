@@ -10,7 +10,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from ...messages import InvalidInput, PortInUse, RunHandedOver, StoreTaken
+from ...messages import (
+    InvalidInput,
+    NatsUnusable,
+    PortInUse,
+    RunHandedOver,
+    StoreTaken,
+    StoreUnusable,
+)
 from ..manager.task_manager import TaskManager
 from ..security.ticket import Ticket
 from ..standby.standby import Standby
@@ -59,6 +66,10 @@ def stand_by(store: StorePlace | None, web: WebPageOptions | None, lead: Lead) -
                 print_message("the run was handed over")
             except StoreTaken:
                 print_message("another manager has taken the store, and leads the run")
+            except StoreUnusable as fault:
+                if not fault.may_pass:
+                    raise
+                print_message(f"this manager leads no more: {fault}")
             finally:
                 opened.close()
             standby.stand_by_again()
@@ -86,8 +97,11 @@ async def _wait_to_lead(
         opening = asyncio.ensure_future(standby.open_store())
         ending = asyncio.ensure_future(ended.wait())
         await asyncio.sleep(0)
-        if (leader := standby.find_leader()) is not None and not opening.done():
-            print_message(f"standing by; {leader.describe()} leads the run")
+        # Without an answer there is nothing to tell.
+        with contextlib.suppress(NatsUnusable):
+            leader = await asyncio.to_thread(standby.find_leader)
+            if leader is not None and not opening.done():
+                print_message(f"standing by; {leader.describe()} leads the run")
         await asyncio.wait((opening, ending), return_when=asyncio.FIRST_COMPLETED)
         ending.cancel()
         if opening.done():

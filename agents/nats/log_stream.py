@@ -161,7 +161,8 @@ class LogStream:
                     last_fault = fault
             if time.monotonic() > ends_at or self._stream.client.is_closed:
                 raise NatsUnusable(
-                    f"{explain(last_fault, self._stream.address)} (tried for {patience_s:g} s)"
+                    f"{explain(last_fault, self._stream.address)} (tried for {patience_s:g} s)",
+                    may_pass=True,
                 ) from None
             await asyncio.sleep(_RETRY_EVERY_S)
 

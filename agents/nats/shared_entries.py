@@ -25,11 +25,13 @@ class SharedEntries:
     Args:
         stream: the connection.
         bucket: the bucket.
+        replicas: on how many servers a new bucket is kept; None: one.
     """
 
-    def __init__(self, stream: JetStream, bucket: str) -> None:
+    def __init__(self, stream: JetStream, bucket: str, *, replicas: int | None = None) -> None:
         self._stream = stream
         self._bucket = bucket
+        self._replicas = replicas
         self._key = f"{_ENTRY}{secrets.token_hex(8)}"
         self._renewing: asyncio.Task[None] | None = None
         self._value = b""
@@ -56,10 +58,14 @@ class SharedEntries:
         return self._stream.run(self._take_note(name))
 
     async def _put(self) -> None:
-        bucket = await open_bucket(self._stream.context, self._bucket)
+        bucket = await self._open_bucket()
         await bucket.put(self._key, self._value)
         if self._renewing is None:
             self._renewing = asyncio.get_running_loop().create_task(self._keep_renewing(bucket))
+
+    async def _open_bucket(self) -> KeyValue:
+        # With its replicas from the beginning: NATS 2.9 may never complete ones that come later.
+        return await open_bucket(self._stream.context, self._bucket, replicas=self._replicas)
 
     async def _keep_renewing(self, bucket: KeyValue) -> None:
         while True:
@@ -92,7 +98,7 @@ class SharedEntries:
         return found
 
     async def _leave_note(self, name: str) -> None:
-        bucket = await open_bucket(self._stream.context, self._bucket)
+        bucket = await self._open_bucket()
         await bucket.put(name, b"1")
 
     async def _take_note(self, name: str) -> bool:

@@ -38,6 +38,7 @@ class Standby:
         self.page = page
         """The URL of this manager's live page; used when it is named again."""
         self._managers: ManagerList = managers_at(store)
+        self._is_named = False
 
     def __enter__(self) -> Standby:
         """Name this manager as one that stands by.
@@ -45,7 +46,7 @@ class Standby:
         Raises:
             OSError: the file beside the store can't be written.
         """
-        self._announce(leads=False)
+        self.stand_by_again()
         return self
 
     def __exit__(
@@ -73,6 +74,8 @@ class Standby:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _open_if_free(self) -> Store | None:
+        if not self._is_named:
+            await asyncio.to_thread(self._announce, leads=False)
         if await asyncio.to_thread(self.find_leader) is not None:
             return None
         try:
@@ -88,8 +91,20 @@ class Standby:
         return store
 
     def stand_by_again(self) -> None:
-        """Name this manager as one that stands by: after it has led, or with another page."""
-        self._announce(leads=False)
+        """Name this manager as one that stands by: after it has led, or with another page.
+
+        If the server of the store does not answer, `open_store` does it later.
+
+        Raises:
+            OSError: the file beside the store can't be written.
+            NatsUnusable: the server refuses.
+        """
+        self._is_named = False
+        try:
+            self._announce(leads=False)
+        except NatsUnusable as fault:
+            if not fault.may_pass:
+                raise
 
     def managers(self) -> list[ManagerEntry]:
         """The managers that share the store: the one that leads, then those that stand by."""
@@ -102,3 +117,4 @@ class Standby:
     def _announce(self, *, leads: bool) -> None:
         entry = ManagerEntry.of_this_process(leads=leads, since=wall_now(), page=self.page)
         self._managers.announce(entry)
+        self._is_named = True

@@ -68,7 +68,12 @@ class JetStreamStore:
             self._stream: JetStream | None = JetStream(self._place.address, f"muster store, {name}")
             self._log = self._place.log_of(self._stream)
             self._lease = StoreLease(self._stream, self._place.bucket, name)
-            self._managers = StreamManagers(self._opened, self._place.bucket, keeps_connection=True)
+            self._managers = StreamManagers(
+                self._opened,
+                self._place.bucket,
+                replicas=self._place.replicas,
+                keeps_connection=True,
+            )
             try:
                 self._open(self._stream)
             except LeaseHeld as fault:
@@ -314,7 +319,7 @@ def managers_of_stream(url: str) -> StreamManagers:
     def connect() -> JetStream:
         return JetStream(place.address, "muster managers")
 
-    return StreamManagers(connect, place.bucket)
+    return StreamManagers(connect, place.bucket, replicas=place.replicas)
 
 
 def read_stream(url: str) -> tuple[Rows, LeaseHolder | None]:

@@ -21,16 +21,23 @@ class StreamManagers:
     Args:
         connect: opens a connection; called when it is first needed, and again after `withdraw`.
         bucket: the bucket of the store's lease.
+        replicas: on how many servers a new bucket is kept; None: one.
         keeps_connection: whether `withdraw` leaves the connection open, since it is another's.
 
     Most methods raise `NatsUnusable` if the server can't be reached.
     """
 
     def __init__(
-        self, connect: Callable[[], JetStream], bucket: str, *, keeps_connection: bool = False
+        self,
+        connect: Callable[[], JetStream],
+        bucket: str,
+        *,
+        replicas: int | None = None,
+        keeps_connection: bool = False,
     ) -> None:
         self._connect = connect
         self._bucket = bucket
+        self._replicas = replicas
         self._keeps_connection = keeps_connection
         self._opened: tuple[JetStream, SharedEntries] | None = None
 
@@ -76,7 +83,7 @@ class StreamManagers:
     def _open(self) -> tuple[JetStream, SharedEntries]:
         if self._opened is None:
             stream = self._connect()
-            self._opened = (stream, SharedEntries(stream, self._bucket))
+            self._opened = (stream, SharedEntries(stream, self._bucket, replicas=self._replicas))
         return self._opened
 
 
