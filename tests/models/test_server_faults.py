@@ -185,8 +185,8 @@ def test_every_fault_of_a_server_ends_in_a_result(ask: Ask, name: str) -> None:
         ("0.25", 0.25, 0.25),
         ("7", 7, 7),
         ("1e9", 3_600, 3_600),
-        (formatdate(time.time() + 1_000, usegmt=True), 900, 1_000),
-        (formatdate(time.time() - 1_000, usegmt=True), 0, 0),
+        (1_000.0, 900, 1_000),
+        (-1_000.0, 0, 0),
         ("nan", 1, 1),
         ("soon", 1, 1),
         ("-5", 0, 0),
@@ -194,8 +194,10 @@ def test_every_fault_of_a_server_ends_in_a_result(ask: Ask, name: str) -> None:
     ids=["part", "seconds", "too long", "date", "past date", "nan", "words", "negative"],
 )
 def test_retry_after_is_followed_within_bounds(
-    ask: Ask, header: str, least_s: float, most_s: float
+    ask: Ask, header: str | float, least_s: float, most_s: float
 ) -> None:
+    if isinstance(header, float):
+        header = formatdate(time.time() + header, usegmt=True)
     reply = ModelReply("slow down", status=429, headers={"Retry-After": header})
     manager = ask(lambda call: reply, Task(1, "Go", type="prompt", max_attempts=1))
     _, result = first(manager)
