@@ -126,7 +126,11 @@ async def play(count: int, *, thrift: float, seed: int, budget: float | None = N
         await manager.start(b"", [examiner])
         ticket = str(manager.ticket())
         processes = [
-            await asyncio.create_subprocess_exec(*worker_command(name, server.url, ticket, types))
+            await asyncio.create_subprocess_exec(
+                *worker_command(name, server.url, ticket, types),
+                # Standard output is for the figures.
+                stdout=asyncio.subprocess.DEVNULL,
+            )
             for name in COSTS
         ]
         try:
