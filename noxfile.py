@@ -27,7 +27,7 @@ SHORT_SELECTION = (
     "tests/packaging/test_imports.py",
 )
 
-SHORT_EXTRAS = "blobs,live,metrics,otel,web"
+SHORT_EXTRAS = "blobs,live,mcp,metrics,models,nats,otel,web"
 NOT_IN_SHORT = {
     "ceylon-muster",
     "import-linter",
