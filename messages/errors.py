@@ -234,17 +234,16 @@ class InvalidDiagram(InvalidInput):
         super().__init__(f"{where}: {problem}")
 
 
-class StoreUnusable(LocalError):
-    """The store can't be opened, read or written; the message says why, and what to do.
-
-    Args:
-        message: why, and what to do.
-        may_pass: whether it may work later without a change, since its server does not answer.
-    """
+class _ServerError(LocalError):
+    """`may_pass`: it may work later without a change, since a server does not answer."""
 
     def __init__(self, message: str, *, may_pass: bool = False) -> None:
         self.may_pass = may_pass
         super().__init__(message)
+
+
+class StoreUnusable(_ServerError):
+    """The store can't be opened, read or written; the message says why, and what to do."""
 
 
 class StoreBusy(StoreUnusable):
@@ -297,17 +296,8 @@ class CeylonUnusable(LocalError):
     """Ceylon is not installed, has no build for this platform, or is left out of this process."""
 
 
-class NatsUnusable(LocalError):
-    """A NATS server can't be reached or used as asked; the message says why, and what to change.
-
-    Args:
-        message: why, and what to change.
-        may_pass: whether it may work later without a change, since no server answers.
-    """
-
-    def __init__(self, message: str, *, may_pass: bool = False) -> None:
-        self.may_pass = may_pass
-        super().__init__(message)
+class NatsUnusable(_ServerError):
+    """A NATS server can't be reached or used as asked; the message says why, and what to change."""
 
 
 class PortInUse(LocalError):

@@ -120,7 +120,7 @@ async def _manage(
         if ticket_file is not None:
             nats_file = ticket_file.with_name(f"{ticket_file.name}.nats")
             keeping_beyond = TicketFile(nats_file, beyond, takes_over=is_standby)
-    with keeping_ticket, keeping_beyond:
+    with keeping_ticket, keeping_beyond, contextlib.ExitStack() as stack:
         async with Interrupts(manager.stop, finish=finish if grace_s or is_standby else None):
             # After the signal handlers: a program that reads the ticket may stop this process.
             stream = _messages_stream(as_json=as_json)
@@ -130,7 +130,10 @@ async def _manage(
             page.follow(manager)
             loop = asyncio.get_running_loop()
             # Not for short runs, which may log nothing.
-            loop.call_later(_LOAD_LOG_AFTER_S, loop.run_in_executor, None, load_for_logging)
+            loading = loop.call_later(
+                _LOAD_LOG_AFTER_S, loop.run_in_executor, None, load_for_logging
+            )
+            stack.callback(loading.cancel)
             async with progress:
                 try:
                     async with pool or contextlib.nullcontext():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -419,5 +420,6 @@ def test_no_content_raises_anything_but_invalid_input(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / name
     path.write_bytes(content)
-    with pytest.raises(InvalidInput):
+    # Some of it is a task, such as {}.
+    with contextlib.suppress(InvalidInput):
         read_tasks(path)
