@@ -184,13 +184,16 @@ def test_the_command_tells_a_line_a_finding_and_fails_if_one_is_not_well(tmp_pat
 
 
 @pytest.mark.slow
-def test_where_ceylon_cannot_be_loaded_the_import_says_what_there_are_builds_for() -> None:
-    code = "import sys; sys.modules['ceylon'] = None; from muster.agents import TaskManager"
+def test_where_ceylon_cannot_be_loaded_a_manager_says_what_there_are_builds_for() -> None:
+    code = (
+        "import asyncio, sys; sys.modules['ceylon'] = None; from muster.agents import TaskManager; "
+        "asyncio.run(TaskManager().start_agent())"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=180, check=False
     )
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("ImportError: Ceylon can't be loaded: ")
+    assert last.startswith("muster.messages.errors.CeylonUnusable: Ceylon can't be loaded: ")
     assert "Ceylon has builds for Linux on x86_64 with glibc 2.31 or newer" in last
 
 
