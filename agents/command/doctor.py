@@ -10,6 +10,7 @@ from ...messages import (
     Flaw,
     InvalidInput,
     JoinRefused,
+    LocalError,
     ManagerUnavailable,
     MusterError,
     PortInUse,
@@ -127,7 +128,7 @@ def _expected(given: str | Path | None) -> NetworkFile | None:
     except InvalidInput:
         # `examine_manager` reports it.
         return None
-    if ticket is None:
+    if ticket is None or ticket.nats:
         return None
     return NetworkFile(ticket.workspace_id, ticket.peer_id, ticket.host, str(ticket.port))
 
@@ -184,6 +185,10 @@ async def examine_manager(
     findings = [
         NetworkFinding("ticket", True, f"for Muster {muster}, workspace {ticket.workspace_id!r}")
     ]
+    if ticket.nats:
+        server = await _examine_nats_server(ticket)
+        asked = await _ask(ticket, secret, insecure=insecure) if server.is_ok else []
+        return [*findings, server, *asked]
     at = f"{ticket.host}, UDP port {ticket.port}"
     if not await answers_probe(ticket.host, ticket.port):
         detail = (
@@ -193,6 +198,21 @@ async def examine_manager(
         return [*findings, NetworkFinding("port", False, detail)]
     findings.append(NetworkFinding("port", True, f"a QUIC server answers at {at}"))
     return [*findings, *await _ask(ticket, secret, insecure=insecure)]
+
+
+async def _examine_nats_server(ticket: Ticket) -> NetworkFinding:
+    # Only tickets over NATS need its extra.
+    from ..nats.address import NatsAddress  # noqa: PLC0415
+
+    try:
+        from ..nats.connection import connect  # noqa: PLC0415
+
+        address = NatsAddress.parse(ticket.nats)
+        client = await connect(address, "muster doctor")
+    except LocalError as fault:
+        return NetworkFinding("NATS server", False, str(fault))
+    await client.close()
+    return NetworkFinding("NATS server", True, f"{address} accepts the connection")
 
 
 async def _ask(
@@ -205,7 +225,8 @@ async def _ask(
             clock = examine_clock((await client.state())["at"], wall_now())
     except ManagerUnavailable:
         dropped = {} if client is None else client.dropped
-        return [NetworkFinding("manager", False, explain_no_answer(dropped))]
+        detail = explain_no_answer(dropped, over_nats=bool(ticket.nats))
+        return [NetworkFinding("manager", False, detail)]
     except JoinRefused as fault:
         detail = f"answers with this ticket, and refuses this client: {fault}"
         return [NetworkFinding("manager", True, detail)]
@@ -214,16 +235,22 @@ async def _ask(
     return [NetworkFinding("manager", True, "answers with this ticket"), clock]
 
 
-def explain_no_answer(dropped: dict[str, int]) -> str:
-    """Explain why a reachable manager may not answer.
+def explain_no_answer(dropped: dict[str, int], *, over_nats: bool = False) -> str:
+    """Explain why a manager that can be reached, or whose NATS server can, may not answer.
 
     Args:
         dropped: the number of frames that could not be decoded, by reason.
+        over_nats: whether the ticket leads to a NATS server.
     """
     if dropped.get(Flaw.VERSION):
         return (
             "it uses another version of the frame format; use the same version of Muster for "
             "manager and workers"
+        )
+    if over_nats:
+        return (
+            f"no answer within {CONNECT_TIMEOUT_S:g} s from a manager of this run; start one, or "
+            "use the ticket of the one that runs: another secret is not answered either"
         )
     return (
         f"no answer within {CONNECT_TIMEOUT_S:g} s for the peer id of this ticket, which changes "

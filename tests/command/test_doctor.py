@@ -30,6 +30,8 @@ from muster.agents.transport.ceylon_platform import Platform
 from muster.agents.transport.network_file import FILE_NAME
 from muster.messages import Flaw
 
+from ..nats_server import NatsServer
+
 DEADLINE_S = 180.0
 GLIBC = ("glibc", "2.36")
 
@@ -256,3 +258,33 @@ async def test_with_a_ticket_the_file_must_lead_to_its_workspace(
         assert not finding.is_ok
         assert "refers to another workspace than the ticket" in finding.detail
         assert needed in finding.detail
+
+
+# ---------------------------------------------------------------------------- over NATS
+
+
+@pytest.mark.nats
+async def test_over_nats_the_server_and_the_manager_are_asked(nats_server: NatsServer) -> None:
+    manager = TaskManager(link=nats_server.url, workspace_id="doctor", quiet=True)
+    await manager.start()
+    findings = await examine_manager(str(manager.ticket()))
+    assert [each.check for each in findings] == ["ticket", "NATS server", "manager", "clock"]
+    assert all(each.is_ok for each in findings)
+    await manager.stop()
+
+
+async def test_a_nats_server_that_is_not_there_is_found() -> None:
+    lost = Ticket("default", "", "", 0, sealed=False, nats=f"nats://127.0.0.1:{free_tcp_port()}")
+    *_, finding = await examine_manager(str(lost))
+    assert (finding.check, finding.is_ok) == ("NATS server", False)
+    assert "check that it runs" in finding.detail
+
+
+def free_tcp_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_manager_that_is_silent_over_nats_is_explained_without_a_peer_id() -> None:
+    assert "from a manager of this run" in explain_no_answer({}, over_nats=True)

@@ -44,12 +44,22 @@ def doctor(
     this machine. It also checks the network file that plain Ceylon agents read in this directory.
     The exit code is 0 if every check succeeds.
     """
-    from ..doctor import examine_installation, examine_manager, examine_network_file, examine_port
+    from ...runtime.ceylon_choice import is_ceylon_left_out
+    from ..doctor import (
+        NetworkFinding,
+        examine_installation,
+        examine_manager,
+        examine_network_file,
+        examine_port,
+    )
 
     configure_logging(verbose)
-    findings = examine_installation()
     ticket = None if join is None else take_ticket(join)
-    findings.append(asyncio.run(examine_network_file(Path(), ticket)))
+    findings: list[NetworkFinding] = []
+    if not is_ceylon_left_out():
+        # A ticket over NATS needs none of it.
+        findings += examine_installation()
+        findings.append(asyncio.run(examine_network_file(Path(), ticket)))
     if ticket is None:
         findings.append(asyncio.run(examine_port(port)))
     else:
