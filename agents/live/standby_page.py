@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from ...messages import NatsUnusable
 from ..runtime.http_host import LOOPBACK_NAMES
 from ..runtime.ports import LOOPBACK
 from ..store.managers import ManagerEntry, standbys_in
@@ -83,21 +85,27 @@ class StandbyPage:
         """Stop serving."""
         await self._server.stop()
 
+    def _read_managers(self) -> list[ManagerEntry]:
+        """The managers; none while the server of the store does not answer."""
+        with contextlib.suppress(NatsUnusable):
+            return self._managers()
+        return []
+
     def _healthz(self, _: Request) -> Response:
         return JSONResponse({"standby": True})
 
     def _readyz(self, _: Request) -> Response:
-        managers = self._managers()
+        managers = self._read_managers()
         leader = next((each.to_payload() for each in managers if each.leads), None)
         answer = {"ready": False, "standby": True, "leader": leader}
         return JSONResponse(answer, 503, {"Retry-After": "2"})
 
     def _page(self, _: Request) -> Response:
-        managers = self._managers()
+        managers = self._read_managers()
         leader = next((each for each in managers if each.leads), None)
         standbys = len(standbys_in(managers))
         if leader is None:
-            leads = "No manager leads the run at the moment."
+            leads = "No manager is known to lead the run at the moment."
         elif leader.page.startswith(("http://", "https://")):
             page = html.escape(leader.page, quote=True)
             leads = f'<a href="{page}">{page}</a> leads the run.'

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from muster.agents.live.standby_page import StandbyPage
 from muster.agents.store.managers import ManagerEntry
+from muster.messages import NatsUnusable
 
 STANDBY = ManagerEntry("beta", 7, leads=False, since=2.0)
 
@@ -38,7 +39,7 @@ def test_a_standby_is_alive_but_not_ready_and_names_the_leader() -> None:
 @pytest.mark.parametrize(
     ("managers", "told"),
     [
-        ([STANDBY], "No manager leads the run"),
+        ([STANDBY], "No manager is known to lead the run"),
         ([ManagerEntry("<b>", 1, leads=True), STANDBY], "process 1 on &lt;b&gt; leads the run"),
         ([ManagerEntry("a", 1, leads=True, page="javascript:x()")], "process 1 on a"),
     ],
@@ -47,3 +48,17 @@ def test_the_page_of_a_standby_says_who_leads(managers: list[ManagerEntry], told
     (page,) = see(managers, "")
     assert told in page.text
     assert "href" not in page.text
+
+
+def test_a_standby_is_alive_while_the_server_of_its_store_is_away() -> None:
+    def fail() -> list[ManagerEntry]:
+        raise NatsUnusable("gone", may_pass=True)
+
+    async def story() -> list[httpx.Response]:
+        async with StandbyPage(fail) as page:
+            return [await ask(page, path) for path in ("healthz", "readyz", "")]
+
+    alive, ready, page = asyncio.run(story())
+    assert [alive.status_code, ready.status_code, page.status_code] == [200, 503, 503]
+    assert ready.json()["leader"] is None
+    assert "No manager is known to lead" in page.text
