@@ -23,6 +23,7 @@ from ...messages import (
     SubmitTasks,
     TaskId,
     TaskResult,
+    UnknownPeer,
     Welcome,
     encode_message,
 )
@@ -198,7 +199,7 @@ class Clients:
 
     def post_to_all(self, message: BaseModel) -> None:
         """Send a message to all clients."""
-        for address in self._clients:
+        for address in tuple(self._clients):
             self._post(address, message)
 
     def _drop(self, address: str) -> None:
@@ -280,6 +281,9 @@ class Clients:
         assert self._router is not None
         try:
             self._router.post_encoded(address, encode_message(message))
+        except UnknownPeer:
+            # It has left; if it is still there, it asks again.
+            self._forget(address)
         except BacklogFull:
             log.warning("a client does not receive: its send queue is full", address=address)
             # It will ask again, and then for what it has not got.

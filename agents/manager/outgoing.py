@@ -20,6 +20,7 @@ from ...messages import (
     Shutdown,
     TaskAssignment,
     TaskResult,
+    UnknownPeer,
     Welcome,
     encode_message,
 )
@@ -321,6 +322,9 @@ class OutgoingMessages:
             return
         try:
             self._endpoint.post_encoded(worker_id, message)
+        except UnknownPeer:
+            # Its welcome is not written to the store yet, or it has just left.
+            log.info("a worker without a conversation is told nothing", worker=worker_id[:80])
         except BacklogFull:
             left = WorkerLeft(worker_id, "does not receive: its send queue is full")
             asyncio.get_running_loop().call_soon(self._driver.apply, left)

@@ -16,6 +16,7 @@ from ...messages import (
     ManagerRequest,
     TaskId,
     TaskResult,
+    UnknownPeer,
     encode_message,
 )
 from ..kernel.model.occurrences import Watcher
@@ -119,6 +120,9 @@ class WorkerCalls:
             return
         try:
             router.post_encoded(address, encode_message(message))
+        except UnknownPeer:
+            # It is about to be welcomed again, and asks again then.
+            pass
         except BacklogFull:
             asyncio.get_running_loop().call_later(RESEND_AFTER_S, self.post, address, message)
         except EncodeError as fault:

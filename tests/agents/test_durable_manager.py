@@ -19,6 +19,7 @@ from muster.agents.store.memory import MemoryStore, SharedRows
 from muster.agents.store.sqlite import SqliteStore, read_store
 from muster.messages import (
     DifferentTask,
+    Heartbeat,
     StoreLost,
     StoreUnusable,
     Task,
@@ -169,6 +170,32 @@ async def test_nothing_leaves_while_it_is_written() -> None:
     await asyncio.wait_for(managing, DEADLINE_S)
     await working
     assert worker.performed == [(1, 1), (2, 1)]
+
+
+@pytest.mark.parametrize("told", ["dismissed", "replaced", "answered"])
+async def test_a_worker_whose_welcome_is_not_written_yet_does_not_end_the_run(told: str) -> None:
+    store, network = Held(), MemoryNetwork()
+    manager = manager_of(store, tasks=TASKS[:1])
+    worker = Counting("Ada", 5, time_scale=0.01)
+    managing = asyncio.ensure_future(manager.serve_over(network.join("boss", manager.receive)))
+    await asyncio.sleep(0.1)
+    store.is_writing.clear()
+    store.may_write.clear()
+    working = asyncio.ensure_future(worker.serve_over(network.join("Ada", worker.receive)))
+    while not store.is_writing.is_set() or "Ada" not in manager.board.workers:
+        await asyncio.sleep(0.01)
+    shell = manager._shell
+    match told:
+        case "dismissed":
+            shell._outgoing.dismiss_workers()
+        case "replaced":
+            shell._outgoing.post_to_workers(Heartbeat())
+        case _:
+            shell._worker_calls.post("Ada", Heartbeat())
+    store.may_write.set()
+    await asyncio.wait_for(managing, DEADLINE_S)
+    await working
+    assert manager.report().success_rate == 1.0
 
 
 def test_a_task_is_in_the_store_when_adding_it_returns(tmp_path: Path) -> None:
