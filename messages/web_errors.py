@@ -37,7 +37,7 @@ class ModelFailed(WebError):
     """A language model refused a task, passed a limit of it, or gave an unusable answer."""
 
 
-class McpUnusable(WebError):
+class McpUnusable(WebError, LocalError):
     """An MCP server can't be started, reached or understood; the message says why."""
 
 
