@@ -64,6 +64,7 @@ def stand_by(store: StorePlace | None, web: WebPageOptions | None, lead: Lead) -
                 return lead(opened, web)
             except RunHandedOver:
                 print_message("the run was handed over")
+                standby.give_way()
             except StoreTaken:
                 print_message("another manager has taken the store, and leads the run")
             except StoreUnusable as fault:
