@@ -60,6 +60,10 @@ class Standby:
         traceback: TracebackType | None,
     ) -> None:
         """Name it no more."""
+        self.withdraw()
+
+    def withdraw(self) -> None:
+        """Name this manager no more."""
         self._managers.withdraw()
 
     async def open_store(self) -> Store:
