@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from muster.agents.kernel.board.rows import Rows, WorkerRow
 from muster.agents.store import sqlite_file
@@ -186,6 +186,7 @@ def test_a_changed_byte_in_what_was_written_is_found(path) -> None:
 
 
 @pytest.mark.slow
+@settings(max_examples=50)
 @given(data=st.data())
 def test_whatever_bytes_are_damaged_a_store_is_refused_or_loads_as_it_was(
     tmp_path_factory, data
