@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +20,17 @@ Invoke = Callable[..., Any]
 HEADINGS = ["worker", "type", "skill", "results", "success", "pace", "cost"]
 
 
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recording")
+    run(store=folder / "run.db", skills=folder / "skills.json", trace=folder / "run.jsonl")
+    return folder
+
+
 @pytest.fixture
-def recorded(tmp_path: Path) -> None:
-    run(store=tmp_path / "run.db", skills=tmp_path / "skills.json", trace=tmp_path / "run.jsonl")
+def recorded(recording: Path, tmp_path: Path) -> None:
+    for file in ("run.db", "skills.json", "run.jsonl"):
+        shutil.copy(recording / file, tmp_path / file)
 
 
 @pytest.mark.usefixtures("recorded")

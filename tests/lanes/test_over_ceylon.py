@@ -88,6 +88,7 @@ def members(manager: TaskManager) -> dict[int, int]:
     return dict(sorted(Counter(lanes_of(manager).values()).items()))
 
 
+@pytest.mark.slow
 async def test_twelve_workers_have_three_lanes_and_do_their_tasks() -> None:
     tasks = [Task(id=number, description="work", difficulty=2) for number in range(1, 61)]
     manager = TaskManager(tasks, port=0, time_scale=0.01, quiet=True)

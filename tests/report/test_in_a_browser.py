@@ -144,6 +144,7 @@ def test_a_run_of_5000_tasks_opens_in_a_moment(browser: Any, page_file: Path) ->
     assert min(took_ms) < OPENS_WITHIN_MS
 
 
+@pytest.mark.slow
 def test_texts_from_outside_are_shown_and_not_run(page: Any) -> None:
     assert page.title() == "the_muster: 4,000 of 5,000 tasks completed, 1,000 failed"
     assert page.locator("tr.task td.what").nth(6).evaluate("cell => cell.firstChild.data") == EVIL
