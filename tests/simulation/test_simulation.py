@@ -121,7 +121,7 @@ def test_every_scenario_stands_the_storm(scenario: Any) -> None:
 def test_each_kind_alone_happens_and_breaks_nothing(
     kind: FaultKind, small_story: Callable[[], Any]
 ) -> None:
-    outcomes = [simulate(small_story(), Conditions(seed, (kind,))) for seed in range(5)]
+    outcomes = [simulate(small_story(), Conditions(seed, (kind,))) for seed in range(10)]
     assert all(outcome.violation is None for outcome in outcomes), [told(each) for each in outcomes]
     assert sum(outcome.injected[kind] for outcome in outcomes) > 0
     assert all(set(outcome.injected) <= {kind} for outcome in outcomes)
