@@ -1,4 +1,4 @@
-"""A member that does not keep up with what it is sent: the server cuts it off, and nothing is lost."""
+"""A member that is slow to read what it is sent: the server cuts it off, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def block(task: Task) -> None:
     """Block the event loop of the worker."""
     is_blocked.set()
     goes_on.wait(DEADLINE_S)
-    time.sleep(2)
+    time.sleep(2)  # noqa: ASYNC251 - it blocks on purpose
 
 
 @handlers.task("echo")

@@ -1,4 +1,4 @@
-"""Whoever shares the NATS server with a run without its secret can read nothing and change nothing."""
+"""Who shares the NATS server with a run, but not its secret, reads and changes nothing."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ async def test_a_stranger_on_the_server_reads_nothing_and_changes_nothing(
 
     await stranger.subscribe(f"muster.{run}.>", cb=record)
     async with TaskManager(link=nats_server.url, workspace_id=run, quiet=True) as manager:
-        workers = [WorkerAgent(name, 5, handlers=handlers, ticket=manager.ticket()) for name in "AB"]
+        ticket = manager.ticket()
+        workers = [WorkerAgent(name, 5, handlers=handlers, ticket=ticket) for name in "AB"]
         for worker in workers:
             await worker.start()
         pestering = asyncio.ensure_future(pester(stranger, recorded))
