@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 
-from ...messages import InvalidInput, MusterError, Payload, Task, TaskId, TaskResult
+from ...messages import InvalidInput, Payload, Task, TaskId, TaskResult
 from ..submission.result_source import Outcome, call_in, fulfil
 from ..submission.submission import Submission
 from .awaited_tasks import AwaitedTasks, ReturnWhen, WaitedTasks, wait_for_tasks
@@ -100,14 +100,8 @@ class TaskCalls(Submission):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Payload] = loop.create_future()
 
-        def settle(_: TaskId, outcome: Outcome) -> None:
-            call_in(loop, set_reply, future, outcome if isinstance(outcome, MusterError) else None)
-
-        self._conversation.add(tasks, settle, lambda: call_in(loop, set_reply, future, None))
-        try:
-            await future
-        finally:
-            self._conversation.stop_waiting([task.id for task in tasks], settle)
+        self._conversation.add_only(tasks, lambda reply: call_in(loop, set_reply, future, reply))
+        await future
 
     def _forget(self, task_ids: Sequence[TaskId]) -> None:
         raise InvalidInput("only the manager's own process can forget tasks; leave out forget=True")
