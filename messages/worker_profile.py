@@ -18,7 +18,7 @@ from .work import Name
 
 MAX_SLOTS = 10_000
 
-FOLLOW_FROM_HANDLERS = frozenset({"task_types", "review_types"})
+FOLLOW_FROM_HANDLERS = frozenset({"task_types", "review_types", "at_most_once_types"})
 """The fields that are no arguments of `WorkerAgent`, because they follow from its handlers."""
 
 
@@ -35,6 +35,8 @@ class WorkerProfile(Record):
         cost_per_s: what a second of its work costs, in the manager's unit of cost, 0 or more.
         cost_per_task: what each attempt costs besides, 0 or more.
         review_types: the task types whose results it reviews.
+        at_most_once_types: the task types of which an attempt that was begun and lost is not
+            followed by another, because it may have acted.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -48,6 +50,7 @@ class WorkerProfile(Record):
     cost_per_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     cost_per_task: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     review_types: tuple[str, ...] = Field(default=(), max_length=1_000)
+    at_most_once_types: tuple[str, ...] = Field(default=(), max_length=1_000)
 
     @classmethod
     def of(cls, teller: object, **known: Any) -> Self:

@@ -32,6 +32,7 @@ from ...messages.client import ManagerMethod
 from ...messages.codec import encode_whole_task
 from ...messages.frame import EVERYONE
 from ..execution.held_slots import OverdueAttempt
+from ..kernel.delivery.manager_presence import Welcomed
 from ..kernel.security.seal import Seal
 from ..runtime.loop_watch import LoopWatch
 from ..submission.result_source import Settle, call_in
@@ -251,9 +252,10 @@ class ClientConversation(SessionHolder):
                 pass
 
     def _welcomed(self, session: ManagerSession, sender: str, welcome: Welcome) -> None:
-        if session.changes_nothing(sender, welcome):
+        welcomed = session.judge(sender, welcome)
+        if welcomed is Welcomed.NOTHING:
             return
-        if session.is_from_another_manager(sender, welcome):
+        if welcomed is Welcomed.ANOTHER:
             session.end()
         session.begin(sender, welcome)
         self._requests.resume(session)

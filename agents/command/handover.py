@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
-from ...messages import InvalidInput, StoreUnusable
+from ...messages import InvalidInput, NatsUnusable, StoreUnusable
 from ..client.client import Client
 from ..store.managers import ManagerEntry, ManagerList, standbys_in
 from ..store.places import StorePlace, managers_at, name_of_place
@@ -61,28 +62,44 @@ def _hand_over(managers: ManagerList, store: str) -> str:
             f"`muster manager --standby --store {store}`, and try again"
         )
     try:
-        managers.request_handover()
+        next_one = _ask_until_another_leads(managers, former)
     except OSError as fault:
         raise StoreUnusable(
             f"the handover of {store!r} can't be requested: {fault.strerror}; run this as the "
             "user that runs the managers, or use --join"
         ) from None
-    return f"{former.describe()} handed the run over to {_wait_for_another(managers, former)}"
+    finally:
+        # Without an answer it is forgotten soon.
+        with contextlib.suppress(NatsUnusable):
+            managers.forget_handover_request()
+    return f"{former.describe()} handed the run over to {next_one.describe()}"
 
 
-def _wait_for_another(managers: ManagerList, former: ManagerEntry) -> str:
-    ends_at, at = time.monotonic() + TIMEOUT_S, (former.host, former.pid)
-    while time.monotonic() < ends_at:
-        leader = next((each for each in managers.read() if each.leads), None)
-        # It names itself once it has opened the store.
-        is_named = leader is not None and leader.since > 0
-        if leader is not None and is_named and (leader.host, leader.pid) != at:
-            return leader.describe()
+def _ask_until_another_leads(managers: ManagerList, former: ManagerEntry) -> ManagerEntry:
+    """Ask again and again: the request, or an entry of a standby, may be lost meanwhile."""
+    ends_at = time.monotonic() + TIMEOUT_S
+    while True:
+        found = managers.read()
+        leader = next((each for each in found if each.leads), None)
+        if leader is not None and leader.is_in_process_of(former):
+            managers.request_handover(leader)
+        elif leader is not None and leader.since > 0:
+            # Without that it has not opened the store yet.
+            return leader
+        if time.monotonic() >= ends_at:
+            raise StoreUnusable(_what_is_missing(former, leader, standbys_in(found)))
         time.sleep(_LOOK_EVERY_S)
-    raise StoreUnusable(
-        f"{former.describe()} still leads {TIMEOUT_S:g} s after it was asked to hand the run over; "
-        "see its log, or end it"
-    )
+
+
+def _what_is_missing(
+    former: ManagerEntry, leader: ManagerEntry | None, standbys: list[ManagerEntry]
+) -> str:
+    asked = f"{TIMEOUT_S:g} s after {former.describe()} was asked to hand the run over"
+    if leader is None:
+        return f"{asked}, it leads no more, but no standby has opened the store; see their logs"
+    if not standbys:
+        return f"{asked}, it still leads, since no manager stands by any more; start one"
+    return f"{asked}, it still leads; see its log, or end it"
 
 
 def _describe(standbys: list[ManagerEntry]) -> str:

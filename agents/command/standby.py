@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import platform
+import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +22,7 @@ from ...messages import (
     StoreUnusable,
 )
 from ..manager.task_manager import TaskManager
+from ..runtime.garbage import collect_garbage_less_often
 from ..security.ticket import Ticket
 from ..standby.standby import Standby
 from ..store.places import StorePlace
@@ -27,7 +31,7 @@ from .console.exit import EXIT_OK, print_message
 from .console.interrupts import Interrupts
 from .web_page import WebPageOptions
 
-Lead: TypeAlias = Callable[[Store, WebPageOptions | None], int]
+Lead: TypeAlias = Callable[[TaskManager, Store, WebPageOptions | None], int]
 """Runs a manager with an open store until its run has ended; returns the exit code."""
 
 PORT_TIMEOUT_S = 10.0
@@ -36,13 +40,20 @@ PORT_TIMEOUT_S = 10.0
 _LOOK_AGAIN_EVERY_S = 0.1
 
 
-def stand_by(store: StorePlace | None, web: WebPageOptions | None, lead: Lead) -> int:
+def stand_by(
+    store: StorePlace | None,
+    web: WebPageOptions | None,
+    make: Callable[[], TaskManager],
+    lead: Lead,
+) -> int:
     """Wait until a store is free, and lead its run; wait again whenever another manager leads.
 
     Args:
         store: the store's file, or its URL.
         web: the options of the live page, or None.
-        lead: runs the manager.
+        make: makes a manager without a store. It is made before the store is free, so that wrong
+            arguments are told now, and a takeover takes less time.
+        lead: runs it.
 
     Returns:
         The exit code: that of the run, or 0 if it was asked to end while another manager leads.
@@ -54,16 +65,24 @@ def stand_by(store: StorePlace | None, web: WebPageOptions | None, lead: Lead) -
         raise InvalidInput(
             "--standby is given without --store; name the store that the managers share"
         )
-    with Standby(store) as standby:
+    collect_garbage_less_often()
+    # It is otherwise loaded when a run is restored, which other managers may never do.
+    importlib.import_module("..kernel.matching.adaptive_state", __package__)
+    standby = Standby(store)
+    try:
         while True:
+            _end_at_sigterm()
+            manager = make()
             found = asyncio.run(_wait_to_lead(standby, web))
             if found is None:
+                manager.close()
                 return EXIT_OK
             opened, web = found
             try:
-                return lead(opened, web)
+                return lead(manager, opened, web)
             except RunHandedOver:
                 print_message("the run was handed over")
+                standby.give_way()
             except StoreTaken:
                 print_message("another manager has taken the store, and leads the run")
             except StoreUnusable as fault:
@@ -72,7 +91,13 @@ def stand_by(store: StorePlace | None, web: WebPageOptions | None, lead: Lead) -
                 print_message(f"this manager leads no more: {fault}")
             finally:
                 opened.close()
-            standby.stand_by_again()
+    finally:
+        standby.withdraw()
+
+
+def _end_at_sigterm() -> None:
+    """Let SIGTERM end the command in order while no event loop runs that handles it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_OK))
 
 
 async def _wait_to_lead(
@@ -85,6 +110,8 @@ async def _wait_to_lead(
         ended.set()
 
     async with contextlib.AsyncExitStack() as stack:
+        # When this manager leads, it takes a moment until its run handles signals.
+        stack.callback(_end_at_sigterm)
         await stack.enter_async_context(Interrupts(end))
         if web is not None:
             from ..live.standby_page import StandbyPage  # noqa: PLC0415 - it needs an extra
@@ -93,7 +120,8 @@ async def _wait_to_lead(
             await stack.enter_async_context(page)
             web = replace(web, port=page.port)
             standby.page = _reachable(page.url, web.host)
-            standby.stand_by_again()
+        # A manager that is named can be asked to end.
+        standby.stand_by_again()
         opening = asyncio.ensure_future(standby.open_store())
         ending = asyncio.ensure_future(ended.wait())
         await asyncio.sleep(0)

@@ -96,6 +96,19 @@ class WrongArguments(GiveUp):
     name = WrongCall.__name__
 
 
+class WorkInterrupted(GiveUp):
+    """Raised where work was begun and may have acted, but is not known to be done.
+
+    The task fails for good, so that nothing is done twice. It says nothing about the worker's
+    skill, and starts no quarantine.
+
+    Args:
+        reason: what was interrupted, and by what.
+    """
+
+    name = "WorkInterrupted"
+
+
 def request_in(fault: BaseException) -> HandlerRequest | None:
     """What a handler asked for; None if an exception, or a part of its group, is something else."""
     if isinstance(fault, HandlerRequest):
@@ -116,7 +129,7 @@ def make_request(name: str, reason: str, after_s: float) -> HandlerRequest:
     """
     if name == RetryLater.name:
         return RetryLater(after_s, reason)
-    kinds = {each.name: each for each in (TaskDeclined, GiveUp, WrongArguments)}
+    kinds = {each.name: each for each in (TaskDeclined, GiveUp, WrongArguments, WorkInterrupted)}
     return kinds[name](reason)
 
 

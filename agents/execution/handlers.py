@@ -293,6 +293,11 @@ class Handlers(ToldFunctions):
         return tuple(self._reviewers)
 
     @property
+    def at_most_once_types(self) -> tuple[str, ...]:
+        """The task types of which a lost attempt is not repeated, because it may have acted."""
+        return ()
+
+    @property
     def has_plain(self) -> bool:
         """Whether a handler or reviewer is not async, so that it needs an executor."""
         return any(not each.is_async for _, each in self._all())

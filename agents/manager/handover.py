@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from ...messages import InvalidInput, NatsUnusable, StoreTaken
-from ..store.managers import ManagerEntry, ManagerList, managers_of, standbys_in
+from ..store.managers import ManagerEntry, is_asked_to_hand_over, managers_of, standbys_in
 from .board_driver import BoardDriver
 
 LOOK_FOR_REQUEST_EVERY_S = 0.5
@@ -78,15 +78,9 @@ class Handover:
         managers = managers_of(store)
         if managers is None:
             return
-        # One that was meant for a former manager.
-        await asyncio.to_thread(managers.take_handover_request)
         while True:
             await asyncio.sleep(LOOK_FOR_REQUEST_EVERY_S)
             # The servers of the store may be gone for a while.
             with contextlib.suppress(NatsUnusable):
-                if await asyncio.to_thread(_is_wanted, managers):
+                if await asyncio.to_thread(is_asked_to_hand_over, managers):
                     self._hand_over()
-
-
-def _is_wanted(managers: ManagerList) -> bool:
-    return managers.take_handover_request() and bool(standbys_in(managers.read()))

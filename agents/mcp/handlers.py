@@ -12,7 +12,7 @@ from ...messages import InvalidInput, Payload, Task, TaskAssignment, WrongCall
 from ...messages.functions import TaskFunction
 from ...messages.web_errors import McpUnusable
 from ..execution.handler_executor import HandlerExecutor
-from ..execution.handler_requests import GiveUp, RetryLater, TaskDeclined, WrongArguments
+from ..execution.handler_requests import RetryLater, TaskDeclined, WorkInterrupted, WrongArguments
 from ..execution.handlers import Handlers, TaskContext
 from ..runtime.log import log
 from .server import CallInterrupted, McpServer, McpTool, ToolGone
@@ -115,13 +115,13 @@ class McpHandlers(Handlers):
         try:
             tool.check(task.data)
             arguments = cast("Mapping[str, Payload] | None", task.data)
-            return await tool.call(arguments, tell)
+            return await tool.call(arguments, tell, repeats=bool(task.max_losses))
         except WrongCall as fault:
             raise WrongArguments(str(fault)) from None
         except ToolGone as fault:
             raise TaskDeclined(str(fault)) from None
         except CallInterrupted as fault:
-            raise GiveUp(str(fault)) from None
+            raise WorkInterrupted(str(fault)) from None
         except McpUnusable as fault:
             raise RetryLater(RETRY_AFTER_S, str(fault)) from None
 
@@ -132,6 +132,11 @@ class McpHandlers(Handlers):
     def task_types(self) -> tuple[str, ...] | None:
         # While no server has tools, it takes no tasks, and not those of any type.
         return tuple(self)
+
+    @property
+    @override
+    def at_most_once_types(self) -> tuple[str, ...]:
+        return tuple(each.name for each in self._tools.values() if not each.may_be_repeated)
 
     @override
     def functions(self) -> list[TaskFunction]:

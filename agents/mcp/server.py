@@ -87,10 +87,14 @@ class McpTool:
         self._check.check(arguments)
 
     async def call(
-        self, arguments: Mapping[str, Payload] | None = None, progress: TakeProgress | None = None
+        self,
+        arguments: Mapping[str, Payload] | None = None,
+        progress: TakeProgress | None = None,
+        *,
+        repeats: bool = False,
     ) -> Payload:
         """Call the tool; see `McpServer.call`."""
-        return await self.server.call(self.own_name, arguments, progress)
+        return await self.server.call(self.own_name, arguments, progress, repeats=repeats)
 
 
 class McpServer:
@@ -291,6 +295,8 @@ class McpServer:
         name: str,
         arguments: Mapping[str, Payload] | None = None,
         progress: TakeProgress | None = None,
+        *,
+        repeats: bool = False,
     ) -> Payload:
         """Call a tool by its own name, and return its output as plain data.
 
@@ -301,6 +307,7 @@ class McpServer:
             name: the tool's name at the server.
             arguments: its arguments.
             progress: takes how far it has come.
+            repeats: whether it may be called again even if its server does not say so.
 
         Raises:
             ToolFailed: the tool told an error; or `ToolGone`, or `CallInterrupted` if the server
@@ -322,7 +329,7 @@ class McpServer:
             except InvalidArguments as fault:
                 raise WrongCall(str(fault)) from None
             except ConnectionLost as fault:
-                if fault.has_begun and not tool.may_be_repeated:
+                if fault.has_begun and not (repeats or tool.may_be_repeated):
                     raise CallInterrupted(
                         f"begun, but not known to be done: the MCP server {self.address} ended "
                         f"while {name} ran ({fault.reason}); the tool may have acted, so it was "
@@ -355,4 +362,6 @@ class McpServer:
 
 
 def _told(tools: Mapping[str, McpTool]) -> Sequence[tuple[object, ...]]:
-    return [(each.name, each.description, each.schema) for each in tools.values()]
+    return [
+        (each.name, each.description, each.schema, each.may_be_repeated) for each in tools.values()
+    ]

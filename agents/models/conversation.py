@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from ...messages import ModelFailed, Payload
 from ...messages.wording import summarize
+from ..execution.handler_requests import RetryLater
 from ..execution.handlers import TaskContext
 from ..runtime.error_text import describe_fault
 from .answer import ModelAnswer, ToolCall, without_surrogates
@@ -22,6 +23,12 @@ from .tool import Tool, ToolSource
 
 if TYPE_CHECKING:
     from .client import ModelClient
+
+MAX_WAITS = 3
+"""How often a conversation waits for a server that wants to be asked later."""
+
+LONGEST_WAIT_S = 60.0
+"""How long it waits each time at most, in seconds, since it holds its worker's slot."""
 
 MAX_TOOL_RESULT_CHARACTERS = 100_000
 """The rest of what a tool returns is not sent to the model."""
@@ -94,6 +101,9 @@ class ModelConversation:
         self._form = form
         self._take = take
         self._is_repaired = False
+        self._waits = 0
+        self.waits_for_server = False
+        """Whether it waits until the server may be asked again."""
 
     async def output(self) -> Payload | BaseModel:
         """The output: a text, or a model of the form.
@@ -108,7 +118,7 @@ class ModelConversation:
         if tools:
             options["tools"] = [_offered(each) for each in tools.values()]
         while True:
-            answer = await self._ask(options)
+            answer = await self._ask_patiently(options)
             self._messages.append(answer.message)
             if answer.calls:
                 calls = answer.calls.values()
@@ -131,8 +141,28 @@ class ModelConversation:
         text = f"This is not valid: {problem}\nAnswer again, with the corrected JSON alone."
         self._messages.append({"role": "user", "content": text})
 
-    async def _ask(self, options: Mapping[str, Any]) -> ModelAnswer:
-        meter, answer = self._meter, ModelAnswer()
+    async def _ask_patiently(self, options: Mapping[str, Any]) -> ModelAnswer:
+        """Ask; once there is something to lose, wait here for a server that is busy.
+
+        Another attempt would pay for the earlier turns again, and call their tools again.
+        """
+        while True:
+            answer = ModelAnswer()
+            try:
+                return await self._ask(options, answer)
+            except RetryLater as fault:
+                is_streamed = self._take is not None and bool(answer.text)
+                is_first = self._meter.turns - self._waits <= 1
+                is_long = self._waits == MAX_WAITS or fault.after_s > LONGEST_WAIT_S
+                if is_first or is_long or is_streamed:
+                    raise
+                self._waits += 1
+                self.waits_for_server = True
+                await asyncio.sleep(fault.after_s)
+                self.waits_for_server = False
+
+    async def _ask(self, options: Mapping[str, Any], answer: ModelAnswer) -> ModelAnswer:
+        meter = self._meter
         characters_in = length_of(self._messages)
         meter.begin_turn(characters_in)
         # If this worker is lost, the story of the task tells that somebody has to pay.

@@ -179,7 +179,7 @@ class ModelHandlers(Handlers):
             return await within(self._limits.max_s, talk.output())
         except asyncio.TimeoutError:
             told = f"{self.model} was not done within {self._limits.max_s:g} s"
-            if meter.turns <= 1:
+            if meter.turns <= 1 or talk.waits_for_server:
                 # Its server hangs or drips, which says nothing about the model.
                 raise RetryLater(0.0, told) from None
             raise ModelFailed(f"{told}, the task's limit") from None

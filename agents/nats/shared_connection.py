@@ -16,6 +16,10 @@ _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 10.0
 """How long to wait before another attempt after the server has closed a connection, in seconds."""
 
+_MAX_ASKING: Final = 16
+"""How many members of a process ask their manager at once to let them join, or for a direct
+connection. A manager that is asked by all of them answers late, when most have asked again."""
+
 _RESTING_BYTES: Final = 128 * 1024
 """From how many unsent bytes on a sender lets the connection write first."""
 
@@ -34,7 +38,8 @@ class SharedConnection:
         self.address = address
         self._name = name
         self._client: NatsClient | None = None
-        self._takers: dict[str, Take] = {}
+        # Members of one process share subjects: each message is received once for all of them.
+        self._takers: dict[str, list[Take]] = {}
         self._subscriptions: dict[str, Subscription] = {}
         self._closed = asyncio.Event()
         self._keeping: asyncio.Future[None] | None = None
@@ -42,6 +47,8 @@ class SharedConnection:
         self.on_loss: set[Callable[[], None]] = set()
         """Called when the connection is lost."""
         self.opening = asyncio.Lock()
+        self.asking = asyncio.Semaphore(_MAX_ASKING)
+        """Held by members while they ask their manager for something that all of them need."""
         self.dropped = 0
         """How many messages could not be sent, since there was no connection."""
 
@@ -78,16 +85,29 @@ class SharedConnection:
 
     async def listen(self, subject: str, take: Take) -> None:
         """Call a function with the subject and content of each message under a subject."""
-        self._takers[subject] = take
-        if self._client is not None:
-            self._subscriptions[subject] = await self._client.listen(subject, take)
+        takers = self._takers.setdefault(subject, [])
+        takers.append(take)
+        if len(takers) == 1 and self._client is not None:
+            await self._subscribe(self._client, subject)
 
-    async def unlisten(self, subject: str) -> None:
-        """Do not call the function of a subject any more."""
+    async def unlisten(self, subject: str, take: Take) -> None:
+        """Do not call a function that was passed to `listen` any more."""
+        takers = self._takers.get(subject, [])
+        if take in takers:
+            takers.remove(take)
+        if takers:
+            return
         self._takers.pop(subject, None)
         subscription = self._subscriptions.pop(subject, None)
         if subscription is not None and self._client is not None:
             await self._client.unlisten(subscription)
+
+    async def _subscribe(self, client: NatsClient, subject: str) -> None:
+        def spread(of: str, content: bytes) -> None:
+            for take in tuple(self._takers.get(subject, ())):
+                take(of, content)
+
+        self._subscriptions[subject] = await client.listen(subject, spread)
 
     async def send(self, subject: str, content: bytes) -> None:
         """Send a message, unless there is no connection; waits while the connection is busy."""
@@ -129,8 +149,8 @@ class SharedConnection:
                 self._closed.set()
                 continue
             self._client = client
-            for subject, take in tuple(self._takers.items()):
-                self._subscriptions[subject] = await client.listen(subject, take)
+            for subject in tuple(self._takers):
+                await self._subscribe(client, subject)
             pause_s = _FIRST_PAUSE_S
             await self._log_return()
 

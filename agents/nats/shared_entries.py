@@ -49,13 +49,17 @@ class SharedEntries:
         """The entries of all processes."""
         return self._stream.run(self._read())
 
-    def leave_note(self, name: str) -> None:
+    def leave_note(self, name: str, value: bytes) -> None:
         """Leave a note for another process, for as long as entries last without being renewed."""
-        self._stream.run(self._leave_note(name))
+        self._stream.run(self._leave_note(name, value))
 
-    def take_note(self, name: str) -> bool:
-        """Whether there is a note; deletes it."""
-        return self._stream.run(self._take_note(name))
+    def find_note(self, name: str) -> bytes | None:
+        """The value of a note, if there is one."""
+        return self._stream.run(self._find_note(name))
+
+    def delete_note(self, name: str) -> None:
+        """Delete a note, if there is one."""
+        self._stream.run(self._delete_note(name))
 
     async def _put(self) -> None:
         bucket = await self._open_bucket()
@@ -97,15 +101,16 @@ class SharedEntries:
                 found.append((await bucket.get(subject.removeprefix(prefix))).value or b"")
         return found
 
-    async def _leave_note(self, name: str) -> None:
+    async def _leave_note(self, name: str, value: bytes) -> None:
         bucket = await self._open_bucket()
-        await bucket.put(name, b"1")
+        await bucket.put(name, value[:_MAX_ENTRY_BYTES])
 
-    async def _take_note(self, name: str) -> bool:
-        try:
+    async def _find_note(self, name: str) -> bytes | None:
+        with contextlib.suppress(BucketNotFoundError, KeyNotFoundError):
             bucket = await self._stream.context.key_value(self._bucket)
-            note = await bucket.get(name)
-        except (BucketNotFoundError, KeyNotFoundError):
-            return False
-        await bucket.delete(name, last=note.revision)
-        return True
+            return (await bucket.get(name)).value
+        return None
+
+    async def _delete_note(self, name: str) -> None:
+        with contextlib.suppress(BucketNotFoundError):
+            await (await self._stream.context.key_value(self._bucket)).delete(name)

@@ -7,7 +7,7 @@ import contextlib
 from types import TracebackType
 
 from ...messages import NatsUnusable, StoreBusy, StoreUnusable
-from ..runtime.clock import wall_now
+from ..runtime.clock import now, wall_now
 from ..runtime.log import log
 from ..store.managers import ManagerEntry, ManagerList
 from ..store.places import StorePlace, managers_at, name_of_place, open_store
@@ -15,6 +15,9 @@ from ..store.protocol import Store
 
 LOOK_EVERY_S = 0.1
 """How often a standby looks whether the store is free, in seconds: it tries a file lock."""
+
+GIVE_WAY_S = 10.0
+"""How long a manager that has handed the run over leaves the store to the others, in seconds."""
 
 
 class Standby:
@@ -39,6 +42,7 @@ class Standby:
         """The URL of this manager's live page; used when it is named again."""
         self._managers: ManagerList = managers_at(store)
         self._is_named = False
+        self._gives_way_until = 0.0
 
     def __enter__(self) -> Standby:
         """Name this manager as one that stands by.
@@ -56,6 +60,10 @@ class Standby:
         traceback: TracebackType | None,
     ) -> None:
         """Name it no more."""
+        self.withdraw()
+
+    def withdraw(self) -> None:
+        """Name this manager no more."""
         self._managers.withdraw()
 
     async def open_store(self) -> Store:
@@ -77,6 +85,9 @@ class Standby:
         if not self._is_named:
             await asyncio.to_thread(self._announce, leads=False)
         if await asyncio.to_thread(self.find_leader) is not None:
+            self._gives_way_until = 0.0
+            return None
+        if now() < self._gives_way_until:
             return None
         try:
             store = await asyncio.to_thread(open_store, self._place)
@@ -89,6 +100,14 @@ class Standby:
             self._announce(leads=True)
         log.info("this manager leads now", store=name_of_place(self._place))
         return store
+
+    def give_way(self) -> None:
+        """Leave the store to another standby, after a handover.
+
+        Otherwise this manager would often be the first to open it again. It does so only if no
+        other has led after `GIVE_WAY_S`.
+        """
+        self._gives_way_until = now() + GIVE_WAY_S
 
     def stand_by_again(self) -> None:
         """Name this manager as one that stands by: after it has led, or with another page.

@@ -13,7 +13,7 @@ import secrets
 from pathlib import Path
 
 from ..runtime.lock_file import try_to_lock
-from ..runtime.private_file import open_private, write_private
+from ..runtime.private_file import replace_file, write_private
 from .file_lock import find_holder
 from .managers import ManagerEntry, in_order
 
@@ -84,21 +84,26 @@ class ManagerFiles:
             found.append(ManagerEntry("", holder.pid, leads=True))
         return in_order(found)
 
-    def request_handover(self) -> None:
-        """Ask the manager that leads to hand the run over.
+    def request_handover(self, leader: ManagerEntry) -> None:
+        """Ask one manager to hand the run over; see `ManagerList`.
 
         Raises:
             OSError: the request can't be written.
         """
-        os.close(open_private(self._folder / _REQUEST, os.O_WRONLY | os.O_CREAT))
+        replace_file(self._folder / _REQUEST, json.dumps(leader.to_payload()).encode())
 
-    def take_handover_request(self) -> bool:
-        """Whether a handover is requested; forgets the request."""
+    def find_handover_request(self) -> ManagerEntry | None:
+        """The manager that is asked to hand the run over, if one is."""
         try:
-            (self._folder / _REQUEST).unlink()
+            with (self._folder / _REQUEST).open("rb") as file:
+                return _parse(file.read(_MAX_BYTES))
         except OSError:
-            return False
-        return True
+            return None
+
+    def forget_handover_request(self) -> None:
+        """Take the request back, if there is one."""
+        with contextlib.suppress(OSError):
+            (self._folder / _REQUEST).unlink()
 
     def _files(self) -> list[Path]:
         try:

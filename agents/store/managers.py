@@ -65,6 +65,15 @@ class ManagerEntry:
             "page": self.page,
         }
 
+    @property
+    def identity(self) -> tuple[str, int | None, float]:
+        """Tells it from all other managers, and from the same one at another time."""
+        return self.host, self.pid, self.since
+
+    def is_in_process_of(self, other: ManagerEntry) -> bool:
+        """Whether both are the same process, as far as is known: one may lack its host."""
+        return self.pid == other.pid and (self.host == other.host or not (self.host and other.host))
+
     def describe(self) -> str:
         """Which manager it is, such as "process 4711 on alpha, page http://127.0.0.1:8080/"."""
         process = "a manager" if self.pid is None else f"process {self.pid}"
@@ -87,12 +96,19 @@ class ManagerList(Protocol):
         """The managers that live: the one that leads comes first, then the longest waiting."""
         ...
 
-    def request_handover(self) -> None:
-        """Ask the manager that leads to hand the run over."""
+    def request_handover(self, leader: ManagerEntry) -> None:
+        """Ask one manager, and no later one, to hand the run over; repeat it until it has.
+
+        In JetStream a request is forgotten two seconds after it was last repeated.
+        """
         ...
 
-    def take_handover_request(self) -> bool:
-        """Whether the manager that leads is asked to hand the run over; forgets the request."""
+    def find_handover_request(self) -> ManagerEntry | None:
+        """The manager that is asked to hand the run over, if one is."""
+        ...
+
+    def forget_handover_request(self) -> None:
+        """Take the request back, if there is one."""
         ...
 
 
@@ -104,6 +120,19 @@ class SharedStore(Protocol):
     def managers(self) -> ManagerList:
         """The managers that share it."""
         ...
+
+
+def is_asked_to_hand_over(managers: ManagerList) -> bool:
+    """Whether the manager that leads is asked to hand the run over, and can; it may block.
+
+    A request to a former leader does not count. Without a standby, a request stays.
+    """
+    asked = managers.find_handover_request()
+    if asked is None:
+        return False
+    found = managers.read()
+    leads = any(each.leads and each.identity == asked.identity for each in found)
+    return leads and bool(standbys_in(found))
 
 
 def managers_of(store: object) -> ManagerList | None:

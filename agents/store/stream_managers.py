@@ -64,21 +64,26 @@ class StreamManagers:
         holder = stream.run(find_lease_holder(stream, self._bucket))
         leader = None if holder is None else (holder.host, holder.pid)
         found = [entry for each in entries.read() if (entry := _parse(each)) is not None]
-        found = [each for each in found if not each.leads or (each.host, each.pid) == leader]
-        if holder is not None and not any(each.leads for each in found):
-            found = [each for each in found if (each.host, each.pid) != leader]
-            found.append(ManagerEntry(holder.host, holder.pid, leads=True, since=holder.since))
+        page = next((each.page for each in found if (each.host, each.pid) == leader), "")
+        found = [each for each in found if not each.leads and (each.host, each.pid) != leader]
+        if holder is not None:
+            # Its own entry may come later than the lease, or end while the lease is held.
+            led_since = holder.since
+            found.append(ManagerEntry(holder.host, holder.pid, True, led_since, page))
         return in_order(found)
 
-    def request_handover(self) -> None:
-        """Ask the manager that leads to hand the run over."""
-        self._open()[1].leave_note(_REQUEST)
+    def request_handover(self, leader: ManagerEntry) -> None:
+        """Ask one manager to hand the run over; see `ManagerList`."""
+        self._open()[1].leave_note(_REQUEST, json.dumps(leader.to_payload()).encode())
 
-    def take_handover_request(self) -> bool:
-        """Whether a handover is requested; forgets the request. False without a connection."""
-        with contextlib.suppress(NatsUnusable):
-            return self._open()[1].take_note(_REQUEST)
-        return False
+    def find_handover_request(self) -> ManagerEntry | None:
+        """The manager that is asked to hand the run over, if one is."""
+        note = self._open()[1].find_note(_REQUEST)
+        return None if note is None else _parse(note)
+
+    def forget_handover_request(self) -> None:
+        """Take the request back, if there is one."""
+        self._open()[1].delete_note(_REQUEST)
 
     def _open(self) -> tuple[JetStream, SharedEntries]:
         if self._opened is None:

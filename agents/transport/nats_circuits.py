@@ -26,7 +26,7 @@ DATA_MAGIC: Final = b"NC"
 _ID_BYTES: Final = 16
 _HEAD_BYTES: Final = 2 + _ID_BYTES
 _ADDRESS_CHARACTERS: Final = 64
-_MAX_ANSWERING: Final = 256
+_MAX_ANSWERING: Final = 1024
 _ANSWER_WITHIN_S: Final = 5.0
 """How many members may be asking for a stream at once, and for how long, in seconds."""
 

@@ -14,6 +14,7 @@ piece, is sent again by the numbered conversations above the link.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import struct
@@ -100,6 +101,11 @@ class NatsLink:
         """Whether there is a connection to a server now."""
         return self._connection.is_connected
 
+    @property
+    def asking(self) -> asyncio.Semaphore:
+        """Held while the member asks to join, or for a direct connection; see `SharedConnection`."""
+        return self._connection.asking
+
     async def open(self) -> None:
         """Receive frames from now on.
 
@@ -121,7 +127,7 @@ class NatsLink:
         await self.circuits.close()
         self._connection.on_loss.discard(self.circuits.break_off)
         for subject in self._subjects:
-            await self._connection.unlisten(subject)
+            await self._connection.unlisten(subject, self._take)
         await release(self._connection)
 
     async def send(self, frame: bytes, to: str | None = None) -> None:

@@ -56,6 +56,9 @@ REFUSED_WITHIN_S = 0.2
 class DialingMember(Protocol):
     """What a way needs to know about the worker or client."""
 
+    joined: asyncio.Event
+    """Set when a manager has accepted it for the first time."""
+
     @property
     def is_over(self) -> bool:
         """Whether the worker is to stop."""

@@ -40,7 +40,11 @@ class RequestSession(Protocol):
     """The attributes of a manager session that decide whether requests can be sent."""
 
     endpoint: Endpoint
-    manager: str | None
+
+    @property
+    def manager(self) -> str | None:
+        """The manager's address; None while there is no conversation."""
+        ...
 
     @property
     def is_member(self) -> bool:

@@ -25,7 +25,11 @@ from .dialer import FIRST_PAUSE_S, LONGEST_PAUSE_S, DialingMember
 from .manager_session import Connect
 from .ticket_source import TicketSource
 
-_LOOK_FOR_MANAGER_EVERY_S = 0.02
+_LOOK_FOR_MANAGER_EVERY_S = 0.1
+"""How often a member that has no manager any more looks whether it has one again."""
+
+_TURN_S = 1.0
+"""How long a member keeps others of its process from asking to join, in seconds."""
 
 Converse: TypeAlias = Callable[[Link, Seal, Connect | None], Awaitable[None]]
 """What a member does over a link, until its end, or until the link is to be replaced."""
@@ -104,27 +108,33 @@ class NatsWay:
             if link is None:
                 continue
             has_connected = True
+            turn = _Turn(link.asking)
             try:
-                await self._converse(link, seal, partial(self._connect, ticket, seal, link))
+                await turn.take()
+                await self._converse(link, seal, partial(self._connect, ticket, seal, link, turn))
             finally:
+                turn.give_back()
                 await link.close()
             self._tickets.reread()
 
     async def _connect(
-        self, ticket: Ticket, seal: Seal, link: NatsLink, holder: ConnectionHolder
+        self, ticket: Ticket, seal: Seal, link: NatsLink, turn: _Turn, holder: ConnectionHolder
     ) -> DirectConnection | None:
         """Ask the manager for a direct connection, as soon as there is a manager."""
-        while not self._state.manager_address:  # noqa: ASYNC110 - it changes in many ways
-            await asyncio.sleep(_LOOK_FOR_MANAGER_EVERY_S)
-        manager = self._state.manager_address
-        secret = find_client_secret(
-            self._member.name, "", secret=self._secret, insecure=self._insecure, ticket=ticket
-        )
-        talk = DiscoveryCodec(secret, ticket.workspace_id, seal.identity)
-        reader, writer = link.circuits.dial(manager)
-        return await request_over(
-            reader, writer, talk, address=link.address, manager=manager, holder=holder
-        )
+        await self._state.joined.wait()
+        turn.give_back()
+        async with link.asking:
+            while not self._state.manager_address:  # noqa: ASYNC110 - it changes in many ways
+                await asyncio.sleep(_LOOK_FOR_MANAGER_EVERY_S)
+            manager = self._state.manager_address
+            secret = find_client_secret(
+                self._member.name, "", secret=self._secret, insecure=self._insecure, ticket=ticket
+            )
+            talk = DiscoveryCodec(secret, ticket.workspace_id, seal.identity)
+            reader, writer = link.circuits.dial(manager)
+            return await request_over(
+                reader, writer, talk, address=link.address, manager=manager, holder=holder
+            )
 
     async def _open(self, ticket: Ticket, seal: Seal, *, has_connected: bool) -> NatsLink | None:
         """Connect, for as long as it takes; None if it is to stop, or has another ticket."""
@@ -158,6 +168,30 @@ class NatsWay:
                 self._tickets.reread()
                 return None
         return None
+
+
+class _Turn:
+    """A place among the few members of a process that ask to join at once.
+
+    Args:
+        places: the places.
+    """
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self._places = places
+        self._expiry: asyncio.TimerHandle | None = None
+
+    async def take(self) -> None:
+        """Wait for a place; it is given back after a while even if no manager answers."""
+        await self._places.acquire()
+        self._expiry = asyncio.get_running_loop().call_later(_TURN_S, self.give_back)
+
+    def give_back(self) -> None:
+        """Let another member ask, unless that was done."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+            self._places.release()
 
 
 def member_address(seal: Seal, run: str) -> str:

@@ -21,8 +21,16 @@ class Conversation(Protocol):
     """The attributes of a manager session that decide where results go."""
 
     endpoint: Endpoint
-    manager: str | None
-    asks_again: bool
+
+    @property
+    def manager(self) -> str | None:
+        """The manager's address; None while there is no conversation."""
+        ...
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether it is not known if the conversation goes on."""
+        ...
 
 
 class ResultOutbox:

@@ -25,7 +25,7 @@ class SessionHolder:
     @property
     def manager_name(self) -> str:
         """The name of the manager that accepted this worker last, or ""."""
-        return "" if self._manager_session is None else self._manager_session.manager_name
+        return "" if self._manager_session is None else self._manager_session.presence.manager_name
 
     @property
     def dropped(self) -> dict[str, int]:

@@ -50,6 +50,7 @@ from ..blobs.worker_offload import WorkerOffload
 from ..execution.held_slots import OverdueAttempt
 from ..execution.part_sender import PartSenders
 from ..execution.task_runner import TaskRunner
+from ..kernel.delivery.manager_presence import Welcomed
 from ..kernel.security.seal import Seal
 from ..runtime.error_text import MAX_ERROR_CHARACTERS
 from ..runtime.loop_watch import LoopWatch
@@ -322,8 +323,8 @@ class WorkerShell(SessionHolder):
             self._from_manager(message)
             return
         match message:
-            case Welcome():
-                self._welcomed(sender, message)
+            case Welcome() if session is not None:
+                self._welcomed(session, sender, message)
             case Refusal() if message.worker_session == self.session_id and not self.is_member:
                 self._failure = JoinRefused(message.reason)
                 self._ended.set()
@@ -334,11 +335,11 @@ class WorkerShell(SessionHolder):
             case _:
                 self._hooks.hand_to_handlers(message, sender)
 
-    def _welcomed(self, sender: str, welcome: Welcome) -> None:
-        session = self._manager_session
-        if session is None or session.changes_nothing(sender, welcome):
+    def _welcomed(self, session: ManagerSession, sender: str, welcome: Welcome) -> None:
+        welcomed = session.judge(sender, welcome)
+        if welcomed is Welcomed.NOTHING:
             return
-        if session.is_from_another_manager(sender, welcome):
+        if welcomed is Welcomed.ANOTHER:
             # Messages to the former manager belong to another call from now on.
             self._end_conversation(session)
         else:

@@ -11,7 +11,8 @@ from ...messages import InvalidInput
 from ..runtime.clock import now
 from ..security.ticket import SCHEME, Ticket, read_ticket
 
-CHECK_TICKET_EVERY_S = 1.0
+CHECK_TICKET_EVERY_S = 0.2
+"""How often a member without a connection looks whether there is another ticket, in seconds."""
 
 
 class TicketSource:
@@ -57,7 +58,8 @@ class TicketSource:
     async def wait_for_another(self, timeout_s: float, is_over: Callable[[], bool]) -> None:
         """Wait until the file has another ticket, or the member is to stop, or until a timeout."""
         ends_at = now() + timeout_s
-        while (left_s := ends_at - now()) > 0:
-            await asyncio.sleep(min(left_s, CHECK_TICKET_EVERY_S))
-            if is_over() or self.is_outdated():
+        while not (is_over() or self.is_outdated()):
+            left_s = ends_at - now()
+            if left_s <= 0:
                 return
+            await asyncio.sleep(min(left_s, CHECK_TICKET_EVERY_S))

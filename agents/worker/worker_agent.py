@@ -392,8 +392,12 @@ class WorkerAgent(StartedInBlock, WorkerActivity, HandlerRegistration):
         if not len(self.handlers) and self._find_own_method() is not None:
             # Its own method takes any type, also if it has reviewers besides.
             task_types = None
-        review_types = self.handlers.review_types
-        return WorkerProfile.of(self, task_types=task_types, review_types=review_types)
+        return WorkerProfile.of(
+            self,
+            task_types=task_types,
+            review_types=self.handlers.review_types,
+            at_most_once_types=self.handlers.at_most_once_types,
+        )
 
     def _introduce_again(self) -> None:
         self._shell.introduce(self._profile())

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 from muster.agents import MemoryNetwork, TaskManager, WorkerAgent, run_in_virtual_time
-from muster.agents.worker.manager_session import HELLO_EVERY_S, SLOWEST_HELLO_S
+from muster.agents.kernel.delivery.manager_presence import HELLO_EVERY_S, SLOWEST_HELLO_S
 from muster.messages import Task
 
 LATENCY_S = 0.001

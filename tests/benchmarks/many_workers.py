@@ -5,9 +5,10 @@
 
 The worker processes import everything and wait until all of them are ready to dial; then a file
 tells them the ticket. Timed from that moment, on the manager's clock: until half and until all of
-the workers are on the manager's board. The same is told from the moment at which the first of the
-processes was started. Then tasks that do nothing are handed out, from the first assignment to the
-last recorded result. Frames are sealed unless told otherwise.
+the workers are on the manager's board, and what processor time that cost the manager. The same is
+told from the moment at which the first of the processes was started. Then tasks that do nothing are
+handed out, from the first assignment to the last recorded result. Frames are sealed unless told
+otherwise.
 """
 
 from __future__ import annotations
@@ -153,10 +154,11 @@ async def measure(options: argparse.Namespace, lanes: int) -> dict[str, Any]:
         try:
             while len(files(folder, "ready")) < options.processes:
                 await asyncio.sleep(0.01)
-            ready = time.perf_counter()
+            ready, ready_cpu = time.perf_counter(), time.process_time()
             write_ticket_file(folder / "ticket", manager.ticket())
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(all_joined.wait(), JOIN_DEADLINE_S)
+            joining_cpu_s = time.process_time() - ready_cpu
             shares: dict[str, float] = {}
             if options.idle:
                 await asyncio.sleep(1)
@@ -190,6 +192,7 @@ async def measure(options: argparse.Namespace, lanes: int) -> dict[str, Any]:
         found["half_joined_s"] = round(moments[len(moments) // 2] - ready, 2)
         found["all_joined_s"] = round(moments[-1] - ready, 2)
         found["from_process_start_s"] = round(moments[-1] - began, 2)
+        found["manager_cpu_s_to_join"] = round(joining_cpu_s, 2)
     found["lost"] = lost
     found["idle_share_of_a_core"] = {name: round(share, 3) for name, share in shares.items()}
     if settled:

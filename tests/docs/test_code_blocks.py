@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,30 @@ def blocks_of(page: Path) -> list[tuple[str, str]]:
     return found
 
 
+def run_with_its_background(
+    command: list[str], folder: Path, environment: dict[str, str]
+) -> tuple[int, str]:
+    """Run a command, then end what it left running; return its exit code and its output."""
+    # A file, since a pipe stays open as long as anything runs in the background.
+    with (folder / "output of the block").open("w+", encoding="utf-8") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(BLOCK_DEADLINE_S)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        output.seek(0)
+        return process.wait(), output.read()
+
+
 def _as_parameter(page: Path) -> object:
     marks = [] if page.stem in QUICK_PAGES else [pytest.mark.slow]
     return pytest.param(page, marks=marks, id=page.stem)
@@ -42,7 +68,9 @@ def _as_parameter(page: Path) -> object:
 @pytest.mark.processes
 @pytest.mark.parametrize("page", [_as_parameter(page) for page in PAGES if blocks_of(page)])
 def test_every_code_block_of_the_page_runs(page: Path, tmp_path: Path) -> None:
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    # Debian installs nats-server where only root looks for commands.
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin"
+    environment = {**os.environ, "PATH": path}
     for number, (language, code) in enumerate(blocks_of(page), start=1):
         commands = {
             "python": [sys.executable, f"block_{number}.py"],
@@ -50,16 +78,7 @@ def test_every_code_block_of_the_page_runs(page: Path, tmp_path: Path) -> None:
         }
         assert language in commands, f"{page.name}, block {number}: nobody can run {language!r}"
         (tmp_path / commands[language][-1]).write_text(code, encoding="utf-8")
-        done = subprocess.run(
-            commands[language],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=BLOCK_DEADLINE_S,
-            check=False,
-        )
-        assert done.returncode == 0, (
-            f"{page.name}, block {number} ended with {done.returncode}:\n{code}\n"
-            f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        ended, output = run_with_its_background(commands[language], tmp_path, environment)
+        assert ended == 0, (
+            f"{page.name}, block {number} ended with {ended}:\n{code}\n{output[-4000:]}"
         )

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from muster.agents import Handlers, TaskManager, WorkerAgent
 from muster.agents.kernel import lanes
+from muster.agents.kernel.delivery import manager_presence
 from muster.agents.kernel.lanes import FIRST_LANE
 from muster.agents.runtime.ports import claim_port
 from muster.agents.transport import connection_request, discovery, lane_manager
 from muster.agents.transport.ceylon_api import on
-from muster.agents.worker import manager_session
 from muster.messages import Task
 from pydantic import BaseModel
 
@@ -37,7 +37,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
         (connection_request, "ANSWER_TIMEOUT_S"),
         (lane_manager, "OPENING_TIMEOUT_S"),
         (lanes, "PLACE_RESERVED_S"),
-        (manager_session, "JOIN_TIMEOUT_S"),
+        (manager_presence, "JOIN_TIMEOUT_S"),
     ):
         monkeypatch.setattr(module, name, 20.0)
 
@@ -234,7 +234,7 @@ async def test_a_lane_that_breaks_down_is_given_up_and_its_workers_find_others(
     direct_connections: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Here whoever is slow to join is to try elsewhere.
-    monkeypatch.setattr(manager_session, "JOIN_TIMEOUT_S", 5.0)
+    monkeypatch.setattr(manager_presence, "JOIN_TIMEOUT_S", 5.0)
     manager = TaskManager(
         [], port=0, quiet=True, lost_after_s=2.0, direct_connections=direct_connections
     )

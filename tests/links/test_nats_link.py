@@ -104,6 +104,25 @@ async def test_runs_hear_nothing_of_each_other(nats_server: NatsServer, run: str
 
 
 @pytest.mark.nats
+async def test_a_member_that_leaves_does_not_deafen_others_of_its_process(
+    tmp_path: Path, run: str
+) -> None:
+    with running_nats_server(tmp_path, jetstream=False) as server:
+        async with Member(server, run) as ada, Member(server, run) as bob:
+            async with Member(server, run), Member(server, run):
+                await ada.link.send(b"N.1")
+                await until(lambda: bob.heard == [b"N.1"])
+            await ada.link.send(b"N.2")
+            await until(lambda: bob.heard == [b"N.1", b"N.2"])
+            server.kill()
+            await until(lambda: not ada.link.is_connected)
+            await asyncio.to_thread(server.start)
+            await until(lambda: ada.link.is_connected)
+            await ada.link.send(b"N.3")
+            await until(lambda: bob.heard == [b"N.1", b"N.2", b"N.3"])
+
+
+@pytest.mark.nats
 async def test_a_frame_over_the_servers_limit_arrives_whole(tmp_path: Path, run: str) -> None:
     frame = random.Random(7).randbytes(300_000)
     with running_nats_server(tmp_path, jetstream=False, config="max_payload: 4096") as server:

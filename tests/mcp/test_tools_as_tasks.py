@@ -71,7 +71,7 @@ def test_the_server_gets_nothing_of_our_environment(
 def test_a_call_that_was_begun_says_so_and_one_that_may_be_repeated_is(team: Team) -> None:
     ended = team.submit("t.die", max_attempts=3)
     assert ended.attempt == 1
-    assert "GiveUp: begun, but not known to be done" in ended.error_message
+    assert "WorkInterrupted: begun, but not known to be done" in ended.error_message
     assert "it was killed by signal 9" in ended.error_message
     # The server is back, and a tool that only reads is called again within the attempt.
     assert team.submit("t.die_once").output == "alive"

@@ -63,6 +63,7 @@ BOUNDS = {
     "Hello.skills": "entries <= 100",
     "Hello.cost_per_s": ">= 0",
     "Hello.cost_per_task": ">= 0",
+    "Hello.at_most_once_types": "items <= 1000",
     "Hello.review_types": "items <= 1000",
     "WorkerFunctions.functions": "items <= 1000",
     "Welcome.manager": NAME,

@@ -232,7 +232,7 @@ def test_an_mcp_server_gives_its_tools_under_names_that_models_take(
     tool = server._read_tool({"name": "get/time", "description": "Now.", "inputSchema": schema})
     server.tools = {"get/time": tool}
 
-    async def call(name: str, arguments: Mapping[str, Any], progress: object = None) -> str:
+    async def call(name: str, arguments: Mapping[str, Any], *_: object, **__: object) -> str:
         return f"{name} {arguments['zone']}"
 
     monkeypatch.setattr(server, "call", call)

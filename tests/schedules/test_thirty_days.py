@@ -17,12 +17,12 @@ from muster.agents import (
     TaskManager,
     WorkerAgent,
 )
+from muster.agents.kernel.delivery import manager_presence
 from muster.agents.kernel.model.schedules import scheduled_id
 from muster.agents.manager import options, schedule_runner, stuck_log
 from muster.agents.runtime.clock import wall_now
 from muster.agents.simulation.crashing_store import CrashingStore, ManagerKilled
 from muster.agents.simulation.faults import Crash
-from muster.agents.worker import manager_session
 from muster.messages import Retry, Task, TaskStatus
 
 from .conftest import CountingRows, play
@@ -164,8 +164,9 @@ def slow_beats(monkeypatch: Any) -> None:
     monkeypatch.setattr(options, "MAX_HEARTBEAT_S", 120.0)
     monkeypatch.setattr(stuck_log, "CHECK_EVERY_S", 120.0)
     monkeypatch.setattr(schedule_runner, "CHECK_CLOCK_EVERY_S", 60.0)
-    monkeypatch.setattr(manager_session, "SLOWEST_HELLO_S", 60.0)
-    monkeypatch.setattr(manager_session, "JOIN_TIMEOUT_S", 240.0)
+    monkeypatch.setattr(manager_presence, "SLOWEST_HELLO_S", 60.0)
+    monkeypatch.setattr(manager_presence, "LOOK_FOR_TICKET_EVERY_S", 60.0)
+    monkeypatch.setattr(manager_presence, "JOIN_TIMEOUT_S", 240.0)
 
 
 @pytest.mark.slow

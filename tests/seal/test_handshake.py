@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from muster.agents.kernel.delivery.frame_seal import Outgoing
+from muster.agents.kernel.security import manager_seal
 from muster.agents.kernel.security.alerts import BELIEF_DELAY_S, Alert, pack_alert
 from muster.agents.kernel.security.client_seal import MANAGER_SILENCE_S
 from muster.agents.kernel.security.sealed_frame import (
     HEADER_BYTES,
     SIGNED_BYTES,
+    FrameKey,
     FrameKind,
     read_header,
 )
@@ -159,11 +161,28 @@ def test_a_client_that_asks_fast_gets_an_answer_now_and_then(estate: Any) -> Non
     assert len(estate.words(manager)) == 2
 
 
-def test_challenges_are_limited_in_all(estate: Any) -> None:
+def test_challenges_are_limited_in_all_and_beyond_that_nothing_is_decrypted(
+    estate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manager_seal, "CHALLENGES_AT_ONCE", 100)
     manager = estate.manager()
-    for number in range(1000):
+    for number in range(150):
         manager.unwrap(estate.sent(estate.client(f"c{number}")), 0.0)
-    assert len(estate.words(manager)) == 200
+    assert len(estate.words(manager)) == 100
+    probe = estate.sent(estate.client("late"))
+    monkeypatch.setattr(FrameKey, "open", None)
+    assert manager.unwrap(probe, 0.0) is None
+
+
+def test_while_many_ask_again_a_client_is_answered_once_a_second(estate: Any) -> None:
+    manager = estate.manager()
+    clients = [estate.client(f"c{number}") for number in range(150)]
+    answers: list[int] = []
+    for at in (0.0, 0.2, 1.3):
+        for client in clients:
+            manager.unwrap(estate.sent(client), at)
+        answers.append(len(estate.words(manager)))
+    assert answers == [150, 50, 150]
 
 
 def test_a_client_forgotten_among_too_many_is_given_a_new_pass_and_nothing_comes_twice(

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 from muster.agents.store.manager_files import ManagerFiles
-from muster.agents.store.managers import ManagerEntry, in_order, managers_of, standbys_in
+from muster.agents.store.managers import (
+    ManagerEntry,
+    in_order,
+    is_asked_to_hand_over,
+    managers_of,
+    standbys_in,
+)
 from muster.agents.store.memory import MemoryStore
 from muster.agents.store.sqlite import SqliteStore
 
@@ -71,14 +77,33 @@ def test_a_manager_that_says_it_leads_but_has_no_store_is_not_named(tmp_path: Pa
     files.withdraw()
 
 
-def test_a_request_for_a_handover_is_taken_once(tmp_path: Path) -> None:
-    files = ManagerFiles(tmp_path / "run.db")
-    assert not files.take_handover_request()
-    files.announce(ManagerEntry.of_this_process(leads=False, since=1.0))
-    files.request_handover()
-    assert files.take_handover_request()
-    assert not files.take_handover_request()
-    files.withdraw()
+def test_a_request_for_a_handover_reaches_the_manager_that_leads_and_no_later_one(
+    tmp_path: Path,
+) -> None:
+    store = SqliteStore(tmp_path / "run.db")
+    leading, waiting = store.managers, ManagerFiles(store.path)
+    try:
+        assert not is_asked_to_hand_over(leading)
+        waiting.announce(ManagerEntry("beta", 7, leads=False, since=3.0))
+        (leader, standby) = leading.read()
+        # Before the leader looks for the first time.
+        waiting.request_handover(leader)
+        assert is_asked_to_hand_over(leading)
+        # The request is not lost while no standby is found.
+        waiting.withdraw()
+        assert not is_asked_to_hand_over(leading)
+        waiting.announce(standby)
+        assert is_asked_to_hand_over(leading)
+        # The same process leads again.
+        leading.announce(ManagerEntry.of_this_process(leads=True, since=9.0))
+        assert not is_asked_to_hand_over(leading)
+        waiting.forget_handover_request()
+        assert waiting.find_handover_request() is None
+    finally:
+        waiting.withdraw()
+        leading.withdraw()
+        store.close()
+    assert not (tmp_path / "run.db.managers").exists()
 
 
 @pytest.mark.parametrize(

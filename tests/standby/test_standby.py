@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from pathlib import Path
 
 import pytest
 from muster.agents import Standby, TaskManager
+from muster.agents.standby.standby import GIVE_WAY_S
 from muster.agents.store.sqlite import SqliteStore
 from muster.messages import InvalidInput, StoreUnusable, Task
 
@@ -58,3 +60,24 @@ def test_a_run_without_a_standby_can_not_be_handed_over(tmp_path: Path) -> None:
             manager.hand_over()
     finally:
         manager.close()
+
+
+def test_a_manager_that_has_handed_over_leaves_the_store_to_another_standby(
+    tmp_path: Path,
+) -> None:
+    async def hand_over_and_back() -> None:
+        with Standby(tmp_path / "run.db") as former, Standby(tmp_path / "run.db") as other:
+            former.give_way()
+            waiting = asyncio.ensure_future(former.open_store())
+            # However slow the others are.
+            await asyncio.sleep(0.3)
+            assert not waiting.done()
+            taken = await other.open_store()
+            ends_at = time.monotonic() + 60
+            while former._gives_way_until and time.monotonic() < ends_at:
+                await asyncio.sleep(0.01)
+            taken.close()
+            # Once another has led, it takes its turn at once.
+            (await asyncio.wait_for(waiting, GIVE_WAY_S / 2)).close()
+
+    asyncio.run(hand_over_and_back())

@@ -11,7 +11,7 @@ import pytest
 from muster.agents.kernel.board.rows import Rows
 from muster.agents.standby.standby import Standby
 from muster.agents.store.jet_stream import JetStreamStore
-from muster.agents.store.managers import ManagerEntry
+from muster.agents.store.managers import ManagerEntry, is_asked_to_hand_over
 from muster.agents.store.places import managers_at
 
 from ..nats_server import NatsServer
@@ -27,7 +27,7 @@ def url(nats_server: NatsServer) -> str:
 def test_without_managers_there_are_none(url) -> None:
     managers = managers_at(url)
     assert managers.read() == []
-    assert not managers.take_handover_request()
+    assert managers.find_handover_request() is None
     managers.withdraw()
 
 
@@ -44,14 +44,21 @@ def test_those_that_lead_and_those_that_stand_by_are_named(url) -> None:
     store.close()
 
 
-def test_a_request_for_a_handover_is_taken_once(url) -> None:
-    store = JetStreamStore(url, name="first")
-    asking = managers_at(url)
-    asking.request_handover()
-    asking.withdraw()
-    assert store.managers.take_handover_request()
-    assert not store.managers.take_handover_request()
-    store.close()
+def test_a_request_for_a_handover_reaches_the_manager_that_leads_and_no_later_one(url) -> None:
+    first, waiting = JetStreamStore(url, name="first"), managers_at(url)
+    waiting.announce(ManagerEntry("elsewhere", 4711, leads=False))
+    assert not is_asked_to_hand_over(first.managers)
+    # Before the leader looks for the first time, and before it has named itself.
+    waiting.request_handover(waiting.read()[0])
+    first.managers.announce(ManagerEntry.of_this_process(leads=True, since=time.time() + 1.0))
+    assert is_asked_to_hand_over(first.managers)
+    first.close()
+    second = JetStreamStore(url, name="second")
+    assert not is_asked_to_hand_over(second.managers)
+    waiting.forget_handover_request()
+    assert waiting.find_handover_request() is None
+    waiting.withdraw()
+    second.close()
 
 
 def test_a_standby_leads_once_the_store_is_free(url) -> None:

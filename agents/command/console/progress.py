@@ -61,7 +61,7 @@ class Progress:
         """Show the run of this manager, which must not have started yet."""
         if self._display is not None:
             # The counts of a run that is resumed from a store.
-            before = manager.report().counts if manager.tasks_assigned else None
+            before = manager.board.counts if manager.tasks_assigned else None
             self._tally = RunTally(len(manager.tasks), now(), before)
             self._tally.is_paused = manager.board.pause.since is not None
             self._queue = manager.board.queue

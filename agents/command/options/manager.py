@@ -356,8 +356,8 @@ def manager(
     secret = take_secret(secret_file, insecure=insecure)
     pass_on_files(nats_creds, tls_ca)
 
-    def make(opened: Store | StorePlace | None, *, is_run: bool = True) -> TaskManager:
-        made = TaskManager(
+    def make() -> TaskManager:
+        return TaskManager(
             read,
             expected_workers=count.expected,
             port=port,
@@ -380,9 +380,7 @@ def manager(
             on_missing=on_missing.value,
             time_scale=time_scale,
             quiet=True,
-            store=opened,
             skills=skills,
-            trace=trace if is_run else None,
             blobs=blobs,
             secret=secret,
             insecure=insecure,
@@ -395,14 +393,18 @@ def manager(
             nats_creds=nats_creds,
             tls_ca=tls_ca,
         )
-        if tasks is None:
-            made.stay()
-        return made
 
-    def lead(opened: Store | StorePlace | None, page: WebPageOptions | None) -> int:
-        made = make(opened)
+    def lead(
+        made: TaskManager, opened: Store | StorePlace | None, page: WebPageOptions | None
+    ) -> int:
         # Also if the command fails before the run begins, which would close the store itself.
         with contextlib.closing(made):
+            if opened is not None:
+                made.keep_in(opened)
+            if trace is not None:
+                made.trace_to(trace)
+            if tasks is None:
+                made.stay()
             for schedule in scheduled:
                 schedule.declare(made)
             if otel:
@@ -425,7 +427,5 @@ def manager(
             return asyncio.run(managing)
 
     if standby:
-        # Wrong arguments are told now, and not when it is to lead.
-        make(None, is_run=False).close()
-        raise typer.Exit(stand_by(store, web_page, lead))
-    raise typer.Exit(lead(store, web_page))
+        raise typer.Exit(stand_by(store, web_page, make, lead))
+    raise typer.Exit(lead(make(), store, web_page))

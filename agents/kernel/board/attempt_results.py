@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ....messages import TaskId, TaskProgress, TaskResult, TaskStatus, WrongCall
+from ....messages import TaskId, TaskProgress, TaskResult, TaskStatus
 from ....messages.task import MAX_ATTEMPTS
 from ..matching.eligibility import describe_declines, max_attempts_of
+from ..matching.scorecards.skill_errors import is_skill_error
 from ..matching.task_queue import TaskQueue
 from ..model.error_kind import error_kind
 from ..model.events import WorkerId
@@ -23,7 +24,15 @@ from ..model.records import Attempt, AttemptOutcome, Drain, TaskRecord, WorkerRe
 from ..model.second_opinions import needs_second_opinion
 from ..model.suspension import resume
 from .attempt_leases import AttemptLeases
-from .attempt_retries import choose_worker, delay_of_retry, explain_end, may_be_retried
+from .attempt_retries import (
+    choose_worker,
+    delay_of_retry,
+    explain_end,
+    explain_no_repetition,
+    last_told,
+    may_be_repeated,
+    may_be_retried,
+)
 from .context import BoardContext
 from .lessons import Lessons
 from .quarantine import QuarantinePolicy
@@ -189,6 +198,8 @@ class AttemptResults:
     def time_out(self, attempt: Attempt) -> None:
         """Fail an attempt that took too long."""
         error = f"timed out: after {attempt.timeout_s:g} s"
+        if not may_be_repeated(attempt):
+            error = explain_no_repetition(error, attempt)
         result = failure_of(attempt, error, self._context.now)
         self._fail(attempt, FailureFacts(FailureCause.TIMED_OUT, error), result)
 
@@ -205,11 +216,14 @@ class AttemptResults:
         """Requeue the tasks of attempts whose worker left in order: it stopped them itself."""
         self._end_with_worker(attempts, AttemptOutcome.RETURNED)
         for attempt in attempts:
-            if not attempt.task.status.is_final:
-                has_begun = attempt.outcome is AttemptOutcome.RETURNED
-                cause = RequeueCause.RETURNED if has_begun else RequeueCause.GIVEN_BACK
-                name = attempt.worker.name
-                self._requeue(attempt, Cause.GIVEN_BACK, RequeueFacts(cause), worker=name)
+            if attempt.task.status.is_final:
+                continue
+            name, has_begun = attempt.worker.name, attempt.outcome is AttemptOutcome.RETURNED
+            if has_begun and not may_be_repeated(attempt):
+                self._fail_lost(attempt, f"worker left: {name} stopped it")
+                continue
+            cause = RequeueCause.RETURNED if has_begun else RequeueCause.GIVEN_BACK
+            self._requeue(attempt, Cause.GIVEN_BACK, RequeueFacts(cause), worker=name)
 
     def _end_with_worker(self, attempts: list[Attempt], outcome: AttemptOutcome) -> None:
         """End attempts whose worker is gone.
@@ -249,11 +263,23 @@ class AttemptResults:
         record = attempt.task
         limit = record.task.max_losses
         limit = self._context.rules.max_losses if limit is None else limit
-        if record.losses <= limit:
-            name = attempt.worker.name
-            self._requeue(attempt, Cause.WORKER_LOST, RequeueFacts(cause), worker=name)
-            return
-        error = record.error_message = f"{error}; its max_losses is {limit}"
+        was_begun = attempt.outcome is AttemptOutcome.LOST
+        note = last_told(attempt) if was_begun else ""
+        if was_begun and not may_be_repeated(attempt):
+            self._fail_lost(attempt, error)
+        elif record.losses <= limit:
+            facts = RequeueFacts(cause, note=note)
+            self._requeue(attempt, Cause.WORKER_LOST, facts, worker=attempt.worker.name)
+        else:
+            told = f"; it had told: {note}" if note else ""
+            self._fail_lost(attempt, f"{error}{told}; its max_losses is {limit}")
+
+    def _fail_lost(self, attempt: Attempt, error: str) -> None:
+        """Fail the task of an attempt that ended with its worker."""
+        record = attempt.task
+        if not may_be_repeated(attempt):
+            error = f"{explain_no_repetition(error, attempt)}; with max_losses above 0 it would be"
+        record.error_message = error
         result = failure_of(attempt, error, self._context.now)
         facts = FailureFacts(FailureCause.LOST, error)
         self._lifecycle.fail(record, Cause.LOST_TOO_OFTEN, facts, result)
@@ -312,8 +338,8 @@ class AttemptResults:
         if not is_postponed:
             worker.stats.completed_tasks += 1
             worker.stats.total_time += result.execution_time
-            if not (result.gives_up and error_kind(error) == WrongCall.__name__):
-                # Any worker would have failed with these arguments.
+            if not (result.gives_up and not is_skill_error(error_kind(error))):
+                # Any worker would have failed: with these arguments, or at this moment.
                 self._quarantine.count_failure(worker)
         if attempt.is_review:
             self._opinions.fail_review(attempt, facts, result)
@@ -327,7 +353,7 @@ class AttemptResults:
     def _retry_or_fail(self, attempt: Attempt, facts: FailureFacts, result: TaskResult) -> None:
         """Requeue a task whose attempt failed, or fail it if it has no attempts left."""
         record, context = attempt.task, self._context
-        may_retry = may_be_retried(record, facts, result)
+        may_retry = may_be_retried(attempt, facts, result)
         delay = delay_of_retry(context, record, facts, result)
         left = max_attempts_of(record) - record.failures
         if may_retry and record.task.votes > 1:

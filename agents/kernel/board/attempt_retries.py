@@ -3,22 +3,58 @@
 from __future__ import annotations
 
 from ....messages import TaskResult
+from ....messages.wording import show
 from ..matching.eligibility import max_attempts_of
 from ..model.error_kind import error_kind
-from ..model.occurrences import DelayFacts, FailureCause, FailureFacts
+from ..model.occurrences import DelayFacts, FailureCause, FailureFacts, ProgressFacts
 from ..model.records import Attempt, TaskRecord
 from .context import BoardContext
 
 
-def may_be_retried(record: TaskRecord, facts: FailureFacts, result: TaskResult) -> bool:
+def may_be_repeated(attempt: Attempt) -> bool:
+    """Whether another attempt may follow one that was begun, and of which nobody knows the end.
+
+    Args:
+        attempt: the attempt.
+    """
+    task = attempt.task.task
+    acts = task.type in attempt.worker.at_most_once_types and not attempt.is_review
+    return not acts or bool(task.max_losses)
+
+
+def last_told(attempt: Attempt) -> str:
+    """What an attempt had told last, for whoever wants to know what its loss means; or ""."""
+    for each in reversed(attempt.task.story):
+        if each.attempt == attempt.number and isinstance(each.facts, ProgressFacts):
+            return each.facts.note
+    return ""
+
+
+def explain_no_repetition(error: str, attempt: Attempt) -> str:
+    """Why no other attempt follows one of which nobody knows the end.
+
+    Args:
+        error: how it ended, as "kind: detail".
+        attempt: the attempt.
+    """
+    return (
+        f"{error}; begun, but not known to be done: {show(attempt.task.task.type)} may have acted, "
+        "so it is not tried again"
+    )
+
+
+def may_be_retried(attempt: Attempt, facts: FailureFacts, result: TaskResult) -> bool:
     """Whether a failed attempt is of those that another may follow, if one is left.
 
     Args:
-        record: the task.
-        facts: why the attempt failed.
+        attempt: the attempt.
+        facts: why it failed.
         result: its result.
     """
+    record = attempt.task
     if result.gives_up and facts.cause is FailureCause.HANDLER:
+        return False
+    if facts.cause is FailureCause.TIMED_OUT and not may_be_repeated(attempt):
         return False
     if record.retry is None or facts.cause is FailureCause.POSTPONED:
         return True

@@ -16,7 +16,7 @@ from ....messages.plain import is_plain
 from ....messages.values import pack_scalars
 from ..model.config import Rules
 from ..model.decision import Candidates, Decision
-from ..model.occurrences import Occurrence, OccurrenceKind
+from ..model.occurrences import Occurrence, OccurrenceKind, ProgressFacts
 from ..model.records import Attempt, TaskRecord, WorkerRecord
 from ..model.second_opinions import needs_second_opinion
 from ..model.worker_stats import WorkerStats
@@ -103,7 +103,8 @@ def changed_rows(
 ) -> Rows:
     """The rows that must be written before a board's instructions may be carried out.
 
-    Every change has an occurrence. Progress is not stored.
+    Every change has an occurrence. Progress is not stored, except for the notes with which attempts
+    begin: if one is lost with its manager, they tell what may have happened.
 
     Args:
         board: the board, after it has returned these instructions.
@@ -117,18 +118,19 @@ def changed_rows(
     forgotten: dict[TaskId, None] = {}
     run_changed = False
     last_kind: OccurrenceKind | None = None
-    is_kept = is_added = is_forgotten = False
+    is_progress = is_added = is_forgotten = False
     for each in instructions:
         if not isinstance(each, Occurrence):
             continue
-        _, what, task_id, _, worker, _ = each
+        _, what, task_id, _, worker, facts = each
         if what is not last_kind:
             # Many of one kind come in a row, and comparing enum members takes time.
             last_kind = what
-            is_kept = what is not OccurrenceKind.TASK_PROGRESSED
+            is_progress = what is OccurrenceKind.TASK_PROGRESSED
             is_added = what is OccurrenceKind.TASK_ADDED
             is_forgotten = what is OccurrenceKind.TASK_FORGOTTEN
             run_changed = run_changed or what in _OF_THE_RUN
+        is_kept = not is_progress or _tells_begin(facts)
         if task_id is not None and is_kept:
             record = known.get(task_id)
             if is_forgotten:
@@ -147,6 +149,10 @@ def changed_rows(
         tuple(_worker_row(board.workers[name]) for name in workers if name in board.workers),
         tuple(forgotten),
     )
+
+
+def _tells_begin(facts: object) -> bool:
+    return isinstance(facts, ProgressFacts) and not facts.percent and bool(facts.note)
 
 
 _OF_THE_RUN = frozenset(

@@ -12,6 +12,7 @@ from ..matching.eligibility import describe_declines
 from ..matching.explanation import (
     Explanation,
     describe_dependencies,
+    describe_losses,
     explain_decision,
     explain_wait,
 )
@@ -307,7 +308,7 @@ class BoardState:
             for each in record.attempts
             if each.suspended_for
         ]
-        remarks += self._describe_opinions(record)
+        remarks += [*describe_losses(record), *self._describe_opinions(record)]
         if self.queue.limiter is not None and record.queue_entry is not None:
             turns = self.queue.limiter.describe_turns(record.task)
             remarks += [] if turns is None else [turns]

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from ....messages import TaskId, TaskStatus
 from ..model.decision import MAX_NAMED, Candidates, Considered, Decision, WorkerFigures
+from ..model.occurrences import RequeueFacts
 from ..model.records import AttemptOutcome, TaskRecord, WorkerRecord
 
 _SMALLEST_PRICE = 0.001
@@ -129,6 +130,15 @@ def explain_wait(
     named = tuple(considered[:MAX_NAMED])
     others = candidates.in_all - len(named)
     return Explanation(record.task_id, record.status, policy, headline, named, others)
+
+
+def describe_losses(record: TaskRecord) -> list[str]:
+    """Which lost attempts of a task had told something, such as that a call may have been paid."""
+    return [
+        f"attempt {each.attempt} was lost with {each.worker}; it had told: {each.facts.note}"
+        for each in record.story
+        if isinstance(each.facts, RequeueFacts) and each.facts.note
+    ]
 
 
 def describe_dependencies(unfinished: Sequence[TaskRecord]) -> str:

@@ -95,7 +95,7 @@ class Offers:
         if self._queue.limiter is not None:
             yield from self._take_in_turn(worker, room_s, held, most)
             return
-        short = self._short(self.waiting.heads, room_s, held)
+        short = self._short(worker, self.waiting.heads, room_s, held)
         if not short:
             return
         for choice in self._choose(short, (worker,), 0.0, is_ahead=True):
@@ -114,7 +114,7 @@ class Offers:
         """As `take_ahead`, for the keys in turn."""
         while held < most:
             heads = next(self.waiting.by_turns(), ())
-            short = self._short(heads, room_s, held)
+            short = self._short(worker, heads, room_s, held)
             offered = self._choose(short, (worker,), 0.0, is_ahead=True) if short else iter(())
             choice = next(offered, None)
             if choice is None:
@@ -126,11 +126,12 @@ class Offers:
             held += 1
 
     def _short(
-        self, heads: Sequence[WaitingHead], room_s: float, held: int
+        self, worker: WorkerRecord, heads: Sequence[WaitingHead], room_s: float, held: int
     ) -> Sequence[WaitingHead]:
         """The first tasks, as far as they may be prefetched."""
         # A task that failed before is not prefetched; it waits for its best worker. A limited one
-        # is not, since it would begin later than it was counted.
+        # is not, since it would begin later than it was counted. Nor is one that must not begin
+        # without the manager's knowledge.
         short: list[WaitingHead] = []
         limiter = self._queue.limiter
         for head in heads:
@@ -140,6 +141,8 @@ class Offers:
             if not is_first or not duration.allows_prefetch(held) or duration.expected_s > room_s:
                 break
             if limiter is not None and limiter.is_limited(head.task):
+                break
+            if head.task.type in worker.at_most_once_types:
                 break
             short.append(head)
         return short

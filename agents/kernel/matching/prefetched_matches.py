@@ -84,6 +84,9 @@ class PrefetchedMatches:
             is_first = not group.failed_by and group.terms.restriction is None
             if not is_first or not usual.allows_prefetch(held) or usual.expected_s > room_s:
                 return
+            if record.task.type in worker.at_most_once_types:
+                # A worker that is lost must not have begun it without the manager's knowledge.
+                return
             if queue.limiter is not None and queue.limiter.is_limited(record.task):
                 # It would begin later than it was counted.
                 return

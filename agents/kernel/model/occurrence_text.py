@@ -59,10 +59,10 @@ def describe_facts(occurrence: Occurrence) -> str:
             return f"attempts left: {attempts_left}"
         case RequeueFacts(RequeueCause.REASSIGNED):
             return "to another worker"
-        case RequeueFacts(RequeueCause.WORKER_LOST):
-            return f"worker lost: {worker}"
-        case RequeueFacts(RequeueCause.ATTEMPT_LOST):
-            return f"attempt lost: {worker} does not hold it"
+        case RequeueFacts(RequeueCause.WORKER_LOST, _, note):
+            return f"worker lost: {worker}" + _after_note(note)
+        case RequeueFacts(RequeueCause.ATTEMPT_LOST, _, note):
+            return f"attempt lost: {worker} does not hold it" + _after_note(note)
         case RequeueFacts(RequeueCause.DECLINED):
             return f"declined: {worker}"
         case RequeueFacts(RequeueCause.RETURNED):
@@ -95,6 +95,10 @@ def describe_facts(occurrence: Occurrence) -> str:
             return f"holds {leases} of its tasks"
         case QuarantineFacts(failures_in_a_row, lasts_s):
             return f"failed {failures_in_a_row} times in a row; for {lasts_s:g} s"
+
+
+def _after_note(note: str) -> str:
+    return f"; it had told: {note}" if note else ""
 
 
 def describe_delay(facts: DelayFacts, now: float) -> str:

@@ -173,10 +173,12 @@ class RequeueFacts(NamedTuple):
     Args:
         cause: the cause.
         attempts_left: the number of attempts left after a failure.
+        note: what a lost attempt had told last, or "".
     """
 
     cause: RequeueCause
     attempts_left: int = 0
+    note: str = ""
 
 
 class DelayFacts(NamedTuple):

@@ -72,6 +72,7 @@ class WorkerRecord:
         task_types: the task types for which it has handlers; None for any.
         skills: its named skills with their levels.
         review_types: the task types whose results it can review.
+        at_most_once_types: the task types whose lost attempts are not repeated.
         cost_per_s: what a second of its work costs.
         cost_per_task: what each attempt costs besides.
     """
@@ -106,6 +107,7 @@ class WorkerRecord:
     cost_per_s: float = field(init=False)
     cost_per_task: float = field(init=False)
     review_types: frozenset[str] = field(init=False)
+    at_most_once_types: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.introduce(self.profile)
@@ -123,6 +125,7 @@ class WorkerRecord:
         self.cost_per_s = profile.cost_per_s
         self.cost_per_task = profile.cost_per_task
         self.review_types = frozenset(profile.review_types)
+        self.at_most_once_types = frozenset(profile.at_most_once_types)
 
     @property
     def may_have_leases(self) -> bool:

@@ -22,7 +22,7 @@ from .seal import Opened
 from .sealed_frame import SEALED_VERSION, FrameKey, FrameKind, Header, KeyRing, Speaker, read_header
 from .workspace_secret import WorkspaceSecret
 
-MANAGER_SILENCE_S = 3.0
+MANAGER_SILENCE_S = 1.0
 """How long a client's manager must have been silent before the client accepts another, in seconds.
 """
 

@@ -91,11 +91,17 @@ def check_signature(public_key: bytes, signature: bytes, data: bytes) -> None:
         DecodeError: it did not.
     """
     try:
-        _load(public_key).verify(signature, data)
+        _verify(public_key, signature, data)
     except (InvalidSignature, ValueError):
         raise DecodeError(
             Flaw.FORGED_SENDER, "a frame's signature is not valid for its claimed sender"
         ) from None
+
+
+@lru_cache(maxsize=1_024)
+def _verify(public_key: bytes, signature: bytes, data: bytes) -> None:
+    # Members of one process receive the same frames for everyone.
+    _load(public_key).verify(signature, data)
 
 
 @lru_cache(maxsize=4_096)

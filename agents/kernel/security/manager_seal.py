@@ -33,13 +33,21 @@ from .sealed_frame import (
 from .token_bucket import TokenBucket
 from .workspace_secret import WorkspaceSecret
 
-CHALLENGES_PER_S = 200.0
+CHALLENGES_PER_S = 500.0
+CHALLENGES_AT_ONCE = 2_000
+"""The sustained rate and the burst of answers: a thousand workers may start at once, and a stranger
+that repeats recorded frames takes a fraction of a core."""
+
 ALERTS_PER_S = 10.0
 _CHALLENGE_PAUSE_S = 0.05
-"""How long a client that was answered waits for another answer, in seconds."""
+_LONG_CHALLENGE_PAUSE_S = 1.0
+_EARLY_CHALLENGES_PER_S = 50.0
+"""How long a client that was answered waits for another answer, in seconds: the longer time if more
+clients than this per second ask again before. A busy manager answers late, and most of its clients
+have asked again by then."""
 
 _MAX_ANSWERED = 4096
-_MAX_DUE = 512
+_MAX_DUE = CHALLENGES_AT_ONCE
 
 
 class _Answered(NamedTuple):
@@ -78,7 +86,8 @@ class ManagerSeal:
         self._senders = PeerSessions(self._keys, max_senders)
         # The clients that were answered last: a repeated question gets no new answer.
         self._answered: OrderedDict[Speaker, _Answered] = OrderedDict()
-        self._challenges = TokenBucket(CHALLENGES_PER_S, int(CHALLENGES_PER_S))
+        self._challenges = TokenBucket(CHALLENGES_PER_S, CHALLENGES_AT_ONCE)
+        self._early_challenges = TokenBucket(_EARLY_CHALLENGES_PER_S, int(_EARLY_CHALLENGES_PER_S))
         self._alerts = TokenBucket(ALERTS_PER_S, int(ALERTS_PER_S))
         self.due: deque[Outgoing] = deque(maxlen=_MAX_DUE)
 
@@ -146,21 +155,40 @@ class ManagerSeal:
                 own = Header(FrameKind.MANAGER, self._session, version=UNSIGNED_VERSION)
                 self._unsigned_key = self._keys.key_for(own)
             return Opened(content, header.speaker)
+        # Before it is decrypted, which takes most of the time.
+        if header.kind is FrameKind.PROBE and not self._may_answer(header, now):
+            return None
         self._keys.key_for(header).open(header, data)
         self._challenge(header, now)
         if header.kind is FrameKind.PROBE:
             return None
         raise DecodeError(Flaw.STALE_SESSION, "a client's frame for a former session")
 
-    def _challenge(self, header: Header, now: float) -> None:
+    def _may_answer(self, header: Header, now: float) -> bool:
+        """Whether a client may be answered now.
+
+        Raises:
+            DecodeError: it was answered already.
+        """
+        if not self._challenges.has_any(now):
+            return False
         before = self._answered.get(header.speaker)
-        if before is not None:
-            if header.counter <= before.counter:
-                raise DecodeError(Flaw.REPLAYED, "a client's question that was already answered")
-            if now - before.at < _CHALLENGE_PAUSE_S:
-                return
-        if not self._challenges.take(now):
+        if before is None:
+            return True
+        if header.counter <= before.counter:
+            raise DecodeError(Flaw.REPLAYED, "a client's question that was already answered")
+        age_s = now - before.at
+        if age_s < _CHALLENGE_PAUSE_S:
+            return False
+        return age_s >= _LONG_CHALLENGE_PAUSE_S or self._early_challenges.has_any(now)
+
+    def _challenge(self, header: Header, now: float) -> None:
+        if not self._may_answer(header, now):
             return
+        before = self._answered.get(header.speaker)
+        if before is not None and now - before.at < _LONG_CHALLENGE_PAUSE_S:
+            self._early_challenges.take(now)
+        self._challenges.take(now)
         self._answered[header.speaker] = _Answered(header.counter, now)
         self._answered.move_to_end(header.speaker)
         if len(self._answered) > _MAX_ANSWERED:

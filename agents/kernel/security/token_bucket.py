@@ -23,11 +23,19 @@ class TokenBucket:
         Args:
             now: the time in seconds.
         """
+        if not self.has_any(now):
+            return False
+        self._left -= 1
+        return True
+
+    def has_any(self, now: float) -> bool:
+        """Whether there is a token to take.
+
+        Args:
+            now: the time in seconds.
+        """
         if self._filled_at is not None:
             gained = max(now - self._filled_at, 0.0) * self._rate_per_s
             self._left = min(self._left + gained, self._burst)
         self._filled_at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+        return self._left >= 1

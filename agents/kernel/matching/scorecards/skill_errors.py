@@ -37,6 +37,7 @@ _KINDS = frozenset(
         "ServiceUnavailableError",
         "ThrottlingException",
         "TooManyRequests",
+        "WorkInterrupted",
         "WrongCall",
         "gaierror",
     }
@@ -54,8 +55,9 @@ _EARLY = 300
 def is_skill_error(error_kind: str, error_message: str = "") -> bool:
     """Whether an error says something about the skill of the worker that reported it.
 
-    A refused connection, a rate limit, a lack of memory or wrong arguments do not: any worker in
-    its place would have failed. A timeout does, and so does every kind that is not known here.
+    A refused connection, a rate limit, a lack of memory, interrupted work or wrong arguments do
+    not: any worker in its place would have failed. A timeout does, and so does every kind that is
+    not known here.
 
     Args:
         error_kind: the kind of the error, such as "ConnectionRefusedError".
