@@ -352,6 +352,7 @@ def test_costs_and_what_workers_have_shown_are_readable(
     opened.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_to_complain_of(
     browser: Any, learned_run: RunReport, tmp_path: Path, scheme: str
