@@ -22,7 +22,7 @@ from muster.agents.simulation.hidden_skills_run import play_world
 from muster.agents.simulation.reference_policies import Oracle, RandomPolicy
 
 from .matching.bound import most_successes
-from .matching.hindsight import fitted_chance
+from .matching.hindsight import fitted_chance, played_results, told_gaps
 from .matching.measures import calibration_error
 from .matching.plots import draw_plots
 from .matching.real_rows import COSTS, STRONG, WEAK, oracle_by_type, outcomes_world
@@ -106,10 +106,18 @@ def test_a_small_run_tells_each_figure_with_its_interval(tmp_path: Path) -> None
     assert best_fit["count"] == 2
 
 
+def test_who_is_told_both_outcomes_expects_the_gap_of_each_type() -> None:
+    questions = [("even", 1.0, 1.0), ("uneven", 0.0, 1.0)] * 100
+    gaps = list(told_gaps(questions))
+    assert gaps[:50] == [0.0] * 50
+    assert gaps[-2] < 0.1
+    assert gaps[-1] > 0.9
+
+
 def test_with_hindsight_chances_follow_from_the_results() -> None:
     world = streaming_world(4, mixed_cast(), 100)
     played = play_world(world, RandomPolicy(1))
-    chance = fitted_chance(played.attempts)
+    chance = fitted_chance(played_results(played.attempts))
     by_name = {worker.name: worker for worker in world.workers}
     broken = by_name["broken_on_code"]
     code = next(task for task in world.tasks if task.type == "code")

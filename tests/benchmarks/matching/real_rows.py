@@ -20,7 +20,7 @@ from muster.agents.simulation.hidden_skills_run import play_world
 from muster.messages import Task, TaskId
 
 from .bound import most_successes
-from .hindsight import fitted_chance
+from .hindsight import all_results, fitted_chance, played_results, told_gaps
 from .measures import between, expected_successes
 from .row import Figure, Job, Outcome, Row, find
 
@@ -33,6 +33,9 @@ DECLARED = 7
 PACE_S = 1.0
 THRIFTS = {1: (0.0015, 0.003), 2: (0.006, 0.01)}
 """By the number of attempts: the values of cost, as a user would choose them."""
+TOLD_THRIFTS = (0.0035, 0.004)
+"""Values of cost with which whoever is told the outcomes of both comes to the asked cost."""
+
 ORDERS = 5
 RIGHT_SHARE = 0.98
 _OTHER_COLUMNS = 2
@@ -169,6 +172,19 @@ def play_outcomes(job: Job, max_attempts: int) -> Outcome:
             sum(max(each.values()) for each in known),
             sum(COSTS[WEAK] + COSTS[STRONG] * (1 - each[WEAK]) for each in known),
         )
+    else:
+        kinds = [task.type for task in world.tasks]
+        outcomes = [(each[WEAK], each[STRONG]) for each in known]
+        questions = [(kind, *each) for kind, each in zip(kinds, outcomes, strict=True)]
+        gaps = list(told_gaps(questions))
+        for thrift in TOLD_THRIFTS:
+            chosen = [
+                STRONG if gap > thrift * (COSTS[STRONG] - COSTS[WEAK]) else WEAK for gap in gaps
+            ]
+            fixed[f"told both outcomes, thrift {thrift:g}"] = (
+                sum(each[model] for each, model in zip(known, chosen, strict=True)),
+                sum(COSTS[model] for model in chosen),
+            )
     outcome = Outcome()
     for name, (right, cost) in fixed.items():
         outcome.figures[name] = {"right": right / strong, "cost": cost / strong_cost}
@@ -196,14 +212,19 @@ def play_rates(job: Job) -> Outcome:
     workers = tuple(HiddenWorker(model, DECLARED, 0.0, pace_s=2.0) for model in models)
     world = RealRates(job.seed, workers, (Wave(tasks, backlog=backlog),), chances=chances)
     measured = world.tasks[half:count]
-    bound = most_successes(world, measured, len(measured) / len(models) * 2.0)
+    window_s = len(measured) / len(models) * 2.0
+    bound = most_successes(world, measured, window_s)
     outcome = Outcome()
+    told = fitted_chance(all_results(world, world.tasks[:half]))
+    outcome.figures["told all outcomes"] = {
+        "of_bound": most_successes(world, measured, window_s, told) / bound
+    }
     for policy in job.policies:
         made = find(policy, world)
         played = play_world(world, made)
         late = between(played.attempts, half + 1, count)
-        known = fitted_chance(between(played.attempts, 1, half))
-        hindsight = most_successes(world, measured, len(measured) / len(models) * 2.0, known)
+        known = fitted_chance(played_results(between(played.attempts, 1, half)))
+        hindsight = most_successes(world, measured, window_s, known)
         outcome.figures[policy] = {
             "of_bound": expected_successes(late) / bound,
             "hindsight": hindsight / bound,
