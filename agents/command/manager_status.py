@@ -70,19 +70,9 @@ def manager_lines(status: ManagerStatus) -> Iterator[str]:
     paused = ", paused" if state["paused"] else ""
     yield f"{state['manager']}{paused}: {describe_counts(state['counts'])}"
     yield from (f"  {line}" for line in manager_entry_lines(status.managers))
-    waiting = {
-        "ready": "ready",
-        "blocked": "for other tasks or a time",
-        "limited": "for a limit",
-        "nobody": "for a worker that can do them",
-    }
-    waits = [
-        f"{state['waiting'][each]:,} {said}"
-        for each, said in waiting.items()
-        if state["waiting"][each]
-    ]
+    waits = [f"{count:,} {kind}" for kind, count in state["waiting"].items() if count]
     if waits:
-        yield f"  wait: {', '.join(waits)}"
+        yield f"  pending: {', '.join(waits)}"
     if state["limits"]:
         yield f"  {state['limits']}"
     yield from (f"  {reason}" for reason in state["reasons"])

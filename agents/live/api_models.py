@@ -1,33 +1,14 @@
-"""The requests and answers of the HTTP API, as its OpenAPI document describes them."""
+"""The answers of the HTTP API, as its OpenAPI document describes them."""
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from pydantic import BaseModel, ConfigDict, JsonValue
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
-
-from ...messages import Task, TaskId, TaskStatus
-from ...messages.work import Note
+from ...messages import TaskId, TaskStatus
 from ..report.skill_cell import SkillCell
-
-MAX_TASKS_PER_CALL = 1_000
-"""How many tasks one call may add, and how many tasks one page of the list has."""
 
 MAX_TEXT = 10_000
 """How many characters of an error are shown."""
-
-ONE, MANY = "task", "tasks"
-
-
-def _how_many(body: object) -> str:
-    return MANY if isinstance(body, list) else ONE
-
-
-SubmittedTasks: TypeAlias = Annotated[
-    Annotated[Task, Tag(ONE)]
-    | Annotated[list[Task], Field(min_length=1, max_length=MAX_TASKS_PER_CALL), Tag(MANY)],
-    Discriminator(_how_many),
-]
 
 
 class ApiModel(BaseModel):
@@ -46,39 +27,11 @@ class Added(ApiModel):
     """The ids of those that the run had already, with the same content; they are not done again."""
 
 
-class CancelOrder(ApiModel):
-    """A request to cancel a task."""
-
-    reason: Note = "by the user"
-    """The reason for people; the task's story contains it."""
-
-
-class RetryOrder(ApiModel):
-    """A request to try a settled task again."""
-
-    reason: Note = "by the user"
-    """Who asks for it, or why; the task's story contains it."""
-
-
-class RetryAllOrder(RetryOrder):
-    """A request to try several settled tasks again, all of them or none."""
-
-    tasks: list[TaskId] | None = Field(default=None, min_length=1, max_length=MAX_TASKS_PER_CALL)
-    """The tasks; null for all that failed."""
-
-
 class Retried(ApiModel):
     """Tasks begin anew."""
 
     retried: list[TaskId]
     """Their ids, with those of the tasks that were cancelled for their sake."""
-
-
-class PriorityOrder(ApiModel):
-    """A request to change a task's priority."""
-
-    priority: int = Field(ge=-(2**31), le=2**31 - 1)
-    """Tasks of higher numbers are assigned sooner."""
 
 
 class TaskView(ApiModel):

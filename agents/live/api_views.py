@@ -8,6 +8,7 @@ from ...messages import TaskId, TaskStatus
 from ..kernel.board.held_slots import held_slots
 from ..kernel.board.state import BoardState
 from ..kernel.board.stuck_tasks import find_stuck_tasks
+from ..kernel.board.task_explanation import explain_task
 from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.records import TaskRecord, WorkerRecord
 from ..report.skill_map import DIFFICULTY, read_skills
@@ -64,7 +65,7 @@ def view_story(board: BoardState, task_id: TaskId) -> Story:
             for each in record.story
         ],
         forgotten=record.forgotten,
-        why=board.explain(task_id).lines(),
+        why=explain_task(board, task_id).lines(),
     )
 
 

@@ -2,53 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
-from fastapi import FastAPI, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, Query, Response
 from fastapi.responses import FileResponse, JSONResponse
-from starlette.exceptions import HTTPException
 
 from ...messages import (
-    DuplicateTask,
-    EncodeError,
     IllegalTransition,
-    InvalidInput,
-    InvalidTask,
-    MusterError,
-    StoreUnusable,
     TaskId,
     TaskStatus,
-    UnknownTask,
 )
-from ...messages.wording import show
 from ..manager.task_manager import TaskManager
 from ..runtime.clock import now
-from ..runtime.strict_json import JsonFault, describe_json_fault
 from ..schedules.listing import ScheduleState
-from .api_errors import Fault, Wrong
+from .api_errors import ERROR_ANSWERS, Wrong
 from .api_models import (
-    MANY,
-    MAX_TASKS_PER_CALL,
-    ONE,
     Added,
     Alive,
-    CancelOrder,
-    PriorityOrder,
     Ready,
     Retried,
-    RetryAllOrder,
-    RetryOrder,
     Skills,
     Stats,
     Story,
-    SubmittedTasks,
     TaskList,
     TicketView,
     WholeTask,
     WorkerView,
+)
+from .api_orders import (
+    MAX_TASKS_PER_CALL,
+    CancelOrder,
+    DrainOrder,
+    PauseOrder,
+    PriorityOrder,
+    ResumeOrder,
+    RetryAllOrder,
+    RetryOrder,
+    SubmittedTasks,
 )
 from .api_views import (
     view_skills,
@@ -72,23 +64,11 @@ ASSETS = Path(__file__).with_name("assets")
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """Prometheus' text format."""
 
-MAX_FAULTS = 10
-
 MAX_WORKERS_PER_CALL = 1_000
 """Of how many workers one call tells the skills."""
 
 MetricsSource: TypeAlias = Callable[[TaskManager], bytes]
 """Returns a manager's metrics in Prometheus' text format."""
-
-_STATUS_OF: Sequence[tuple[type[MusterError], int]] = (
-    (UnknownTask, 404),
-    (IllegalTransition, 409),
-    (DuplicateTask, 409),
-    (InvalidTask, 422),
-    (EncodeError, 422),
-    (StoreUnusable, 503),
-    (InvalidInput, 422),
-)
 
 DESCRIPTION = """\
 Tasks and workers of one manager.
@@ -145,11 +125,7 @@ class _Routes:
             # These load scripts from other hosts; our own page shows the same document.
             docs_url=None,
             redoc_url=None,
-            exception_handlers={
-                RequestValidationError: _answer_invalid_fields,
-                HTTPException: _answer_http_error,
-                MusterError: _answer_error,
-            },
+            exception_handlers=ERROR_ANSWERS,
         )
         application.router.route_class = StrictRoute
         add = application.add_api_route
@@ -179,6 +155,9 @@ class _Routes:
         add(f"{task}/parts", self.parts, response_class=Response, responses=unknown)
         add("/api/questions", self.questions)
         add("/api/retry", self.retry_all, methods=["POST"], responses=too_late)
+        ended: dict[int | str, dict[str, object]] = {409: {"model": Wrong}, **wrong}
+        for name, order in (("pause", self.pause), ("resume", self.resume), ("drain", self.drain)):
+            add(f"/api/{name}", order, methods=["POST"], status_code=204, responses=ended)
         add(f"{task}/story", self.story, responses=unknown)
         add(task, self.get_task, responses=unknown)
         add("/api/stats", self.stats)
@@ -203,8 +182,7 @@ class _Routes:
         again, and the answer is 200 if that is so of all; with other content the answer is 409.
         """
         tasks = body if isinstance(body, list) else [body]
-        if self._manager.ask(lambda: self._manager.board.has_ended):
-            raise IllegalTransition("the run has ended; no further tasks can be added")
+        self._check_not_ended()
         board = self._manager.board
         known = self._manager.ask(lambda: {each.id for each in tasks if each.id in board.tasks})
         await self._manager.batch_assign_tasks(tasks, len(tasks))
@@ -276,6 +254,25 @@ class _Routes:
         self._manager.answer(
             read_task_id(task_id), order.answer, by=order.by, question=order.question
         )
+
+    async def pause(self, _: PauseOrder) -> None:
+        """Assign no more tasks until the run is resumed; those that run go on."""
+        self._check_not_ended()
+        self._manager.pause()
+
+    async def resume(self, order: ResumeOrder) -> None:
+        """Assign tasks again, or give tasks to a drained worker again."""
+        self._check_not_ended()
+        self._manager.resume(order.worker)
+
+    async def drain(self, order: DrainOrder) -> None:
+        """Give a worker no more tasks; it finishes those that it has begun, and leaves."""
+        self._check_not_ended()
+        self._manager.drain(order.worker, leaves=order.leaves)
+
+    def _check_not_ended(self) -> None:
+        if self._manager.ask(lambda: self._manager.board.has_ended):
+            raise IllegalTransition("the run has ended")
 
     async def questions(self) -> list[QuestionView]:
         """List the questions that wait for an answer."""
@@ -366,49 +363,3 @@ def _file(name: str) -> Callable[[], object]:
         return FileResponse(ASSETS / name, headers={"Cache-Control": "no-cache"})
 
     return answer
-
-
-# ---------------------------------------------------------------------------------------- errors
-
-
-def _error_response(status: int, error: str, faults: Sequence[Fault] = ()) -> JSONResponse:
-    wrong = Wrong(error=error, faults=list(faults))
-    return JSONResponse(wrong.model_dump(exclude_defaults=True), status)
-
-
-async def _answer_error(_: Request, fault: Exception) -> JSONResponse:
-    for kind, status in _STATUS_OF:
-        if isinstance(fault, kind):
-            return _error_response(status, str(fault))
-    return _error_response(500, str(fault))
-
-
-async def _answer_http_error(_: Request, fault: Exception) -> JSONResponse:
-    assert isinstance(fault, HTTPException)
-    return _error_response(fault.status_code, str(fault.detail))
-
-
-async def _answer_invalid_fields(_: Request, fault: Exception) -> JSONResponse:
-    assert isinstance(fault, RequestValidationError)
-    errors = fault.errors()
-    if errors[0]["type"] == "json_invalid":
-        place = JsonFault(errors[0]["ctx"]["error"], fault.body, errors[0]["loc"][1])
-        return _error_response(422, f"the body is not JSON: {describe_json_fault(place)}")
-    faults = [
-        Fault(
-            field=_name_field(each["loc"]),
-            value=show(each.get("input")),
-            rule=" ".join(str(each["msg"])[:200].split()),
-        )
-        for each in errors[:MAX_FAULTS]
-    ]
-    lines = [f"{each.field}: {each.value}: {each.rule}" for each in faults]
-    if len(errors) > MAX_FAULTS:
-        lines.append(f"and {len(errors) - MAX_FAULTS} more")
-    return _error_response(422, "; ".join(lines), faults)
-
-
-def _name_field(steps: Sequence[int | str]) -> str:
-    """The name of a field, without its location and whether there was one task or a list."""
-    named = [str(step)[:80] for step in steps[1:9] if step not in (ONE, MANY)]
-    return ".".join(named) or "body"

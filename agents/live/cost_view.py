@@ -22,16 +22,14 @@ MAX_ROWS = 20
 
 
 class CostView:
-    """Keeps the costs that were sent last, and the last estimate."""
+    """Makes the costs, and keeps the last estimate of what was saved."""
 
     def __init__(self) -> None:
-        self._made_at = float("-inf")
-        self._sent: JsonValue = None
         self._estimated_at = float("-inf")
         self._is_final = False
         self._learning = ""
 
-    def whole(self, board: BoardState, now: float) -> JsonValue:
+    def make(self, board: BoardState, now: float) -> JsonValue:
         """The costs, or None if nothing costs anything and no model was used."""
         models = read_models(board)
         if not board.budget.spent and not models:
@@ -45,23 +43,9 @@ class CostView:
                 for name, each in list(models.items())[:MAX_ROWS]
             ],
             "days": [[day, _short(cost)] for day, cost in days[:MAX_ROWS]],
+            "hidden": [max(len(each) - MAX_ROWS, 0) for each in (models, types, days)],
             "learning": self._estimate(board, now),
         }
-
-    def change(self, board: BoardState, now: float) -> JsonValue:
-        """The costs if they differ from those that were sent last; None if they do not."""
-        if now - self._made_at < EVERY_S and not board.has_ended:
-            return None
-        self._made_at = now
-        made = self.whole(board, now)
-        if made is None or made == self._sent:
-            return None
-        self._sent = made
-        return made
-
-    def forget(self) -> None:
-        """Forget what was sent: the last page was closed."""
-        self._made_at, self._sent = float("-inf"), None
 
     def _estimate(self, board: BoardState, now: float) -> str:
         is_due = now - self._estimated_at >= SAVINGS_EVERY_S

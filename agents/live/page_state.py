@@ -11,7 +11,7 @@ changed tasks; rows are made several times a second, for a limited number of tas
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TypeAlias
 
@@ -21,15 +21,17 @@ from ...messages import TaskId, TaskStatus
 from ..kernel.board.state import BoardState
 from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.occurrences import Occurrence, OccurrenceKind
+from . import cost_view, schedule_view, skill_view, waiting_view
 from .cost_view import CostView
 from .history import History, Sample
 from .page_times import PageTimes
 from .question_view import page_questions
 from .run_view import view_counts, view_run
-from .schedule_view import ScheduleView
-from .skill_view import SkillView
+from .schedule_view import view_schedules
+from .skill_view import view_skill_map
 from .task_addresses import write_task_id
 from .task_rows import TaskRows, listed_from
+from .timed_view import TimedView
 from .waiting_view import WaitingView
 from .worker_rows import WorkerRows
 
@@ -66,15 +68,19 @@ class PageState:
         self._changed: dict[TaskId, None] = {}
         self._news: deque[Occurrence] = deque(maxlen=MAX_NEWS)
         self._unsent_news: deque[Occurrence] = deque(maxlen=MAX_NEWS)
-        self._sent_run: View = {}
-        self._sent_counts: View = {}
         self._sent_workers: dict[str, JsonValue] = {}
-        self._skills = SkillView()
-        self._costs = CostView()
-        self._schedules = ScheduleView()
-        self._waiting = WaitingView()
-        self._sent_waiting: View = {}
-        self._sent_questions: JsonValue = None
+        costs, waiting = CostView(), WaitingView()
+        times = self._times
+        self._parts: Mapping[str, TimedView] = {
+            "run": TimedView(lambda board, _: view_run(board, times)),
+            "counts": TimedView(lambda board, _: view_counts(board)),
+            "waiting": TimedView(waiting.make, waiting_view.EVERY_S),
+            "wait_numbers": TimedView(waiting.make_numbers, waiting_view.EVERY_S),
+            "questions": TimedView(lambda board, _: page_questions(board)),
+            "skills": TimedView(view_skill_map, skill_view.EVERY_S),
+            "costs": TimedView(costs.make, cost_view.EVERY_S),
+            "schedules": TimedView(view_schedules, schedule_view.EVERY_S),
+        }
 
     # ------------------------------------------------------------------ taking events
 
@@ -127,11 +133,9 @@ class PageState:
         self._unsent_news.clear()
         self._unsent_samples.clear()
         self._tasks.forget()
-        self._sent_run, self._sent_counts, self._sent_workers = {}, {}, {}
-        self._sent_waiting, self._sent_questions = {}, None
-        self._skills.forget()
-        self._costs.forget()
-        self._schedules.forget()
+        self._sent_workers = {}
+        for part in self._parts.values():
+            part.forget()
 
     # ------------------------------------------------------------------ what to send
 
@@ -143,19 +147,13 @@ class PageState:
             "base": self._times.base,
             "heartbeat_s": board.rules.heartbeat_s,
             "lost_after_s": board.rules.lost_after_s,
-            "run": view_run(board, self._times),
-            "counts": view_counts(board),
-            "waiting": self._waiting.change(board, now),
-            "questions": page_questions(board),
             "workers": list(self._workers.rows(board, now).values()),
             "hidden_workers": self._workers.count_hidden(board),
             "names": {str(worker.order): worker.name for worker in board.workers.values()},
             "listed_from": listed_from(board),
             "history": self._history_view(self._history.samples),
             "news": [self._news_view(each) for each in self._news],
-            "skills": self._skills.whole(board),
-            "costs": self._costs.whole(board, now),
-            "schedules": self._schedules.whole(board, now),
+            **{name: part.make(board, now) for name, part in self._parts.items()},
         }
 
     def listed(self, board: BoardState) -> list[TaskId]:
@@ -174,17 +172,9 @@ class PageState:
     def change(self, board: BoardState, now: float) -> View:
         """What has changed since the last change; only the parts that have."""
         change: View = {"at": self._times.since(now)}
-        run, counts = view_run(board, self._times), view_counts(board)
-        if run != self._sent_run:
-            change["run"] = self._sent_run = run
-        if counts != self._sent_counts:
-            change["counts"] = self._sent_counts = counts
-        waiting = self._waiting.change(board, now)
-        if waiting != self._sent_waiting:
-            change["waiting"] = self._sent_waiting = waiting
-        questions = page_questions(board)
-        if questions != self._sent_questions:
-            change["questions"] = self._sent_questions = questions
+        for name, part in self._parts.items():
+            if part.has_changed(board, now):
+                change[name] = part.sent
         workers = self._workers.rows(board, now)
         changed = [row for name, row in workers.items() if self._sent_workers.get(name) != row]
         if changed or len(workers) != len(self._sent_workers):
@@ -201,15 +191,6 @@ class PageState:
         if self._unsent_news:
             change["news"] = [self._news_view(each) for each in self._unsent_news]
             self._unsent_news.clear()
-        skills = self._skills.change(board, now)
-        if skills is not None:
-            change["skills"] = skills
-        costs = self._costs.change(board, now)
-        if costs is not None:
-            change["costs"] = costs
-        schedules = self._schedules.change(board, now)
-        if schedules is not None:
-            change["schedules"] = schedules
         if self._changed:
             change.update(self._tasks.change(board, self._take_changed()))
         return change

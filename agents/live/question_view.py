@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import islice
 from typing import cast
 
@@ -81,14 +82,17 @@ def view_questions(record: TaskRecord) -> list[QuestionView]:
 
 
 def page_questions(board: BoardState) -> JsonValue:
-    """The open questions as the page gets them, and how many more there are."""
+    """The open questions as the page gets them, and how many more there are.
+
+    Choices are JSON, as ids are, so that the page answers with exactly the choice.
+    """
     found = iter(board.questions.open())
     shown = [
         [
             write_task_id(record.task_id),
             question.number,
             question.asked.text,
-            list(question.asked.choices),
+            [json.dumps(choice) for choice in question.asked.choices],
         ]
         for record, question in islice(found, MAX_SHOWN)
     ]

@@ -1,4 +1,4 @@
-"""What the live page shows of learned skills: a map that is sent when it has changed."""
+"""What the live page shows of learned skills: each worker's skill for each type of task."""
 
 from __future__ import annotations
 
@@ -18,34 +18,12 @@ MAX_COLUMNS = 12
 """How many types and skills it shows."""
 
 
-class SkillView:
-    """Keeps the map of skills that was sent last."""
-
-    def __init__(self) -> None:
-        self._made_at = float("-inf")
-        self._sent: JsonValue = None
-
-    def whole(self, board: BoardState) -> JsonValue:
-        """The map, or None if nothing is learned."""
-        cells, hidden_workers = read_skills(board, MAX_ROWS)
-        if not cells:
-            return None
-        return _view(make_skill_map(cells, MAX_ROWS, MAX_COLUMNS), hidden_workers)
-
-    def change(self, board: BoardState, now: float) -> JsonValue:
-        """The map if it differs from the one that was sent last; None if it does not."""
-        if now - self._made_at < EVERY_S and not board.has_ended:
-            return None
-        self._made_at = now
-        made = self.whole(board)
-        if made is None or made == self._sent:
-            return None
-        self._sent = made
-        return made
-
-    def forget(self) -> None:
-        """Forget what was sent: the last page was closed."""
-        self._made_at, self._sent = float("-inf"), None
+def view_skill_map(board: BoardState, _: float) -> JsonValue:
+    """The map of skills, or None if nothing is learned."""
+    cells, hidden_workers = read_skills(board, MAX_ROWS)
+    if not cells:
+        return None
+    return _view(make_skill_map(cells, MAX_ROWS, MAX_COLUMNS), hidden_workers)
 
 
 def _view(shown: SkillMap, hidden_workers: int) -> JsonValue:

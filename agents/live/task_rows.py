@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from ...messages import TaskId, TaskStatus
 from ..kernel.board.state import BoardState
+from ..kernel.board.task_explanation import describe_delay_of, describe_suspension
 from ..kernel.model.error_kind import error_kind
 from ..kernel.model.records import TaskRecord
 from ..report.sums import cost_of
@@ -23,7 +24,7 @@ MAX_DEPENDENCIES = 100
 """How many of the tasks that a task depends on its row names."""
 
 _COST_PLACE = 10
-"""Where the cost stands in a row."""
+"""Where the cost stands in a row; what the task itself waits for, and until when, follow it."""
 
 _MAX_DESCRIPTION_CHARACTERS = 160
 _MAX_REASON_CHARACTERS = 120
@@ -104,7 +105,11 @@ class TaskRows:
         return [record.sequence for record in records if record is not None]
 
     def row(self, record: TaskRecord) -> list[JsonValue]:
-        """Number, status, attempts, worker, start and end, priority, percent, error, kind, cost."""
+        """The state of a task, which says what it waits for if that is a time, or it is suspended.
+
+        Number, status, attempts, worker, start and end, priority, percent, error, kind, cost, what
+        it waits for, and until when.
+        """
         status, attempts, priority = record.status, record.attempts, record.task.priority
         moment = self._times.moment
         error = record.error_message
@@ -132,15 +137,27 @@ class TaskRows:
                 row += (priority, percent)
         if error is not None:
             row.append(error[:_MAX_REASON_CHARACTERS])
-        if not attempts and error is None:
+        wait = _wait_of(record)
+        if not attempts and error is None and wait is None:
             return row
         cost = cost_of(record)
         if error is not None and status is TaskStatus.FAILED:
             row.append(error_kind(error))
-        if cost:
+        if cost or wait is not None:
             row += (None,) * (_COST_PLACE - len(row))
             row.append(round(cost, 6))
+        if wait is not None:
+            row += (wait[:_MAX_REASON_CHARACTERS], moment(record.wait_until))
         return row
+
+
+def _wait_of(record: TaskRecord) -> str | None:
+    """What a task waits for that does not depend on other tasks; None if there is no such thing."""
+    if record.wait_until is not None:
+        return describe_delay_of(record, record.story[-1].at)
+    if record.attempts and record.attempts[-1].suspended_for:
+        return describe_suspension(record, record.attempts[-1], record.story[-1].at)
+    return None
 
 
 def listed_from(board: BoardState) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar
 from ...messages import InvalidInput, Payload, TaskId, TaskResult, TaskStatus
 from ..kernel.board.state import BoardState
 from ..kernel.board.stuck_tasks import StuckTasks, find_stuck_tasks
+from ..kernel.board.task_explanation import explain_task
 from ..kernel.matching.explanation import Explanation
 from ..kernel.model.occurrences import Watcher
 from ..transport.traffic import Traffic
@@ -83,7 +84,7 @@ class RunView:
         Raises:
             UnknownTask: no task has this id.
         """
-        return self.ask(lambda: self.board.explain(task_id))
+        return self.ask(lambda: explain_task(self.board, task_id))
 
     def stuck_tasks(self) -> tuple[StuckTasks, ...]:
         """The tasks that can't go on as things are, by reason, such as a skill that nobody has."""

@@ -11,6 +11,7 @@ from ..kernel.board.deadlines import lateness_s
 from ..kernel.board.held_slots import held_slots
 from ..kernel.board.prefetch import attempts_of
 from ..kernel.board.state import BoardState
+from ..kernel.board.task_explanation import explain_task
 from ..kernel.model.health import Health, health_of, silence_of
 from ..kernel.model.records import Attempt, TaskRecord, WorkerRecord
 from .costs import read_cost_by_day, read_models, read_savings
@@ -55,7 +56,7 @@ def build_report(
     tasks = [
         _report_task(
             record,
-            board.explain(task_id).lines(),
+            explain_task(board, task_id).lines(),
             started_at,
             _lateness_s(record, board.rules.time_scale, ended_at),
         )

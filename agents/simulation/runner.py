@@ -19,6 +19,7 @@ from ...messages import (
     WorkersMissing,
 )
 from ..kernel.board.state import BoardState
+from ..kernel.board.task_explanation import explain_task
 from ..manager.task_manager import TaskManager
 from ..worker.worker_agent import WorkerAgent
 from .checker import InvariantViolation, RunChecker
@@ -372,7 +373,9 @@ class _Simulation:
         if not managing.done():
             waiting = [each.task_id for each in board.tasks.values() if not each.status.is_final]
             reasons = "; ".join(
-                line for each in waiting[:_MAX_NAMED_TASKS] for line in board.explain(each).lines()
+                line
+                for each in waiting[:_MAX_NAMED_TASKS]
+                for line in explain_task(board, each).lines()
             )
             self._checker.report(
                 "a run ends once the faults have stopped",

@@ -21,7 +21,7 @@ WORKER = {"connected": True, "draining": False, "slots": 4, "running": 2, "compl
 def state(**given: Any) -> ManagerState:
     counts = dict.fromkeys(TaskStatus, 0)
     counts |= {TaskStatus.IN_PROGRESS: 2, TaskStatus.PENDING: 1_007}
-    waiting: Any = {"ready": 1_000, "blocked": 4, "limited": 3, "nobody": 0}
+    waiting: Any = {"waiting": 1_000, "blocked": 4, "limited": 3, "delayed": 0}
     limits = "3 wait for a limit: 2 of 2 mail tasks in progress"
     told = ManagerState(
         manager="boss",
@@ -42,7 +42,7 @@ def test_tasks_workers_and_questions_stand_there_line_by_line() -> None:
     workers = [WORKER | {"name": "Ada"}, drained, gone]
     assert list(manager_lines(ManagerStatus(state(paused=True), workers, [question], []))) == [
         "boss, paused: 1,009 tasks: 1,007 pending, 2 in progress",
-        "  wait: 1,000 ready, 4 for other tasks or a time, 3 for a limit",
+        "  pending: 1,000 waiting, 4 blocked, 3 limited",
         "  3 wait for a limit: 2 of 2 mail tasks in progress",
         "  4 tasks depend on task 7",
         "workers:",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from muster.agents import MemoryStore
-from muster.agents.live.api_models import MAX_TASKS_PER_CALL
+from muster.agents.live.api_orders import MAX_TASKS_PER_CALL
 from muster.agents.live.guard import MAX_BODY_BYTES, Admission
 from muster.agents.store.sqlite import SqliteStore
 from muster.messages import StoreLost, StoreUnusable
@@ -420,6 +420,9 @@ async def test_the_openapi_document_tells_each_call(house: Make, client: Make) -
             ("get", "/api/tasks/{task_id}/parts"),
             ("get", "/api/questions"),
             ("post", "/api/retry"),
+            ("post", "/api/pause"),
+            ("post", "/api/resume"),
+            ("post", "/api/drain"),
             ("put", "/api/tasks/{task_id}/priority"),
             ("get", "/api/stats"),
             ("get", "/api/workers"),

@@ -6,148 +6,170 @@ Screenshots go into the folder that `MUSTER_SCREENSHOTS` names; the browser is f
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from muster.agents import TaskContext
-from muster.agents.live import LivePage
 from muster.messages import Task, TaskStatus
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import expect
 
-from .chromium import ARGUMENTS, find_chromium_or_skip
+from .estate import open_estate
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 Make = Callable[..., Any]
-DEADLINE_MS = 180_000
-LOOKS = [(scheme, size) for size in ((1280, 860), (390, 844)) for scheme in ("light", "dark")]
-
-
-class Estate:
-    """A manager whose tasks end when they are told to, and the page of its run."""
-
-    def __init__(self, here: Any, web: LivePage, page: Page) -> None:
-        self.here, self.web, self.page = here, web, page
-        self.go_on = asyncio.Event()
-
-    async def employ(self, *names: str, skill: int = 5, **options: Any) -> None:
-        for name in names:
-            worker = await self.here.employ(name, skill, **options)
-            worker.task("weigh")(self._weigh)
-            worker.task("roll")(self._roll)
-
-    async def until(self, happens: Callable[[], bool]) -> None:
-        async def wait() -> None:
-            while not happens():
-                await asyncio.sleep(0.02)
-
-        await asyncio.wait_for(wait(), DEADLINE_MS / 1000)
-
-    async def _weigh(self, task: Task, context: TaskContext) -> str:
-        if task.data == "waits":
-            context.progress(40, "half of it")
-            await self.go_on.wait()
-        return "3.5 kg"
-
-    async def _roll(self, task: Task) -> None:
-        match task.data:
-            case "slow":
-                await asyncio.sleep(DEADLINE_MS)
-            case "lacks":
-                raise KeyError(task.description)
-            case _:
-                raise ValueError("<b>the leaf</b> is too wet to be rolled")
+LONG = "unbroken" * 12
+HOSTILE = ("<img src=x onerror=document.title='taken'>", "\u202egnp.exe \u05d0\u05d1\u05d2", LONG)
 
 
 @pytest.fixture
-def estate(house: Make) -> Callable[..., Any]:
-    @asynccontextmanager
-    async def opened(**options: Any) -> AsyncIterator[Estate]:
-        chromium = find_chromium_or_skip()
-        async with (
-            house(**options) as here,
-            LivePage(here.manager, port=0) as web,
-            async_playwright() as playwright,
-        ):
-            browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-            page = await browser.new_page(viewport={"width": 1280, "height": 860})
-            page.set_default_timeout(DEADLINE_MS)
-            expect.set_options(timeout=DEADLINE_MS)
-            faults: list[str] = []
-            page.on("pageerror", lambda fault: faults.append(str(fault)))
-            await page.goto(web.url)
-            await expect(page.locator(".connection")).to_have_text("live")
-            yield Estate(here, web, page)
-            await browser.close()
-            assert faults == []
-
-    return opened
+def estate(house: Make, tmp_path: Path) -> Callable[..., Any]:
+    return partial(open_estate, house, tmp_path)
 
 
-async def check(page: Page, name: str, folder: Path) -> None:
-    """No violation of axe's rules, and nothing wider than the screen, in each look."""
-    folder = Path(os.environ.get("MUSTER_SCREENSHOTS") or folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for scheme, (width, height) in LOOKS:
-        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        await page.set_viewport_size({"width": width, "height": height})
-        await page.wait_for_timeout(400)
-        await page.screenshot(path=folder / f"live-{name}-{scheme}-{width}.png", full_page=True)
-        found = await Axe().run(page)
-        assert found.violations_count == 0, f"{name}, {scheme}, {width} px: {_describe(found)}"
-        assert await page.evaluate("document.documentElement.scrollWidth") <= width, name
-
-
-def _describe(found: Any) -> str:
-    return "\n".join(
-        f"{each['id']}: {node['target']} {node.get('failureSummary')}\n  {node['html'][:200]}"
-        for each in found.response["violations"]
-        for node in each["nodes"][:6]
-    )
-
-
-async def test_an_empty_run_says_how_to_join(estate: Make, tmp_path: Path) -> None:
+async def test_a_run_from_its_empty_page_to_the_end_of_its_manager(estate: Make) -> None:
     async with estate() as here:
-        await expect(here.page.locator("#workers-empty")).to_contain_text("muster worker --join")
-        await check(here.page, "empty", tmp_path)
+        page, manager = here.page, here.manager
+        state, pills = page.locator("#state"), page.locator(".row:visible .pill")
+        await expect(page.locator("#workers-empty")).to_contain_text("muster worker --join")
+        await here.check("empty")
 
-
-async def test_three_running_tasks(estate: Make, tmp_path: Path) -> None:
-    async with estate() as here:
         await here.employ("Ada", "Ben", "Chitra", skill=8)
         for number in (1, 2, 3):
-            task = Task(
-                id=number,
-                description=f"Weigh the leaf of lot {number}",
-                type="weigh",
-                priority=number,
-                data="waits",
+            description = f"Weigh the leaf of lot {number}"
+            manager.add_task(
+                Task(
+                    id=number, description=description, type="weigh", priority=number, data="waits"
+                )
             )
-            here.here.manager.add_task(task)
-        await expect(here.page.locator("#filters [data-status=in_progress] b")).to_have_text("3")
-        await expect(here.page.locator(".row .progress").first).to_have_text("40 %")
-        await expect(here.page.locator("#kinds")).to_be_hidden()
-        await check(here.page, "running", tmp_path)
-        await here.page.goto(f"{here.web.url}#task=2")
-        await expect(here.page.locator("#details-title")).to_have_text("Task 2")
-        await here.page.reload()
-        await expect(here.page.locator("#details-title")).to_have_text("Task 2")
-        await check(here.page, "details", tmp_path)
+        await expect(page.locator("#filters [data-status=in_progress] b")).to_have_text("3")
+        await expect(page.locator(".row .progress").first).to_have_text("40 %")
+        await expect(page.locator("#kinds")).to_be_hidden()
+        await page.goto(f"{here.web.url}#task=2")
+        await expect(page.locator("#details-title")).to_have_text("Task 2")
+        await page.reload()
+        await expect(page.locator("#details-title")).to_have_text("Task 2")
+        await page.keyboard.press("Escape")
+
+        # Paused by its button: those that run go on, and what comes waits for the resumption.
+        await page.get_by_role("button", name="Pause").click()
+        await expect(state).to_have_text("Paused")
+        manager.add_task(Task(id=4, description="Roll it", type="weigh"))
+        await expect(pills.last).to_have_text("paused")
+        # A worker is drained in a dialog, which says what that means before it is done.
+        await page.get_by_role("button", name="Ben").click()
+        dialog = page.get_by_role("dialog", name="Worker Ben")
+        await expect(dialog).to_contain_text("It has begun 1 task.")
+        await here.check("draining")
+        await page.get_by_role("button", name="Drain, and it stays").click()
+        ben = page.locator("#workers li", has_text="Ben")
+        await expect(ben).to_contain_text("draining")
+        await here.check("paused")
+        assert [each.drain is None for each in manager.board.workers.values()] == [
+            True,
+            False,
+            True,
+        ]
+        await page.get_by_role("button", name="Resume").click()
+        await expect(state).to_have_text("running")
+        assert not manager.is_paused
+        await page.get_by_role("button", name="Ben").click()
+        await page.get_by_role("button", name="Give it tasks again").click()
+        await expect(ben).not_to_contain_text("draining")
+        await page.get_by_role("button", name="Ben").click()
+        await page.get_by_role("button", name="Drain, and it leaves").click()
+        here.go_on.set()
+        await expect(page.locator("#worker-count")).to_have_text("2 connected")
+
+        here.go_on.clear()
+        manager.add_task(Task(id=5, description="Weigh", type="weigh", data="waits"))
+        await expect(page.locator("#filters [data-status=in_progress] b")).to_have_text("1")
+        await here.web.__aexit__(None, None, None)
+        await expect(state).to_have_text("offline")
+        await expect(page.locator("#worker-count")).to_have_text("2 connected when last heard")
+        for hidden in ("#add", "#pause"):
+            await expect(page.locator(hidden)).to_be_hidden()
+        await expect(page).to_have_title("offline · 80 % done · task_manager")
+        await here.check("offline")
         here.go_on.set()
 
 
+async def test_what_tasks_wait_for_and_names_from_outside_are_readable_on_every_card(
+    estate: Make,
+) -> None:
+    options = {"unmatched_after_s": None, "budget": 1_000.0, "cost_unit": "EUR"}
+    async with estate(policy="adaptive", **options) as here:
+        page, manager = here.page, here.manager
+        models = [*HOSTILE, *(f"model-{number:02}" for number in range(50))]
+        types = [*HOSTILE, *(f"type-{number:02}" for number in range(20))]
+        await here.employ(*HOSTILE, skill=8, slots=2, types=types)
+        lacks = {"required_skills": {HOSTILE[0]: 9}, "strict": True}
+        hard = [Task(id=f"hard {number}", type="weigh", **lacks) for number in (1, 2)]
+        await manager.batch_assign_tasks(hard)
+        manager.add_task(Task(id="after", type="weigh", depends_on=("hard 1",)))
+        await expect(page.locator("#state")).to_have_text("stuck")
+        await expect(page.locator("#stuck")).to_contain_text(
+            "Nothing goes on: 2 waiting for a worker"
+        )
+        await expect(page.locator("#stuck")).to_contain_text("; 1 waiting for these.")
+        await expect(page.locator("#left-label")).to_have_text("to go, stuck")
+        for card in ("skills", "costs", "schedules"):
+            await expect(page.locator(f"#{card}")).to_be_hidden()
+        await here.check("stuck")
+
+        pondered = [
+            Task(
+                id=f"{number} {models[number % 53]}"[:200],
+                type=types[number % 23],
+                description=models[number % 53],
+                data=models[number % 53],
+            )
+            for number in range(106)
+        ]
+        await manager.batch_assign_tasks(pondered)
+        for each in HOSTILE:
+            manager.schedule(
+                each[:60].lstrip("\u202e"), every_s=3600.0, make=lambda due: Task(type="weigh")
+            )
+            question = {"text": f"Publish {each}?", "choices": [each[:60], "no"], "expires_s": 3e4}
+            manager.add_task(Task(id=each, type="publish", description=each, data=question))
+        manager.add_task(Task(id="later", type="weigh", not_before=30_000.0))
+        await here.until(lambda: manager.board.counts[TaskStatus.COMPLETED] == 106)
+
+        tables = page.locator("#costs-tables table")
+        await expect(tables.first).to_be_visible()
+        await expect(tables.first.locator("tbody tr")).to_have_count(20)
+        await expect(page.locator("#costs-tables")).to_contain_text("and 33 more models")
+        await expect(page.locator("#costs-tables")).to_contain_text("and 3 more types")
+        await page.locator("#search").fill("publish")
+        row = page.locator(".row:visible").first
+        await expect(row.locator(".pill")).to_have_text("suspended")
+        await expect(row).to_contain_text("waits for a person: Publish <img src=x")
+        await expect(row).to_contain_text(", until ")
+        await page.locator("#search").fill("")
+        for kind, task in (("delayed", "later"), ("blocked", "after"), ("nobody can", "hard")):
+            await page.locator("#kinds .chip", has_text=kind).click()
+            await expect(page.locator(".row:visible").first).to_contain_text(task)
+            await expect(page.locator(".row:visible .pill").first).to_have_text(kind)
+            await page.locator("#kinds .chip", has_text=kind).click()
+        await here.check("cards")
+        # Nor does a name turn the words beside it.
+        assert "\u202e" not in await page.locator("main").inner_text()
+        # Texts twice as large: nothing is wider than the screen.
+        await page.evaluate("document.documentElement.style.fontSize = '200%'")
+        await here.check("large", by_axe=False)
+        assert await page.locator("main img").count() == 0
+        assert "taken" not in await page.title()
+
+
 async def test_two_thousand_tasks_with_failures_and_twenty_workers_to_the_end(
-    estate: Make, tmp_path: Path
+    estate: Make,
 ) -> None:
     options = {"quarantine_after": None, "reassign_failed": False}
     async with estate(policy="in_order", **options) as here:
-        page, manager = here.page, here.here.manager
+        page, manager = here.page, here.manager
         names = [f"worker-{number:02}" for number in range(1, 21)]
         await here.employ(*names, skill=8, slots=4, cost_per_task=0.25)
         tasks = [_task_of(number) for number in range(1, 1999)]
@@ -166,15 +188,13 @@ async def test_two_thousand_tasks_with_failures_and_twenty_workers_to_the_end(
         in_sight = "list => [...list.children].filter(each => each.getBoundingClientRect().bottom"
         in_sight += " <= list.getBoundingClientRect().bottom + 1).length"
         assert await page.locator("#workers").evaluate(in_sight) == 20
-        await check(page, "many", tmp_path)
+        await here.check("many")
 
-        await page.set_viewport_size({"width": 1280, "height": 860})
         await kinds.filter(has_text="timed out").click()
         await expect(page.locator("#shown")).to_contain_text("19 of 2,000 tasks")
         await expect(page.locator(".row:visible .pill").first).to_have_text("timed out")
         await page.locator("#filters [data-status=failed]").click()
-        await check(page, "errors", tmp_path)
-        await page.set_viewport_size({"width": 1280, "height": 860})
+        await here.check("errors")
         await kinds.first.click()
         await page.locator(".row:visible").first.click()
         await expect(page.locator("#details-fault")).to_contain_text("<b>the leaf</b> is too wet")
@@ -195,52 +215,9 @@ async def test_two_thousand_tasks_with_failures_and_twenty_workers_to_the_end(
         await expect(page).to_have_title("✗ 1,461 of 2,000 done · task_manager")
         await expect(page.locator("#worker-count")).to_have_text("20 gone home")
         await expect(page.locator("#add")).to_be_hidden()
-        await check(page, "ended", tmp_path)
+        await here.check("ended")
         await here.web.__aexit__(None, None, None)
         await expect(page.locator("#state")).to_have_text("finished, 539 failed, offline")
-
-
-async def test_a_stuck_run_says_what_it_lacks_and_foresees_no_end(
-    estate: Make, tmp_path: Path
-) -> None:
-    async with estate(unmatched_after_s=None, policy="best_fit") as here:
-        await here.employ("Ada", "Ben")
-        hard = [
-            Task(id=number, description="Judge the wither", difficulty=9, type="weigh")
-            for number in range(1, 13)
-        ]
-        blocked = Task(id="after", description="Roll it", type="weigh", depends_on=(1,))
-        await here.here.manager.batch_assign_tasks([*hard, blocked], 13)
-        page = here.page
-        await expect(page.locator("#state")).to_have_text("stuck")
-        reason = (
-            "12 waiting for a worker with skill 9; the best connected has 5; 1 waiting for these"
-        )
-        await expect(page.locator("#stuck")).to_have_text(f"Nothing goes on: {reason}.")
-        await expect(page.locator("#left-label")).to_have_text("to go, stuck")
-        await expect(page.locator(".row:visible .pill").first).to_have_text("nobody can")
-        await expect(page.locator(".row:visible .pill").last).to_have_text("blocked")
-        await check(page, "stuck", tmp_path)
-
-
-async def test_a_page_whose_manager_is_gone_says_so_everywhere(
-    estate: Make, tmp_path: Path
-) -> None:
-    async with estate() as here:
-        await here.employ("Ada", "Ben")
-        tasks = [
-            Task(id=number, description="Weigh", type="weigh", data="waits") for number in (1, 2, 3)
-        ]
-        await here.here.manager.batch_assign_tasks(tasks)
-        page = here.page
-        await expect(page.locator("#filters [data-status=in_progress] b")).to_have_text("2")
-        await here.web.__aexit__(None, None, None)
-        await expect(page.locator("#state")).to_have_text("offline")
-        await expect(page.locator("#worker-count")).to_have_text("2 connected when last heard")
-        await expect(page.locator("#add")).to_be_hidden()
-        await expect(page).to_have_title("offline · 0 % done · task_manager")
-        await check(page, "offline", tmp_path)
-        here.go_on.set()
 
 
 def _task_of(number: int) -> Task:

@@ -358,8 +358,10 @@ def test_waiting_tasks_are_told_apart_and_a_stuck_run_has_its_reason(desk: Make)
     here.begin()
     here.open()
     waiting = here.page.head(here.board, here.now)["waiting"]
-    assert (waiting["ready"], waiting["blocked"], waiting["nobody"]) == (1, 1, 2)
-    assert waiting["numbers"] == [0, 1]
+    assert waiting["kinds"] == {"waiting": 1, "blocked": 1, "nobody can": 2}
+    ((kind, text),) = waiting["texts"]
+    assert (kind, text) == ("nobody can", here.board.explain(1).headline)
+    assert here.page.head(here.board, here.now)["wait_numbers"] == [[0, 1]]
     # Somebody still works.
     assert waiting["stuck"] == ""
     here.end_attempt(3)
@@ -367,7 +369,6 @@ def test_waiting_tasks_are_told_apart_and_a_stuck_run_has_its_reason(desk: Make)
     here.now += 2
     waiting = here.change()["waiting"]
     lack = "2 waiting for a worker with skill 9; the best connected has 5"
-    assert waiting["reasons"] == [[2, lack], [1, "1 waiting for these"]]
     assert waiting["stuck"] == f"{lack}; 1 waiting for these"
     here.handle(WorkerLeft("at Ada"))
     here.now += 2

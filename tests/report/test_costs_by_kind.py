@@ -9,7 +9,8 @@ import pytest
 from muster.agents import Handlers, TaskContext, TaskManager, WorkerAgent, rehearse
 from muster.agents.kernel.board.board import Board
 from muster.agents.kernel.board.cost_sums import MAX_DAYS, MAX_TYPES, OTHER_TYPES, CostSums
-from muster.agents.live.cost_view import CostView
+from muster.agents.live.cost_view import EVERY_S, CostView
+from muster.agents.live.timed_view import TimedView
 from muster.agents.report.costs import read_savings
 from muster.agents.report.html import render_html
 from muster.agents.report.markdown import render_markdown
@@ -139,16 +140,18 @@ def test_the_page_gets_costs_once_and_again_when_they_have_changed(
     run: tuple[Board, RunReport],
 ) -> None:
     board, report = run
-    view = CostView()
-    shown: Any = view.change(board, 0.0)
-    assert view.change(board, 100.0) is None
+    view = TimedView(CostView().make, EVERY_S)
+    assert view.has_changed(board, 0.0)
+    shown: Any = view.sent
+    assert not view.has_changed(board, 100.0)
     assert {name for name, _ in shown["types"]} == {"sum", "sort"}
     assert sum(cost for _, cost in shown["types"]) == pytest.approx(report.cost, rel=1e-4)
     assert [row[0] for row in shown["models"]] == list(report.by_model)
     assert "less than always Strong" in shown["learning"]
     view.forget()
-    assert view.change(board, 101.0) == shown
-    assert CostView().whole(Board(), 0.0) is None
+    assert view.has_changed(board, 101.0)
+    assert view.sent == shown
+    assert CostView().make(Board(), 0.0) is None
 
 
 def test_sums_are_bounded_and_come_back_as_they_were() -> None:

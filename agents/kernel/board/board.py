@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar, cast
 
-from ....messages import IllegalTransition, InvalidTask
+from ....messages import IllegalTransition, InvalidTask, TaskId
+from ..matching.explanation import Explanation
 from ..matching.policies import MatchingPolicy
 from ..model.config import Rules
 from ..model.events import (
@@ -68,6 +69,7 @@ from .question_expiry import QuestionExpiry
 from .retention_end import RetentionEnd
 from .state import BoardState
 from .suspensions import Suspensions
+from .task_explanation import explain_task
 from .task_lifecycle import TaskLifecycle
 from .task_retries import TaskRetries
 from .worker_registry import Absence, Challenge, Quarantine, Silence, StartBarrier
@@ -155,6 +157,10 @@ class Board(BoardState):
 
     def _on(self, kind: type[_EventT], handler: Callable[[_EventT], None]) -> None:
         self._handlers[kind] = cast("Callable[[Event], None]", handler)
+
+    def explain(self, task_id: TaskId) -> Explanation:
+        """Why a task has its status; see `explain_task`."""
+        return explain_task(self, task_id)
 
     def handle(self, event: Event, now: float) -> list[Instruction]:
         """Handle an event.

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from ....messages import TaskId, TaskResult, TaskStatus
-from ..matching.budget import Budget, describe_rates
-from ..matching.eligibility import describe_declines
-from ..matching.explanation import (
-    Explanation,
-    describe_dependencies,
-    describe_losses,
-    explain_decision,
-    explain_wait,
-)
-from ..matching.learning_policy import Hold
+from ..matching.budget import Budget
 from ..matching.policies import BestFit, MatchingPolicy
 from ..matching.task_queue import TaskQueue
 from ..model.config import Rules
-from ..model.occurrence_text import describe_delay
-from ..model.occurrences import DelayFacts, FailureCause, Occurrence
+from ..model.occurrences import Occurrence
 from ..model.records import TaskRecord, WorkerRecord
-from ..model.second_opinions import describe_next, describe_opinions
 from .context import BoardContext
-from .deadlines import describe_deadline, lateness_of
+from .deadlines import lateness_of
 from .delays import DelayEnd
-from .dependents import waits_for
 from .draining import Draining
 from .expiry import expiry_of
-from .held_slots import held_slots, holders_of
 from .lease_check import LeaseCheck
 from .limit_history import count_begun
 from .membership import Membership
@@ -286,138 +271,3 @@ class BoardState:
         """
         eligibility, queue = self.queue.eligibility_of(self.find(task_id)), self.queue
         return any(eligibility.may_get(worker, queue.workers) for worker in queue.free)
-
-    def explain(self, task_id: TaskId) -> Explanation:
-        """Why a task has its status: which workers were considered for it, or what it waits for.
-
-        Raises:
-            UnknownTask: no task has this id.
-        """
-        record, now = self.find(task_id), self.context.now
-        remarks = [f"{worker.name}: {held.describe(now)}" for worker, held in holders_of(record)]
-        expiry = expiry_of(record, self.rules.time_scale)
-        if expiry is not None and not self.has_ended and (due_at := expiry.due_at()) is not None:
-            remarks.append(f"it expires in {max(due_at - now, 0.0):.1f} s unless it begins")
-        if origin := self.schedules.describe_origin(task_id):
-            remarks.append(origin)
-        deadline = describe_deadline(record, self.rules.time_scale, now)
-        if deadline is not None:
-            remarks.append(deadline)
-        remarks += [
-            f"{each.worker.name}: attempt {each.number} {each.suspended_for}; its slot is free"
-            for each in record.attempts
-            if each.suspended_for
-        ]
-        remarks += [*describe_losses(record), *self._describe_opinions(record)]
-        if self.queue.limiter is not None and record.queue_entry is not None:
-            turns = self.queue.limiter.describe_turns(record.task)
-            remarks += [] if turns is None else [turns]
-        is_remark = record.unfinished or record.status is not TaskStatus.PENDING
-        if record.wait_until is not None and is_remark and not self.has_ended:
-            remarks.append(f"it {self._describe_delay(record)}")
-        explanation = self._explain(record)
-        return replace(explanation, remarks=tuple(remarks), traceback=record.error_traceback)
-
-    def _describe_opinions(self, record: TaskRecord) -> list[str]:
-        """What is known of a task's review, or of the votes on it."""
-        remarks = describe_opinions(record)
-        is_voted_on = record.status is TaskStatus.IN_PROGRESS and record.queue_entry is not None
-        if is_voted_on and not self.has_ended:
-            remarks.append(f"one more vote {self._describe_wait(record)}")
-        return remarks
-
-    def _explain(self, record: TaskRecord) -> Explanation:
-        policy, tasks, queue = self.policy_name, self.tasks, self.queue
-        if record.status is not TaskStatus.PENDING:
-            return explain_decision(record, policy)
-        if record.task_id in self.task_registry.held and not record.unfinished:
-            return explain_wait(record, policy, "waits until assign_tasks hands it out")
-        if record.queue_entry is None and (record.unfinished or record.wait_until is None):
-            needed = [tasks[each] for each in dict.fromkeys(record.task.depends_on)]
-            unfinished = [each for each in needed if waits_for(record, each)]
-            return explain_wait(record, policy, describe_dependencies(unfinished))
-        if self.failure is not None:
-            return explain_wait(record, policy, f"was never assigned: {self.failure}")
-        if self.has_ended:
-            return explain_wait(record, policy, "waits no more: the run was stopped")
-        if self.pause.holds:
-            return explain_wait(record, policy, f"waits: {self.pause.describe()}")
-        if record.wait_until is not None:
-            return explain_wait(record, policy, self._describe_delay(record))
-        candidates, workers = queue.candidates_for(record), queue.workers
-        headline, limit = self._describe_wait(record), self._describe_limit(record)
-        if self.began_at is not None and queue.has_candidates(record) and not candidates.able:
-            what = describe_next(record)
-            headline = f"waits for a worker: all that can {what} are in quarantine or leaving"
-        held_back = {each.name for each in workers if queue.is_held_back(each)}
-        held = {
-            worker.name: [each.describe(self.context.now) for each in held_slots(worker, tasks)]
-            for worker in workers
-            if worker.stopping
-        }
-        hold = queue.hold(record, self.context.now) if self.began_at is not None else None
-        if hold is not None and limit is not None:
-            hold = None
-        if hold is not None:
-            headline = self._describe_hold(hold)
-        too_dear = {
-            each.name: f"{self.budget.describe()}; {each.name} costs {describe_rates(each)}"
-            for each in workers
-            if queue.is_too_dear(each)
-        }
-        return explain_wait(
-            record,
-            policy,
-            headline,
-            candidates,
-            workers,
-            held_back=held_back,
-            held=held,
-            figures=() if hold is None else hold.figures,
-            too_dear=too_dear,
-        )
-
-    def _describe_limit(self, record: TaskRecord) -> str | None:
-        limiter = self.queue.limiter
-        return None if limiter is None else limiter.describe_wait(record, self.context.now)
-
-    def _describe_delay(self, record: TaskRecord) -> str:
-        assert record.wait_until is not None
-        facts, now = DelayFacts(record.wait_until, record.wait_reason), self.context.now
-        left_s = max(record.wait_until - now, 0.0)
-        return f"waits {describe_delay(facts, now)}, {left_s:.1f} s more"
-
-    def _describe_hold(self, hold: Hold) -> str:
-        if hold.until == math.inf:
-            return f"is held back: {hold.reason}"
-        left_s = max(hold.until - self.context.now, 0.0)
-        return f"is held back: {hold.reason} in {left_s:.1f} s at most"
-
-    def _describe_wait(self, record: TaskRecord) -> str:
-        queue, barrier = self.queue, self.start_barrier
-        if self.began_at is None:
-            awaited = "" if barrier.is_over else f": {barrier.progress(self.worker_registry)}"
-            return f"waits for the assigning to begin{awaited}"
-        if not queue.workers:
-            return "waits for a worker: none is connected"
-        gives_up_at = queue.gives_up_at(record)
-        limit = self._describe_limit(record)
-        if gives_up_at is None and limit is not None:
-            return limit
-        if gives_up_at is None:
-            what, able = (
-                describe_next(record),
-                self.queue.eligibility_of(record).able(queue.workers),
-            )
-            if able and all(map(queue.is_too_dear, able)):
-                return f"waits: {self.budget.describe()}, and all that can {what} cost something"
-            return f"waits for a free slot: all workers that can {what} are busy"
-        shortfall = queue.shortfall_of(record)
-        headline = f"waits: no connected worker can {describe_next(record)}: {shortfall.text}"
-        if shortfall.cause is FailureCause.BUDGET:
-            headline = f"waits: {shortfall.text}"
-        elif shortfall.cause is FailureCause.DECLINED:
-            headline = f"waits: declined: {describe_declines(record)}"
-        if gives_up_at < math.inf:
-            headline += f"; it fails in {gives_up_at - self.context.now:.1f} s"
-        return headline

@@ -1,58 +1,107 @@
-"""What waiting tasks wait for: how many are ready, blocked, or can't be done, and why."""
+"""What the waiting tasks wait for: how many for what, and why."""
 
 from __future__ import annotations
 
-from typing import cast
-
-from pydantic import JsonValue
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
 
 from ....messages import TaskStatus
-from ..matching.limited_tasks import count_held_back, describe_held_back
+from ..matching.keyed_queue import KeyedQueue
+from ..matching.ready_queue import QueueEntry
+from ..matching.task_queue import TaskQueue
 from .state import BoardState
-from .stuck_tasks import find_stuck_tasks
+from .task_explanation import WaitKind, find_wait
 
-MAX_REASONS = 5
-"""How many reasons are told: those of the most tasks."""
+MAX_GROUPS = 20
+"""How many groups of tasks with different reasons are told: those of the most tasks."""
 
-MAX_NUMBERED = 2_000
-"""How many tasks that nobody can do are marked in the list."""
+MAX_EXAMINED = 200
+"""For how many groups of tasks, or keys of them, it is found out what they wait for."""
 
 
-def view_waiting(board: BoardState) -> dict[str, JsonValue]:
-    """How many tasks wait for what.
+class WaitingGroup(NamedTuple):
+    """Some tasks that wait for the same.
 
-    `ready` wait for a free slot, `blocked` for other tasks, `limited` for a limit; `nobody` can be
-    done by no connected worker. `stuck` is why nothing goes on, or ""; `limits` is which limit
-    holds back the most, or "".
+    Args:
+        kind: the kind of reason.
+        text: the reason, in the words of `explain_task`.
+        numbers: the tasks' numbers in the order in which tasks were added, some of them at least.
     """
-    pending = board.counts[TaskStatus.PENDING]
-    if not pending or board.began_at is None or board.has_ended:
-        return {
-            **{"ready": 0, "blocked": 0, "limited": 0, "nobody": 0},
-            **{"reasons": [], "numbers": [], "stuck": "", "limits": ""},
-        }
-    queue = board.queue
-    unmatched = [
-        group
-        for group in queue.groups.values()
-        if group.count and group.unmatched_since is not None
-    ]
-    nobody = sum(group.count for group in unmatched)
-    blocked = max(pending - queue.count, 0)
-    reasons = find_stuck_tasks(board)
-    # While something runs, the reasons of those that wait are not why nothing goes on.
-    is_idle = not board.counts[TaskStatus.IN_PROGRESS]
-    stuck = "; ".join(each.text for each in reasons[:MAX_REASONS]) if is_idle else ""
-    numbers = [entry.record.sequence for group in unmatched for entry in group.current_entries()]
-    held_back = count_held_back(queue, board.context.now)
-    limited = sum(count for count, _ in held_back)
-    return {
-        "ready": max(pending - blocked - nobody - limited, 0),
-        "blocked": blocked,
-        "limited": limited,
-        "nobody": nobody,
-        "reasons": [[each.tasks, each.text] for each in reasons[:MAX_REASONS]],
-        "numbers": cast("list[JsonValue]", sorted(numbers)[:MAX_NUMBERED]),
-        "stuck": stuck,
-        "limits": describe_held_back(queue, board.context.now),
-    }
+
+    kind: WaitKind
+    text: str
+    numbers: Sequence[int]
+
+
+class WaitingGroups(NamedTuple):
+    """What the waiting tasks wait for.
+
+    Args:
+        kinds: how many wait for what.
+        groups: those that wait for something else than the others.
+        others: what those wait for that are in no group, and wait for no task and no time.
+    """
+
+    kinds: Mapping[WaitKind, int]
+    groups: Sequence[WaitingGroup]
+    others: WaitKind
+
+
+def find_waiting_groups(board: BoardState, max_numbers: int) -> WaitingGroups:
+    """Find out what the waiting tasks wait for, by groups of tasks that wait for the same.
+
+    Args:
+        board: the board.
+        max_numbers: how many tasks the groups name at most.
+    """
+    queue, pending = board.queue, board.counts[TaskStatus.PENDING]
+    if not pending or board.has_ended:
+        return WaitingGroups({}, (), WaitKind.SLOT)
+    delayed = sum(not each.unfinished for each in board.task_registry.delayed.values())
+    kinds = {WaitKind.TASK: max(pending - queue.count - delayed, 0), WaitKind.TIME: delayed}
+    if board.pause.holds or board.began_at is None:
+        others = WaitKind.PAUSE if board.pause.holds else WaitKind.START
+        kinds[others] = queue.count
+        return WaitingGroups(_positive(kinds), (), others)
+    found: dict[tuple[WaitKind, str], list[int]] = {}
+    counts: Counter[WaitKind] = Counter()
+    for count, entries in islice(_alike(queue), MAX_EXAMINED):
+        first = next(entries, None)
+        if first is None:
+            continue
+        wait = find_wait(board, first.record)
+        if wait.kind is not WaitKind.SLOT:
+            counts[wait.kind] += count
+            numbers = found.setdefault((wait.kind, wait.text), [])
+            numbers.append(first.record.sequence)
+            left = max_numbers - len(numbers)
+            numbers += (entry.record.sequence for entry in islice(entries, max(left, 0)))
+    kinds |= counts
+    kinds[WaitKind.SLOT] = max(queue.count - sum(counts.values()), 0)
+    groups = sorted(found.items(), key=lambda each: -len(each[1]))[:MAX_GROUPS]
+    share = max_numbers // max(len(groups), 1)
+    told = [WaitingGroup(*reason, sorted(numbers)[:share]) for reason, numbers in groups]
+    return WaitingGroups(_positive(kinds), told, WaitKind.SLOT)
+
+
+def _alike(queue: TaskQueue) -> Iterator[tuple[int, Iterator[QueueEntry]]]:
+    """The waiting tasks that wait for the same, with about how many there are."""
+    for group in queue.groups.values():
+        if not group.count:
+            continue
+        entries = group.entries
+        if isinstance(entries, KeyedQueue):
+            for lane in entries.lanes:
+                yield len(lane.tasks), _current(lane.entries())
+        else:
+            yield group.count, group.current_entries()
+
+
+def _current(entries: Iterable[QueueEntry]) -> Iterator[QueueEntry]:
+    return (entry for entry in entries if entry.record.queue_entry is entry)
+
+
+def _positive(kinds: Mapping[WaitKind, int]) -> dict[WaitKind, int]:
+    return {kind: count for kind, count in kinds.items() if count}

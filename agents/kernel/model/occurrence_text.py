@@ -108,13 +108,18 @@ def describe_delay(facts: DelayFacts, now: float) -> str:
         facts: until when, and why.
         now: the time in seconds; the date is left out if it is that of the same day.
     """
+    return f"until {describe_time(facts.until, now)} ({facts.reason})"
+
+
+def describe_time(at: float, now: float) -> str:
+    """A time in seconds, such as "14:05:10 UTC"; with its date if that is not the day of now."""
     try:
-        until, today = (_EPOCH + timedelta(seconds=at) for at in (facts.until, now))
+        moment, today = (_EPOCH + timedelta(seconds=each) for each in (at, now))
     except (ValueError, OverflowError):
         # A store may hold any number.
-        return f"until {facts.until:g} ({facts.reason})"
-    form = "%H:%M:%S" if until.date() == today.date() else "%Y-%m-%d %H:%M:%S"
-    return f"until {until.strftime(form)} UTC ({facts.reason})"
+        return f"{at:g}"
+    form = "%H:%M:%S" if moment.date() == today.date() else "%Y-%m-%d %H:%M:%S"
+    return f"{moment.strftime(form)} UTC"
 
 
 def _describe_review(facts: ReviewFacts) -> str:

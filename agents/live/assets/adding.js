@@ -1,6 +1,6 @@
 // The form by which a task is added.
 
-import { tell } from "./stream.js";
+import { complaint, tell } from "./stream.js";
 
 const INTEGER = /^[1-9]\d{0,18}$/;
 
@@ -43,7 +43,7 @@ export class Adding {
       this.form.reset();
       this.dialog.close();
     } catch (fault) {
-      this.complain(fault.faults || [], fault.status ? fault.message : "the manager does not answer");
+      this.complain(fault.faults || [], complaint(fault));
     }
   }
 

@@ -1,5 +1,6 @@
 // What the run has cost, by type, model and day, and what learning has saved.
 
+import { element, more, show, table } from "./elements.js";
 import { amount, count } from "./wording.js";
 
 export class Costs {
@@ -19,36 +20,19 @@ export class Costs {
     this.section.hidden = !costs;
     if (!costs) return;
     this.legend.textContent = `in ${run.unit}`;
-    this.learning.hidden = !costs.learning;
-    this.learning.textContent = `Learning: ${costs.learning}.`;
-    const models = costs.models.map(([name, attempts, into, out, cost]) => [name, count(attempts), count(into), count(out), amount(cost)]);
-    const types = costs.types.map(([name, cost]) => [name || "(no type)", amount(cost)]);
-    const days = costs.days.map(([day, cost]) => [day, amount(cost)]);
-    this.tables.replaceChildren(...[
-      table(["model", "attempts", "tokens in", "tokens out", "cost"], models),
-      table(["type", "cost"], types),
-      table(["day", "cost"], days.length > 1 ? days : []),
-    ].filter(Boolean));
+    show(this.learning, costs.learning && `Learning: ${costs.learning}.`);
+    const named = ([name, cost]) => [name || "(no type)", amount(cost)];
+    const [models, types, days] = costs.hidden;
+    this.tables.replaceChildren();
+    for (const [headings, rows, hidden, what] of [
+      [["model", "attempts", "tokens in", "tokens out", "cost"], costs.models.map(([name, ...counts]) => [name, ...counts.slice(0, 3).map(count), amount(counts[3])]), models, "models"],
+      [["type", "cost"], costs.types.map(named), types, "types"],
+      [["day", "cost"], costs.days.length > 1 ? costs.days.map(named) : [], days, "days"],
+    ]) {
+      if (!rows.length) continue;
+      const part = element("div");
+      part.append(table(headings, rows), element("p", more([hidden, what]), "muted"));
+      this.tables.append(part);
+    }
   }
-}
-
-function table(headings, rows) {
-  if (!rows.length) return null;
-  const made = document.createElement("table");
-  made.append(document.createElement("thead"), document.createElement("tbody"));
-  made.tHead.append(line(headings, "th", "col"));
-  made.tBodies[0].append(...rows.map((row) => line(row, "td", "row")));
-  return made;
-}
-
-function line(texts, tag, scope) {
-  const made = document.createElement("tr");
-  made.append(...texts.map((text, index) => {
-    const cell = document.createElement(index ? tag : "th");
-    if (cell.tagName === "TH") cell.scope = scope;
-    if (index) cell.className = "number";
-    cell.textContent = cell.title = text;
-    return cell;
-  }));
-  return made;
 }

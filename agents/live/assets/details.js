@@ -1,9 +1,9 @@
 // One task: where it stands, why, its story, and what can be done with it.
 
-import { STATUSES } from "./model.js";
+import { element, show } from "./elements.js";
 import { Parts } from "./parts.js";
-import { ask, taskPath, tell } from "./stream.js";
-import { pillWords } from "./task_list.js";
+import { ask, complaint, taskPath, tell } from "./stream.js";
+import { drawPill } from "./task_list.js";
 import { amount, seconds } from "./wording.js";
 
 const AGAIN_AFTER_MS = 700;
@@ -84,11 +84,7 @@ export class Details {
   }
 
   showStatus() {
-    const status = STATUSES[this.row.status];
-    const pill = document.getElementById("details-status");
-    const wait = this.row.status === 0 ? this.model.waitOf(this.row) : "";
-    pill.textContent = pillWords(this.row, wait);
-    pill.dataset.status = wait === "nobody" ? "failed" : status;
+    drawPill(document.getElementById("details-status"), this.row, this.model.waitOf(this.row));
     this.cancel.hidden = !this.canChange || this.row.status > 1;
     this.retry.hidden = !this.canChange || this.row.status < 3;
     this.priorityForm.hidden = !this.canChange || this.row.status !== 0;
@@ -117,8 +113,7 @@ export class Details {
   }
 
   complain(fault) {
-    this.error.textContent = fault.status ? fault.message : "the manager does not answer";
-    this.error.hidden = false;
+    show(this.error, complaint(fault));
   }
 
   show({ task, story, forgotten, why }) {
@@ -128,7 +123,7 @@ export class Details {
       ["Difficulty", task.difficulty], ["Type", task.type || "none: simulated"], ["Priority", task.priority],
       ["Worker", task.worker || "none yet"], ["Attempts", task.attempts],
       ["Took", task.execution_time === null ? "" : seconds(1000 * task.execution_time)],
-      ["Expires after", task.expires_s === null ? "" : seconds(1000 * task.expires_s)], ["Waits until", task.waits_until === null ? "" : `${new Date(1000 * task.waits_until).toLocaleString()} (${task.waits_for})`], ["Depends on", task.depends_on.join(", ")], ["Child of", task.parent_id ?? ""], ["Skills", Object.entries(task.required_skills).map(([name, level]) => `${name} ${level}`).join(", ") + (task.strict ? ", strictly" : "")],
+      ["Expires after", task.expires_s === null ? "" : seconds(1000 * task.expires_s)], ["Depends on", task.depends_on.join(", ")], ["Child of", task.parent_id ?? ""], ["Skills", Object.entries(task.required_skills).map(([name, level]) => `${name} ${level}`).join(", ") + (task.strict ? ", strictly" : "")],
       ["Deadline", task.deadline === null ? "" : `${seconds(1000 * task.deadline)} after it was added`], ["Key", task.limit_key ?? ""], ["Ladder", task.escalate.join(", then ")],
       ["Review", task.review ? "by a second worker" : ""], ["Votes", task.votes > 1 ? task.votes : ""],
       ["Cost", task.cost ? `${amount(task.cost)} ${this.unit()}` : ""], ["Quality", task.quality === null ? "" : task.quality.toFixed(2)],
@@ -140,8 +135,7 @@ export class Details {
       if (value === "") continue;
       list.append(element("dt", name), element("dd", String(value)));
     }
-    this.fault.textContent = task.error ?? "";
-    this.fault.hidden = !task.error;
+    show(this.fault, task.error ?? "");
     this.traceback.hidden = !task.error_traceback;
     this.traceback.lastElementChild.textContent = task.error_traceback ?? "";
     document.getElementById("why").textContent = why.join("\n");
@@ -167,10 +161,4 @@ export class Details {
       payloads.append(element("h3", name), shown);
     }
   }
-}
-
-function element(tag, text) {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  return made;
 }

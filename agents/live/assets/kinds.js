@@ -1,12 +1,12 @@
 // The errors of the run by kind and what its tasks wait for, each a filter of the list; and the
 // button that tries what failed again.
 
-import { tell } from "./stream.js";
+import { NOBODY } from "./model.js";
+import { complaint, tell } from "./stream.js";
 import { count } from "./wording.js";
 
 const MAX_KINDS = 12;
 const MAX_TASKS_PER_CALL = 1000;
-const WAITS = [["ready", "ready"], ["blocked", "blocked by another task"], ["nobody", "nobody can"]];
 
 export class Kinds {
   constructor(model, list) {
@@ -27,7 +27,7 @@ export class Kinds {
     this.draw();
   }
 
-  // Either "error ValueError" or "wait nobody", with how many there are.
+  // Either "error ValueError" or "wait nobody can", with how many there are.
   filters() {
     const { model } = this;
     const found = [];
@@ -36,9 +36,9 @@ export class Kinds {
       for (const [kind, number] of kinds.slice(0, MAX_KINDS)) found.push([`error ${kind}`, kind || "failed", number, "failed"]);
     }
     if (this.list.status === "" || this.list.status === "pending") {
-      const { waiting } = model;
-      if (waiting.blocked || waiting.nobody) {
-        for (const [kind, words] of WAITS) if (waiting[kind]) found.push([`wait ${kind}`, words, waiting[kind], kind === "nobody" ? "failed" : "pending"]);
+      const { kinds, others } = model.waiting;
+      if (Object.keys(kinds).some((kind) => kind !== others)) {
+        for (const [kind, number] of Object.entries(kinds)) found.push([`wait ${kind}`, kind, number, kind === NOBODY ? "failed" : "pending"]);
       }
     }
     return found;
@@ -95,7 +95,7 @@ export class Kinds {
         }
       }
     } catch (fault) {
-      button.textContent = fault.status ? fault.message : "The manager does not answer";
+      button.textContent = complaint(fault);
       return;
     }
     button.disabled = false;

@@ -1,9 +1,13 @@
 // What this page knows of the run. It draws nothing: whoever draws looks at it.
 
+import { plain } from "./stream.js";
+
 export const STATUSES = ["pending", "in_progress", "completed", "failed", "cancelled"];
-export const WAITS = { ready: "waiting", blocked: "blocked", limited: "limited", nobody: "nobody can" };
 const NOTHING_ASKED = { shown: [], more: 0 };
-const NOTHING_WAITS = { ready: 0, blocked: 0, limited: 0, nobody: 0, reasons: [], numbers: [], stuck: "", limits: "" };
+const NOTHING_WAITS = { kinds: {}, others: "waiting", texts: [], stuck: "", limits: "" };
+// The manager tells what tasks wait for in the words of `muster why`; these kinds are told apart here.
+const [BLOCKED, DELAYED, SUSPENDED] = ["blocked", "delayed", "suspended"];
+export const NOBODY = "nobody can";
 export const LABELS = { pending: "waiting", in_progress: "running", completed: "done", failed: "failed", cancelled: "cancelled" };
 const [PENDING, RUNNING, COMPLETED, FAILED] = [0, 1, 2, 3];
 const MAX_SPANS = 1500;
@@ -77,7 +81,7 @@ export class Model {
     this.schedules = null;
     this.waiting = NOTHING_WAITS;
     this.questions = NOTHING_ASKED;
-    this.undoable = new Set();
+    this.waitOfNumber = new Map();
     this.tallied = null;
   }
 
@@ -102,15 +106,12 @@ export class Model {
     }
     for (const [order, worker] of Object.entries(data.names || {})) this.names.set(Number(order), worker);
     this.takeWorkers(data);
-    if (data.waiting) {
-      this.waiting = data.waiting;
-      this.undoable = new Set(data.waiting.numbers);
-      this.version += 1;
+    if (data.waiting) this.waiting = data.waiting;
+    if (data.wait_numbers) {
+      this.waitOfNumber = new Map(data.wait_numbers.flatMap((numbers, place) => numbers.map((number) => [number, place])));
     }
-    if (data.questions) this.questions = data.questions;
-    if (data.skills) this.skills = data.skills;
-    if (data.costs) this.costs = data.costs;
-    if (data.schedules) this.schedules = data.schedules;
+    if (data.waiting || data.wait_numbers) this.version += 1;
+    for (const part of ["questions", "skills", "costs", "schedules"]) if (part in data) this[part] = data[part];
     if (data.history) this.takeHistory(data.history);
     if (data.hidden_workers !== undefined) this.hiddenWorkers = data.hidden_workers;
     for (const whole of data.added || []) this.add(whole);
@@ -154,7 +155,7 @@ export class Model {
     if (former) this.forget([id]);
     const text = JSON.parse(id);
     // As JSON, unless it can only be a text; and integers may be longer than JavaScript's.
-    const shownId = typeof text === "string" && !/^\d+$/.test(text) ? text : id;
+    const shownId = plain(typeof text === "string" && !/^\d+$/.test(text) ? text : id);
     const row = { number, id, shownId, description, difficulty, type, needs, search: `${shownId} ${description} ${type}`.toLowerCase(), status: -1, attempts: 0, span: null, version: 0 };
     if (this.rows.length && number < this.rows[this.rows.length - 1].number) this.isSorted = false;
     this.rows.push(row);
@@ -163,11 +164,11 @@ export class Model {
     this.change(dynamic);
   }
 
-  change([number, status, attempts, worker = null, startedAt = null, endedAt = null, priority, percent, reason, kind, cost]) {
+  change([number, status, attempts, worker = null, startedAt = null, endedAt = null, priority, percent, reason, kind, cost, wait, waitUntil]) {
     const row = this.byNumber.get(number);
     if (!row) return;
     this.trace(row, status, attempts, worker, startedAt, endedAt);
-    Object.assign(row, { status, attempts, worker, startedAt, endedAt, priority: priority || 0, percent: percent || 0, reason: reason || "", kind: kind || "", cost: cost || 0 });
+    Object.assign(row, { status, attempts, worker, startedAt, endedAt, priority: priority || 0, percent: percent || 0, reason: reason || "", kind: kind || "", cost: cost || 0, wait: wait || "", waitUntil: waitUntil ?? null });
     row.version += 1;
     this.version += 1;
   }
@@ -191,10 +192,13 @@ export class Model {
     else lane.close(span, endedAt === null ? startedAt : endedAt, status === PENDING ? FAILED : status);
   }
 
-  // What a waiting task waits for: "ready" for a free worker, "blocked" by a task, or "nobody" can.
+  // What a task waits for: the kind of reason, and the reason; null if it does not wait.
   waitOf(row) {
-    if (this.undoable.has(row.number)) return "nobody";
-    return row.needs.some((number) => (this.byNumber.get(number)?.status ?? COMPLETED) !== COMPLETED) ? "blocked" : "ready";
+    if (row.status === RUNNING) return row.wait ? [SUSPENDED, row.wait] : null;
+    if (row.status !== PENDING) return null;
+    if (row.needs.some((number) => (this.byNumber.get(number)?.status ?? COMPLETED) !== COMPLETED)) return [BLOCKED, ""];
+    if (row.wait && (row.waitUntil === null || row.waitUntil > this.now)) return [DELAYED, row.wait];
+    return this.waiting.texts[this.waitOfNumber.get(row.number)] || [this.waiting.others, ""];
   }
 
   // How many tasks failed for what, and which columns have something to show.

@@ -3,8 +3,10 @@
 
 import { Adding } from "./adding.js";
 import { Throughput, Timeline } from "./charts.js";
+import { Controls } from "./controls.js";
 import { Costs } from "./costs.js";
 import { Details } from "./details.js";
+import { show } from "./elements.js";
 import { Kinds } from "./kinds.js";
 import { Model, STATUSES } from "./model.js";
 import { Questions } from "./questions.js";
@@ -27,7 +29,8 @@ const list = new TaskList(model, (row) => details.open(row));
 const kinds = new Kinds(model, list);
 const summary = new Summary(model);
 const questions = new Questions(model);
-const workers = new Workers(model);
+const controls = new Controls(model, banner);
+const workers = new Workers(model, (worker) => controls.open(worker));
 const skills = new Skills(model);
 const costs = new Costs(model);
 const schedules = new Schedules(model);
@@ -54,7 +57,7 @@ function drawFilters() {
 function drawAbilities() {
   const canChange = isLive && model.run !== null && model.run.ended_at === null;
   $("add").hidden = !canChange;
-  details.canChange = kinds.canRetry = questions.canAnswer = canChange;
+  details.canChange = kinds.canRetry = questions.canAnswer = controls.canChange = canChange;
   summary.isLive = workers.isLive = isLive;
   document.body.classList.toggle("offline", !isLive);
 }
@@ -68,6 +71,7 @@ function frame(at) {
     isChanged = false;
     drawAbilities();
     summary.draw();
+    controls.draw();
     questions.draw();
     drawFilters();
     list.draw();
@@ -110,8 +114,7 @@ function showConnection(state, text) {
 }
 
 function banner(text) {
-  $("banner").textContent = text;
-  $("banner").hidden = !text;
+  show($("banner"), text);
 }
 
 function begin() {
@@ -147,8 +150,7 @@ function begin() {
       else banner("The manager does not answer. This is how the run stood; trying again …");
     },
     secretNeeded(why) {
-      $("secret-error").textContent = why;
-      $("secret-error").hidden = !why;
+      show($("secret-error"), why);
       if (!$("asking").open) $("asking").showModal();
     },
   });

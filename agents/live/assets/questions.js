@@ -1,6 +1,7 @@
 // What tasks ask people: each question with its choices, or with a field for any text.
 
-import { taskPath, tell } from "./stream.js";
+import { element, show } from "./elements.js";
+import { complaint, plain, taskPath, tell } from "./stream.js";
 
 const WHO = "somebody on the live page";
 
@@ -37,8 +38,7 @@ export class Questions {
       if (hadFocus) (this.list.querySelector("button, input") || document.getElementById("tasks")).focus();
     }
     this.place.hidden = !shown.length;
-    this.more.hidden = !more;
-    this.more.textContent = more ? `${more} more; muster questions lists all` : "";
+    show(this.more, more ? `${more} more; muster questions lists all` : "");
     if (!shown.length) this.error.hidden = true;
     for (const control of this.list.querySelectorAll(".answer button, .answer input")) control.disabled = !this.canAnswer;
   }
@@ -46,25 +46,22 @@ export class Questions {
   item(id, number, text, choices) {
     const item = document.createElement("li");
     const row = this.model.byId.get(id);
-    const title = row ? row.shownId : id;
+    const title = row ? row.shownId : plain(id);
     const name = document.createElement("p");
     this.made += 1;
     name.id = `question-${this.made}`;
-    const link = document.createElement("a");
+    const link = element("a", `Task ${title}`);
     link.href = `#task=${encodeURIComponent(id)}`;
-    link.textContent = `Task ${title}`;
     name.append(link, ` asks: ${text}`);
-    const answer = document.createElement(choices.length ? "div" : "form");
-    answer.className = "answer";
+    const answer = element(choices.length ? "div" : "form", "", "answer");
     answer.setAttribute("aria-labelledby", name.id);
     if (choices.length) {
       answer.setAttribute("role", "group");
       for (const choice of choices) {
-        const button = document.createElement("button");
+        const exact = JSON.parse(choice);
+        const button = element("button", plain(exact), "button");
         button.type = "button";
-        button.className = "button";
-        button.textContent = choice;
-        button.addEventListener("click", () => this.send(id, number, choice));
+        button.addEventListener("click", () => this.send(id, number, exact));
         answer.append(button);
       }
     } else {
@@ -73,9 +70,7 @@ export class Questions {
       field.maxLength = 10000;
       field.autocomplete = "off";
       field.setAttribute("aria-labelledby", name.id);
-      const button = document.createElement("button");
-      button.className = "button";
-      button.textContent = "Answer";
+      const button = element("button", "Answer", "button");
       answer.append(field, button);
       answer.addEventListener("submit", (event) => {
         event.preventDefault();
@@ -91,8 +86,7 @@ export class Questions {
     try {
       await tell("POST", taskPath(id, "/answer"), { answer, question: number, by: WHO });
     } catch (fault) {
-      this.error.textContent = fault.status ? fault.message : "the manager does not answer";
-      this.error.hidden = false;
+      show(this.error, complaint(fault));
     }
   }
 }

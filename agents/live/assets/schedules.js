@@ -1,7 +1,7 @@
 // The table of schedules: when each is due, and how its last tasks ended.
 
+import { element, more, show } from "./elements.js";
 import { LABELS } from "./model.js";
-import { count } from "./wording.js";
 
 const OUTCOME = 5;
 const NUMBERS_FROM = 6;
@@ -19,11 +19,10 @@ export class Schedules {
     const { schedules } = this.model;
     if (this.drawn === schedules) return;
     this.drawn = schedules;
-    this.section.hidden = !schedules || !schedules.rows.length;
+    this.section.hidden = !schedules;
     if (this.section.hidden) return;
     this.body.replaceChildren(...schedules.rows.map(drawRow));
-    this.more.hidden = !schedules.hidden;
-    this.more.textContent = `and ${count(schedules.hidden)} more`;
+    show(this.more, more([schedules.hidden, ""]));
   }
 }
 
@@ -38,20 +37,13 @@ function drawRow(cells) {
     else cell.textContent = text;
     return cell;
   }));
-  if (remark) {
-    const line = document.createElement("span");
-    line.className = "remark";
-    line.textContent = remark;
-    row.firstElementChild.append(line);
-  }
+  if (remark) row.firstElementChild.append(element("span", remark, "remark"));
   return row;
 }
 
 function drawOutcome(outcome) {
   const status = outcome === "open" ? "in_progress" : outcome;
-  const made = document.createElement("span");
-  made.className = "pill";
+  const made = element("span", LABELS[status] || outcome, "pill");
   made.dataset.status = status;
-  made.textContent = LABELS[status] || outcome;
   return made;
 }

@@ -1,5 +1,6 @@
 // The map of what workers have shown: each worker's skill for each type of task.
 
+import { element, header, more, show } from "./elements.js";
 import { amount, count, seconds } from "./wording.js";
 
 export class Skills {
@@ -29,40 +30,20 @@ export class Skills {
       return row;
     }));
     const [workers, types] = skills.hidden;
-    const hidden = [workers && `${count(workers)} more workers`, types && `${count(types)} more types`].filter(Boolean);
-    this.more.hidden = !hidden.length;
-    this.more.textContent = `and ${hidden.join(" and ")}`;
+    show(this.more, more([workers, "workers"], [types, "types"]));
   }
-}
-
-function header(scope, text) {
-  const made = document.createElement("th");
-  made.scope = scope;
-  made.textContent = made.title = text;
-  return made;
-}
-
-function line(tag, text) {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  return made;
 }
 
 function drawCell(cell, hasCosts) {
-  const made = document.createElement("td");
-  if (!cell) {
-    made.className = "none";
-    made.textContent = "no results";
-    return made;
-  }
+  if (!cell) return element("td", "no results", "none");
   const [skill, deviation, chance, results, paceMs, cost, blocked] = cell;
-  made.className = `k${Math.round(10 * chance)}`;
+  const made = element("td", "", `k${Math.round(10 * chance)}`);
   const last = [paceMs === null ? "" : seconds(paceMs), hasCosts && cost !== null ? amount(cost) : ""].filter(Boolean);
   made.append(
-    line("b", `${skill.toFixed(1)} ± ${deviation.toFixed(1)}`),
-    line("span", `${(100 * chance).toFixed(0)} % · ${count(results)} ${results === 1 ? "result" : "results"}`),
+    element("b", `${skill.toFixed(1)} ± ${deviation.toFixed(1)}`),
+    element("span", `${(100 * chance).toFixed(0)} % · ${count(results)} ${results === 1 ? "result" : "results"}`),
   );
-  if (last.length) made.append(line("span", last.join(" · ")));
-  if (blocked) made.append(line("span", `blocked: ${blocked}`));
+  if (last.length) made.append(element("span", last.join(" · ")));
+  if (blocked) made.append(element("span", `blocked: ${blocked}`));
   return made;
 }

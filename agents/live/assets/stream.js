@@ -37,7 +37,7 @@ export function taskPath(id, what = "") {
 }
 
 export async function ask(path) {
-  return (await check(await fetch(path, { headers: headers({}) }))).json();
+  return parse(await (await check(await fetch(path, { headers: headers({}) }))).text());
 }
 
 export async function tell(method, path, body) {
@@ -45,6 +45,16 @@ export async function tell(method, path, body) {
   const answer = await check(await fetch(path, sent));
   return answer.status === 204 ? null : answer.json();
 }
+
+// Characters that turn the direction of the text around them, as such and as escapes of JSON. Texts
+// from outside must not turn ours; an id, which is JSON within JSON, stays as it is.
+const TURNS = /[\u202a-\u202e\u2066-\u2069]/g;
+const ESCAPED_TURNS = /(?<!\\)((?:\\\\)*)\\u(?:202[a-e]|206[6-9])/g;
+export const plain = (text) => text.replace(TURNS, "\ufffd");
+const parse = (text) => JSON.parse(plain(text.replace(ESCAPED_TURNS, "$1\\ufffd")));
+
+// What is told of a call that failed.
+export const complaint = (fault) => (fault.status ? fault.message : "The manager does not answer");
 
 // Calls `heard()` whenever something comes, and `on(name, data)` with each event, until they end.
 async function readEvents(answer, heard, on) {
@@ -58,7 +68,7 @@ async function readEvents(answer, heard, on) {
     for (let end; (end = unread.indexOf("\n\n")) >= 0; unread = unread.slice(end + 2)) {
       const found = /^event: (\w+)\ndata: ([^]*)$/.exec(unread.slice(0, end));
       // Others are comments.
-      if (found) on(found[1], JSON.parse(found[2]));
+      if (found) on(found[1], parse(found[2]));
     }
   }
 }

@@ -1,8 +1,9 @@
 // What is told of the run as a whole: its state, its figures, and what happened last.
 
+import { NOBODY } from "./model.js";
 import { amount, count, rate, seconds, share } from "./wording.js";
 
-const STATES = { waiting: "waiting for workers", running: "running", paused: "⏸ Paused", idle: "idle", finished: "finished", stopped: "stopped", failed: "could not go on" };
+const STATES = { waiting: "waiting for workers", running: "running", paused: "Paused", idle: "idle", finished: "finished", stopped: "stopped", failed: "could not go on" };
 const NEWS = {
   assigning_begun: "the work began", run_resumed: "the run went on", run_ended: "the run ended", worker_joined: "WORKER came",
   worker_returned: "WORKER came back", worker_lost: "WORKER was lost", worker_refused: "WORKER was not let in",
@@ -40,7 +41,7 @@ export class Summary {
     set("left", count(total - settled));
     set("left-label", isOver ? "never settled" : this.toGo(perSecond));
     $("left").parentElement.hidden = isOver && total === settled;
-    $("costs").hidden = !(run.cost > 0) && run.budget === null;
+    $("spent").hidden = !(run.cost > 0) && run.budget === null;
     set("cost", amount(run.cost));
     set("cost-label", run.budget === null ? `${run.unit} spent` : `of ${amount(run.budget)} ${run.unit} spent, ${amount(Math.max(run.budget - run.cost, 0))} left`);
     const parts = [];
@@ -73,7 +74,7 @@ export class Summary {
     const { total, settled, waiting } = this.model;
     const left = total - settled;
     if (waiting.stuck) return "to go, stuck";
-    if (waiting.nobody) return `to go; nobody can do ${count(waiting.nobody)} of them`;
+    if (waiting.kinds[NOBODY]) return `to go; nobody can do ${count(waiting.kinds[NOBODY])} of them`;
     if (!left || !perSecond || this.model.run.state !== "running") return "to go";
     return `to go, about ${seconds(Math.max((1000 * left) / perSecond, 1000))}`;
   }

@@ -1,6 +1,6 @@
 // The list of tasks: of however many, only those in sight are elements.
 
-import { LABELS, STATUSES, WAITS } from "./model.js";
+import { LABELS, NOBODY, STATUSES } from "./model.js";
 import { amount, count, seconds } from "./wording.js";
 
 const ROW_PX = 36;
@@ -66,7 +66,7 @@ export class TaskList {
 
   isOfKind(row, kind) {
     if (kind.startsWith("error ")) return row.status === 3 && row.kind === kind.slice("error ".length);
-    return row.status === 0 && this.model.waitOf(row) === kind.slice("wait ".length);
+    return row.status === 0 && this.model.waitOf(row)[0] === kind.slice("wait ".length);
   }
 
   isOf(row, text) {
@@ -123,24 +123,25 @@ export class TaskList {
     if (isChosen) this.box.setAttribute("aria-activedescendant", element.id);
     const status = STATUSES[row.status];
     if (row.status === 1) element.took.textContent = row.startedAt === null ? "" : seconds(this.model.now - row.startedAt);
-    const wait = row.status === 0 ? this.model.waitOf(row) : "";
-    if (element.row === row && element.version === row.version && element.wait === wait) return;
+    const wait = this.model.waitOf(row);
+    const waits = wait ? wait.join() : "";
+    if (element.row === row && element.version === row.version && element.waits === waits) return;
     if (element.row !== row) {
       element.idCell.textContent = row.shownId;
       element.title = row.description;
     }
     element.row = row;
     element.version = row.version;
-    element.wait = wait;
+    element.waits = waits;
     element.what.textContent = row.description;
-    if (row.reason && row.status !== 2) {
-      const reason = document.createElement("em");
-      reason.textContent = row.reason;
-      reason.dataset.status = status;
-      element.what.append(reason);
+    const reasons = [wait && wait[1], row.status !== 2 && row.reason].filter(Boolean).join("; ");
+    if (reasons) {
+      const told = document.createElement("em");
+      told.textContent = reasons;
+      told.dataset.status = status;
+      element.what.append(told);
     }
-    element.pill.textContent = pillWords(row, wait);
-    element.pill.dataset.status = wait === "nobody" ? "failed" : status;
+    drawPill(element.pill, row, wait);
     element.typeCell.textContent = row.type;
     element.priorityCell.textContent = row.priority || "";
     element.attemptCell.textContent = row.attempts > 1 ? row.attempts : "";
@@ -190,8 +191,7 @@ export class TaskList {
 }
 
 // The status in words; what it waits for and how it failed told apart.
-export function pillWords(row, wait) {
-  if (wait) return WAITS[wait];
-  if (row.status === 3 && row.kind === "timed out") return "timed out";
-  return LABELS[STATUSES[row.status]];
+export function drawPill(pill, row, wait) {
+  pill.textContent = wait ? wait[0] : row.status === 3 && row.kind === "timed out" ? "timed out" : LABELS[STATUSES[row.status]];
+  pill.dataset.status = wait ? (wait[0] === NOBODY ? "failed" : "pending") : STATUSES[row.status];
 }

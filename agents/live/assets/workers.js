@@ -1,13 +1,15 @@
 // The list of workers.
 
+import { more, show } from "./elements.js";
 import { amount, count, seconds, share } from "./wording.js";
 
 const DENSE_FROM = 8;
 const isGone = (worker) => worker.state === "lost" || worker.state === "gone home";
 
 export class Workers {
-  constructor(model) {
+  constructor(model, onOpen) {
     this.model = model;
+    this.onOpen = onOpen;
     this.list = document.getElementById("workers");
     this.more = document.getElementById("workers-more");
     this.total = document.getElementById("worker-count");
@@ -31,6 +33,7 @@ export class Workers {
       let item = this.items.get(worker.order);
       if (!item) {
         item = this.template.cloneNode(true);
+        item.querySelector(".name").addEventListener("click", () => this.onOpen(item.worker));
         this.items.set(worker.order, item);
       }
       if (this.list.children[place] !== item) this.list.insertBefore(item, this.list.children[place] || null);
@@ -46,8 +49,7 @@ export class Workers {
     const home = workers.filter((worker) => worker.state === "gone home").length;
     const told = isOver ? `${count(home + model.hiddenWorkers)} gone home` : `${count(Math.max(model.run.workers, there))} connected`;
     this.total.textContent = this.isLive || isOver ? told : `${told} when last heard`;
-    this.more.hidden = !model.hiddenWorkers;
-    this.more.textContent = `and ${count(model.hiddenWorkers)} more`;
+    show(this.more, more([model.hiddenWorkers, ""]));
   }
 
   fill(item, worker) {
@@ -67,7 +69,7 @@ export class Workers {
     item.title = `${worker.name}, ${worker.state}: ${worker.taken} of ${worker.slots} slots taken, ${worker.succeeded} of ${worker.ended} attempts succeeded`;
     set(item, ".name", worker.name);
     item.querySelector(".name").title = worker.name;
-    const states = { resting: "resting after failures; ", draining: "⏸ Draining; ", leaving: "leaving; ", late: "late; ", "gone home": "gone home; " };
+    const states = { resting: "resting after failures; ", draining: "draining; ", leaving: "leaving; ", late: "late; ", "gone home": "gone home; " };
     set(item, ".skill", `${states[worker.state] || ""}skill ${worker.skill}${worker.specialties.length ? `, ${worker.specialties.join(", ")}` : ""}${worker.ahead ? `, ${count(worker.ahead)} ahead` : ""}`);
     item.querySelector(".held").hidden = !worker.held.length;
     item.querySelector(".meter i").style.width = `${Math.min((100 * worker.taken) / worker.slots, 100)}%`;

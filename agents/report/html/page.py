@@ -222,7 +222,15 @@ def _tiles(report: RunReport) -> list[_Tile]:
 
 
 def _costs(report: RunReport) -> dict[str, object]:
-    models, days = list(report.by_model.items()), list(reversed(report.cost_by_day.items()))
+    models = [
+        (
+            name,
+            *(f"{n:,}" for n in (each.attempts, each.tokens_in, each.tokens_out)),
+            format_cost(each.cost),
+        )
+        for name, each in report.by_model.items()
+    ]
+    days = [(day, format_cost(cost)) for day, cost in reversed(report.cost_by_day.items())]
     savings = report.savings
     learning = "" if savings is None else describe_savings(savings, report.cost_unit)
     return {

@@ -11,16 +11,7 @@ from ..formatting import clip, format_duration
 from ..timeline import Bar, Timeline, TimelineRow
 
 OUTCOMES: dict[AttemptOutcome | None, str] = {
-    AttemptOutcome.SUCCEEDED: "succeeded",
-    AttemptOutcome.FAILED: "failed",
-    AttemptOutcome.TIMED_OUT: "timed out",
-    AttemptOutcome.LOST: "lost",
-    AttemptOutcome.CANCELLED: "cancelled",
-    AttemptOutcome.OVERTAKEN: "overtaken",
-    AttemptOutcome.REJECTED: "rejected",
-    AttemptOutcome.DECLINED: "declined",
-    AttemptOutcome.POSTPONED: "postponed",
-    AttemptOutcome.RETURNED: "returned",
+    **{each: each.value for each in AttemptOutcome if each is not AttemptOutcome.NOT_BEGUN},
     None: "running",
 }
 """The name of each outcome on the page."""
