@@ -19,6 +19,7 @@ from muster.messages import (
     BlobsReached,
     BlobsWanted,
     CancelTask,
+    ChangeGrant,
     ClientHello,
     DecodeError,
     Flaw,
@@ -152,7 +153,14 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
         attempt=attempts,
         output=payloads,
     ),
-    AttemptSuspended: st.builds(AttemptSuspended, task_id=ids, attempt=attempts, reason=notes),
+    AttemptSuspended: st.builds(
+        AttemptSuspended,
+        task_id=ids,
+        attempt=attempts,
+        reason=notes,
+        grant=st.sampled_from(["kept", "returned", "wanted"]),
+    ),
+    ChangeGrant: st.builds(ChangeGrant, task_id=ids, attempt=attempts, is_given=st.booleans()),
     AttemptResumed: st.builds(AttemptResumed, task_id=ids, attempt=attempts),
     TaskProgress: st.builds(
         TaskProgress,
