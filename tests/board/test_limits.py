@@ -284,7 +284,7 @@ def test_a_cancelled_backlog_costs_its_key_no_turns() -> None:
 WEIGHTS = [0.25, 0.5, 1.0, 1.0, 2.0, 3.0, 7.5]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     weights=st.lists(st.sampled_from(WEIGHTS), min_size=2, max_size=4),
     slots=st.integers(1, 3),

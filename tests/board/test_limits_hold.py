@@ -144,11 +144,11 @@ class LimitedMuster(Muster):
             assert len(at_once) <= (limit.burst or limit.rate), f"{limit!r} bursts"
 
 
+@pytest.mark.hypothesis
 def test_whatever_happens_limits_hold_and_each_task_comes_to_its_end() -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         LimitedMuster,
         settings=settings(
-            max_examples=40,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

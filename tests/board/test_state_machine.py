@@ -922,6 +922,7 @@ class BusyMuster(Muster):
     is_busy = True
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("machine", [Muster, BusyMuster])
 def test_whatever_happens_each_task_is_settled_once_and_all_fits_together(
     machine: type[Muster],
@@ -929,7 +930,6 @@ def test_whatever_happens_each_task_is_settled_once_and_all_fits_together(
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         machine,
         settings=settings(
-            max_examples=40,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

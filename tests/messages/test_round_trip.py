@@ -224,7 +224,10 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
     ),
     ClientHello: st.builds(ClientHello, name=names, session=short_texts, call=attempts),
     SubmitTasks: st.builds(
-        SubmitTasks, number=attempts, tasks=st.lists(st.binary(max_size=40), max_size=3).map(tuple)
+        SubmitTasks,
+        number=attempts,
+        tasks=st.lists(st.binary(max_size=40), max_size=3).map(tuple),
+        wants_results=st.booleans(),
     ),
     AwaitTasks: st.builds(
         AwaitTasks, number=attempts, task_ids=st.lists(ids, max_size=3).map(tuple)
