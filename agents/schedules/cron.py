@@ -60,7 +60,8 @@ def find_zone(name: object) -> tzinfo:
     by_lower = {each.lower(): each for each in available_timezones()}
     wanted = str(name).lower().replace(" ", "_")
     # Many know the city, and not its continent.
-    cities = sorted(each for lower, each in by_lower.items() if lower.rpartition("/")[2] == wanted)
+    city = wanted.rpartition("/")[2]
+    cities = sorted(each for lower, each in by_lower.items() if lower.rpartition("/")[2] == city)
     close = cities or [by_lower[each] for each in get_close_matches(wanted, by_lower, 1, 0.7)]
     advice = f"did you mean {' or '.join(map(repr, close[:3]))}?" if close else ""
     raise InvalidInput(f"there is no time zone {show(name)}; {advice or _ZONES}")

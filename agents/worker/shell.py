@@ -437,10 +437,8 @@ class WorkerShell(SessionHolder):
             message = encode_message(result)
         self.history.add(result, len(message))
         key = (result.task_id, result.attempt)
-        if self._offload.is_large(message):
-            self._offload.send(key, message)
-        else:
-            self._queue_result(key, message)
+        take = self._offload.send if self._offload.is_large(message) else self._queue_result
+        take(key, message)
 
     def _report_state(self, state: AttemptSuspended | AttemptResumed) -> None:
         self._outbox.send()  # The manager fills the slots in the same order as this worker.

@@ -24,6 +24,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "February 30": ({**HALF, "cron": "0 0 30 2 *"}, "which never comes"),
     "zone": ({**HALF, "tz": "Europe/Berln"}, "did you mean 'Europe/Berlin'?"),
     "city": ({**HALF, "tz": "new york"}, "did you mean 'America/New_York'?"),
+    "another continent": ({**HALF, "tz": "Europe/Colombo"}, "did you mean 'Asia/Colombo'?"),
     "no zone at all": ({**HALF, "tz": "../../etc"}, "name one such as 'Europe/Berlin' or 'UTC'"),
     "both": ({**HALF, "every_s": 5}, "has both of cron and every_s; give one"),
     "neither": ({"make": "work"}, "has neither of cron and every_s; give one"),

@@ -363,3 +363,16 @@ def test_a_migration_that_fails_leaves_the_old_store_as_it_was(path, monkeypatch
     store = SqliteStore(path)
     assert store.load() == ROWS
     store.close()
+
+
+def test_a_store_does_not_grow_while_tasks_come_and_go(tmp_path: Path) -> None:
+    path, sizes = tmp_path / "run.db", list[int]()
+    for start in range(0, 2_400, 400):
+        store = SqliteStore(path)
+        for number in range(start, start + 400, 20):
+            new = range(number + 100, number + 120)
+            added = tuple(task_row(each, each, b"a state" * 50) for each in new)
+            store.write(Rows(tasks=added, forgotten=tuple(each - 100 for each in new)))
+        store.close()
+        sizes.append(path.stat().st_size)
+    assert max(sizes) <= 1.5 * sizes[0]
