@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from ...messages import NatsUnusable
+from ..runtime.clock import now
 from ..runtime.log import log
+from ..runtime.loop_watch import LoopWatch
 from .address import NatsAddress
 from .connection import CONNECT_TIMEOUT_S, NatsClient, Subscription, Take, connect
 
@@ -22,6 +24,11 @@ connection. A manager that is asked by all of them answers late, when most have 
 
 _RESTING_BYTES: Final = 128 * 1024
 """From how many unsent bytes on a sender lets the connection write first."""
+
+
+_BLOCKED_FROM_S: Final = 1.0
+_RECENTLY_S: Final = 20.0
+"""How long the event loop must have been blocked, and how lately, to explain a lost connection."""
 
 
 class SharedConnection:
@@ -43,6 +50,7 @@ class SharedConnection:
         self._subscriptions: dict[str, Subscription] = {}
         self._closed = asyncio.Event()
         self._keeping: asyncio.Future[None] | None = None
+        self._watch: LoopWatch | None = None
         self.users = 0
         self.on_loss: set[Callable[[], None]] = set()
         """Called when the connection is lost."""
@@ -72,6 +80,7 @@ class SharedConnection:
         if self._client is None:
             self._client = await self._dial(timeout_s)
             self._keeping = asyncio.ensure_future(self._keep())
+            self._watch = LoopWatch.begin(_name_nothing)
 
     async def close(self) -> None:
         """Close it; what was sent is written first."""
@@ -79,6 +88,9 @@ class SharedConnection:
             self._keeping.cancel()
             await asyncio.wait([self._keeping])
             self._keeping = None
+        if self._watch is not None:
+            self._watch.end(_name_nothing)
+            self._watch = None
         client, self._client = self._client, None
         if client is not None:
             await client.finish()
@@ -157,11 +169,27 @@ class SharedConnection:
     async def _log_loss(self) -> None:
         for tell in tuple(self.on_loss):
             tell()
-        if self.users:
+        if not self.users:
+            return
+        watch = self._watch
+        blocked_s = 0.0 if watch is None else watch.late_since(now() - _RECENTLY_S)
+        if blocked_s < _BLOCKED_FROM_S:
             log.warning("the NATS connection is lost; connecting again", servers=str(self.address))
+        else:
+            log.warning(
+                "the NATS connection is lost; this process's event loop was blocked, and the "
+                "server closes the connection of a slow consumer; connecting again",
+                servers=str(self.address),
+                blocked_s=round(blocked_s, 1),
+            )
 
     async def _log_return(self) -> None:
         log.info("there is a NATS connection again", servers=str(self.address))
+
+
+def _name_nothing(task: asyncio.Task[Any]) -> str | None:
+    """Name no attempt: a connection works on none."""
+    del task
 
 
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[NatsAddress, SharedConnection]] = (

@@ -103,7 +103,7 @@ class NatsLink:
 
     @property
     def asking(self) -> asyncio.Semaphore:
-        """Held while the member asks to join, or for a direct connection; see `SharedConnection`."""
+        """Held while it asks to join, or for a direct connection; see `SharedConnection`."""
         return self._connection.asking
 
     async def open(self) -> None:
