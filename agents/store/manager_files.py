@@ -86,7 +86,7 @@ class ManagerFiles:
 
     def is_led(self) -> bool:
         """Whether a manager has the store."""
-        return find_holder(self._store).held
+        return find_holder(self._store).held is True
 
     def request_handover(self, leader: ManagerEntry) -> None:
         """Ask one manager to hand the run over; see `ManagerList`.
