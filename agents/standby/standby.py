@@ -84,7 +84,7 @@ class Standby:
     async def _open_if_free(self) -> Store | None:
         if not self._is_named:
             await asyncio.to_thread(self._announce, leads=False)
-        if await asyncio.to_thread(self.find_leader) is not None:
+        if await asyncio.to_thread(self._managers.is_led):
             self._gives_way_until = 0.0
             return None
         if now() < self._gives_way_until:

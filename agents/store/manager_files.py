@@ -84,6 +84,10 @@ class ManagerFiles:
             found.append(ManagerEntry("", holder.pid, leads=True))
         return in_order(found)
 
+    def is_led(self) -> bool:
+        """Whether a manager has the store."""
+        return find_holder(self._store).held is True
+
     def request_handover(self, leader: ManagerEntry) -> None:
         """Ask one manager to hand the run over; see `ManagerList`.
 

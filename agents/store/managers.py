@@ -96,6 +96,10 @@ class ManagerList(Protocol):
         """The managers that live: the one that leads comes first, then the longest waiting."""
         ...
 
+    def is_led(self) -> bool:
+        """Whether a manager has the store; takes less time than `read`."""
+        ...
+
     def request_handover(self, leader: ManagerEntry) -> None:
         """Ask one manager, and no later one, to hand the run over; repeat it until it has.
 

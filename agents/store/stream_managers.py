@@ -72,6 +72,11 @@ class StreamManagers:
             found.append(ManagerEntry(holder.host, holder.pid, True, led_since, page))
         return in_order(found)
 
+    def is_led(self) -> bool:
+        """Whether a manager has the store: whether it holds the lease."""
+        stream, _ = self._open()
+        return stream.run(find_lease_holder(stream, self._bucket)) is not None
+
     def request_handover(self, leader: ManagerEntry) -> None:
         """Ask one manager to hand the run over; see `ManagerList`."""
         self._open()[1].leave_note(_REQUEST, json.dumps(leader.to_payload()).encode())

@@ -185,8 +185,7 @@ class WorkerShell(SessionHolder):
             asyncio.ensure_future(self._ended.wait()),
         ]
         if connect is not None:
-            connecting = manager_session.keep_connected_directly(connect)
-            background.append(asyncio.ensure_future(connecting))
+            background += [asyncio.ensure_future(manager_session.keep_connected_directly(connect))]
         is_given_up = False
         try:
             done, _ = await asyncio.wait(background, return_when=asyncio.FIRST_COMPLETED)

@@ -117,10 +117,10 @@ class Managers:
         tasks = read_held(self.store)[0].tasks
         return sum(each.status is TaskStatus.COMPLETED for each in tasks)
 
-    def first_result_after(self, at: float) -> float:
-        """When the first result after a time was recorded; to notice it here takes longer."""
+    def results_after(self, at: float) -> list[float]:
+        """When the results after a time were recorded; to notice one here takes longer."""
         tasks = read_snapshot(read_held(self.store)[0]).tasks
-        return min(each.finished_at for each in tasks if (each.finished_at or 0.0) > at)
+        return [each.finished_at for each in tasks if (each.finished_at or 0.0) > at]
 
     def wait(self, what: str, happens: Any) -> None:
         if not wait_until(happens, WITHIN_S):
@@ -162,20 +162,25 @@ def test_the_leading_manager_killed_three_times_costs_no_result(
     write_tasks(tmp_path / "tasks.jsonl", tasks)
     crew = make_crew("--tasks", "tasks.jsonl", "--workers", "2", over_nats=over_nats)
     crew.start(4)
+    executions = tmp_path / "executions"
     for number in (1, 2, 3):
-        crew.wait("tasks are done", lambda least=number * tasks // 5: crew.completed() >= least)
+        # Early, since a machine that is busy with the tasks is slow to read the store.
+        least = number * tasks // 8
+        crew.wait("tasks are done", lambda least=least: len(read_executions(executions)) >= least)
         leader = crew.wait_for_leader()
         leader.kill()
-        killed_at, done = time.time(), crew.completed()
-        crew.wait("another result is recorded", lambda done=done: crew.completed() > done)
-        took_s = crew.first_result_after(killed_at) - killed_at
-        tell(f"kill {number}: the next result came after {took_s:.2f} s")
+        killed_at, found = time.time(), list[float]()
+        crew.wait(
+            "another result is recorded",
+            lambda at=killed_at, found=found: found.extend(crew.results_after(at)) or found,
+        )
+        tell(f"kill {number}: the next result came after {min(found) - killed_at:.2f} s")
         crew.check_workers_run()
     last = crew.wait_for_leader()
     crew.wait("the run ends", lambda: last.code is not None)
     assert last.code == 0
     report = json.loads((tmp_path / f"report {last.name[-1]}.json").read_text(encoding="utf-8"))
-    check_each_recorded_once(report, read_executions(tmp_path / "executions"), tasks)
+    check_each_recorded_once(report, read_executions(executions), tasks)
     crew.wait("the workers end", lambda: all(each.code is not None for each in crew.workers))
     assert [worker.code for worker in crew.workers] == [0, 0]
 

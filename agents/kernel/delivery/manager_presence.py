@@ -99,7 +99,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class NextStep:
     """What to do now.
 
     Args:
@@ -218,7 +218,7 @@ class ManagerPresence:
             or now - min(received_at, link_received_at) > late_s
         )
 
-    def step(self, seen: Seen, now: float) -> Step:
+    def step(self, seen: Seen, now: float) -> NextStep:
         """What to do now."""
         since, self._checked_at = self._checked_at, now
         if not self.is_member:
@@ -227,7 +227,7 @@ class ManagerPresence:
             self._missed_since = None
         reason = self._find_fault(seen, now if since is None else since, now)
         if reason in {Reason.OTHER_TICKET, Reason.LINK_DEAD}:
-            return Step(Move.REPLACE, reason=reason)
+            return NextStep(Move.REPLACE, reason=reason)
         if reason is not None:
             self._ask_at_once()
             return self._ask(seen, now, reason)
@@ -237,7 +237,7 @@ class ManagerPresence:
         pause_s = self._heartbeat_at - now
         if self._missed_since is not None:
             pause_s = min(pause_s, LOOK_FOR_TICKET_EVERY_S)
-        return Step(Move.KEEP, pause_s, is_due)
+        return NextStep(Move.KEEP, pause_s, is_due)
 
     def _find_fault(self, seen: Seen, checked_at: float, now: float) -> Reason | None:
         """Why the member can't just stay."""
@@ -258,14 +258,14 @@ class ManagerPresence:
         # Another manager may lead over the same link. A delayed one welcomes us again.
         return Reason.MISSED if is_missed and silent_s > ASK_WHEN_MISSED_S else None
 
-    def _ask(self, seen: Seen, now: float, reason: Reason | None) -> Step:
+    def _ask(self, seen: Seen, now: float, reason: Reason | None) -> NextStep:
         if self._asking_since is None:
             self._asking_since = self._hello_at = now
         asked_s = now - self._asking_since - seen.late_since(self._asking_since)
         timeout_s = JOIN_TIMEOUT_S if self._missed_since is None else REJOIN_TIMEOUT_S
         if seen.can_dial_again and (seen.has_other_ticket or asked_s >= timeout_s):
             why = Reason.OTHER_TICKET if seen.has_other_ticket else Reason.UNANSWERED
-            return Step(Move.REPLACE, reason=why)
+            return NextStep(Move.REPLACE, reason=why)
         if asked_s >= WARN_AFTER_S and not self._has_warned:
             self._has_warned, reason = True, Reason.NO_ANSWER
         is_due = now >= self._hello_at
@@ -276,7 +276,7 @@ class ManagerPresence:
         pause_s = self._hello_at - now
         if self.has_joined and asked_s < WARN_AFTER_S:
             pause_s = min(pause_s, LOOK_FOR_TICKET_EVERY_S)
-        return Step(Move.ASK, pause_s, is_due, reason)
+        return NextStep(Move.ASK, pause_s, is_due, reason)
 
     def _ask_at_once(self) -> None:
         # The conversation stays open: if the manager has not lost us, it goes on.
