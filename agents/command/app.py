@@ -16,6 +16,7 @@ from .ceylon_need import leave_ceylon_out_if_unused
 from .console.credentials import hide_tickets
 from .console.exit import exit_code_of, exit_process, replace_unencodable_characters
 from .console.reserved_stdout import keep_stdout_reserved
+from .nats_files import add_nats_options
 from .options import client as client_commands
 from .options import inspection as inspection_commands
 from .options import machine as machine_commands
@@ -120,6 +121,7 @@ application.command()(inspection_commands.diagram)
 application.command("check")(inspection_commands.check_diagrams)
 application.add_typer(skills_commands.skills, name="skills")
 application.add_typer(superagi_commands.superagi, name="superagi")
+add_nats_options([*application.registered_commands, *skills_commands.skills.registered_commands])
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
