@@ -20,6 +20,12 @@ IN_PARALLEL = ("-n", "logical", "--maxprocesses", "4", "--dist", "worksteal")
 SLOW_IN_PARALLEL = ("-n", "3", "--dist", "worksteal")
 """Slow tests mostly wait, and none of them measures time."""
 
+SLOW_SELECTION = (
+    *("-m", "slow or (hypothesis and not exhaustive)"),
+    "--hypothesis-profile=thorough",
+)
+"""The slow tests, and the properties again with eight times as many examples."""
+
 SHORT_SELECTION = (
     "tests/board",
     "--ignore=tests/board/test_state_machine.py",
@@ -29,9 +35,12 @@ SHORT_SELECTION = (
 
 SHORT_EXTRAS = "blobs,live,mcp,metrics,models,nats,otel,web"
 NOT_IN_SHORT = {
+    "axe-playwright-python",
     "ceylon-muster",
+    "compose-spec",
     "import-linter",
     "ipykernel",
+    "kubernetes-validate",
     "nbclient",
     "playwright",
     "pytest-cov",
@@ -118,9 +127,9 @@ def short(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """The tests that take minutes."""
+    """The tests that take minutes, and the properties with many examples."""
     _install(session, "test")
-    session.run("pytest", "-m", "slow", *(session.posargs or SLOW_IN_PARALLEL))
+    session.run("pytest", *SLOW_SELECTION, *(session.posargs or SLOW_IN_PARALLEL))
 
 
 @nox.session

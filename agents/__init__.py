@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from .models.handlers import ModelHandlers
     from .models.price import ModelLimits, Price
     from .models.reviewing import Rubric
-    from .one_machine.futures import CallFuture
     from .one_machine.muster import Muster
     from .report.file import write_report
     from .report.html import render_html
@@ -64,6 +63,7 @@ if TYPE_CHECKING:
     from .store.memory import MemoryStore
     from .store.protocol import Store
     from .store.sqlite import SqliteStore, read_store
+    from .submission.call_future import CallFuture
     from .submission.flows import chain, chord, group, map_reduce
     from .submission.parts import StreamedPart
     from .submission.questions import OpenQuestion
@@ -187,7 +187,7 @@ _MODULES = {
     "BestFit": ".kernel.matching.policies",
     "BlobStore": ".blobs.store",
     "BlockingClient": ".client.blocking_client",
-    "CallFuture": ".one_machine.futures",
+    "CallFuture": ".submission.call_future",
     "Client": ".client.client",
     "ByScore": ".kernel.matching.policies",
     "Conditions": ".simulation.runner",

@@ -58,17 +58,20 @@ class ClientHello(Message):
 
 
 class SubmitTasks(Message):
-    """A client or a handler adds tasks, and wants their results; all are added, or none.
+    """A client or a handler adds tasks; all are added, or none.
 
     Args:
         number: the number of the request; a repeated request has the same one.
         tasks: the encoded tasks.
         asked_by: the attempt whose handler adds them, as task id and number; None for a client.
+        wants_results: whether the results are to be sent. The reply may then wait for one of them,
+            to share its frame.
     """
 
     number: _Number
     tasks: tuple[bytes, ...] = Field(max_length=MAX_TASKS_AT_ONCE)
     asked_by: tuple[TaskId, int] | None = None
+    wants_results: bool = True
 
 
 class AwaitTasks(Message):

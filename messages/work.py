@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -50,6 +50,9 @@ def _shorten(text: str) -> str:
 
 TracebackText = Annotated[str, AfterValidator(_shorten)]
 """A traceback as text, `MAX_TRACEBACK_CHARACTERS` at most."""
+
+LimitGrant: TypeAlias = Literal["kept", "returned", "wanted"]
+"""Whether limits count an attempt that waits, and whether it wants them to."""
 
 MAX_ASKED = 100_000
 """How many attempts one `AskAboutAttempts` may contain."""
@@ -208,11 +211,29 @@ class AttemptSuspended(Message):
         task_id: the task's id.
         attempt: the number of the attempt, from 1.
         reason: what it waits for, as text such as "waits for 3 subtasks".
+        grant: whether limits still count it: "kept" if they do, "returned" if they don't, and
+            "wanted" if it has what it waited for, and goes on once they count it again.
     """
 
     task_id: TaskId
     attempt: int = Field(default=1, ge=1)
     reason: Note = ""
+    grant: LimitGrant = "kept"
+
+
+class ChangeGrant(Message):
+    """The manager lets an attempt that waits count for its limits again, or no longer.
+
+    Args:
+        task_id: the task's id.
+        attempt: the number of the attempt, from 1.
+        is_given: whether it may go on, as far as limits go; else the worker returns the grant, now
+            and each time the attempt waits, and asks for it before the attempt goes on.
+    """
+
+    task_id: TaskId
+    attempt: int = Field(default=1, ge=1)
+    is_given: bool
 
 
 class AttemptResumed(Message):

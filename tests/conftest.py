@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -13,7 +14,9 @@ from .nats_server import NatsServer, running_nats_server
 from .open_databases import failing_on_open_databases
 
 # A busy machine makes single examples slow; a property holds or fails whatever the clock says.
-settings.register_profile("muster", deadline=None, print_blob=True)
+settings.register_profile("muster", deadline=None, print_blob=True, max_examples=25)
+# For `nox -s slow`, which runs the properties once more: --hypothesis-profile=thorough.
+settings.register_profile("thorough", settings.get_profile("muster"), max_examples=200)
 settings.load_profile("muster")
 
 # Processes of a pool import the tests' functions by the names that pytest gives their modules.
@@ -21,6 +24,11 @@ settings.load_profile("muster")
 _ROOT = str(Path(__file__).parents[1])
 if _ROOT not in sys.path:
     sys.path.append(_ROOT)
+
+# Tests start hundreds of processes. Where none may write bytecode beside the sources, each would
+# compile all of Muster anew: they write it beside what pytest keeps from run to run.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", str(Path(_ROOT, ".pytest_cache", "bytecode")))
 
 
 @pytest.fixture(autouse=True)

@@ -110,6 +110,11 @@ class BenchWorkers:
         self._failure = ""
         self.next_id = 1
 
+    @property
+    def manager(self) -> TaskManager:
+        """The manager, in this process."""
+        return self._manager
+
     async def start(self) -> None:
         """Start the manager and the worker processes; returns before they have joined."""
         spawner = LocalProcesses(

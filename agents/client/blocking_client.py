@@ -13,6 +13,7 @@ from ...messages import InvalidInput, Task, TaskId, TaskResult
 from ...messages.html_table import html_table
 from ..execution.current_submitter import enter_submitter, exit_submitter
 from ..runtime.loop_thread import LoopThread
+from ..submission.call_future import CallFuture
 from ..submission.executor import TaskExecutor
 from ..submission.submission import Submission
 from .manager_calls import ManagerCalls
@@ -148,9 +149,13 @@ class BlockingClient:
     def executor(self) -> TaskExecutor:
         """Returns an executor of the standard library that calls typed functions at workers.
 
-        Its futures have what a function returns; `TaskFailed` is raised for a failed task.
+        Its futures have what a function returns; `TaskFailed` is raised for a failed task. To
+        cancel one cancels its task.
         """
-        return TaskExecutor(self.submit, TaskResult.unwrap)
+        return TaskExecutor(self._call)
+
+    def _call(self, function: Callable[..., Any], /, *args: Any, **named: Any) -> CallFuture[Any]:
+        return self.client.call_nowait(function, *args, **named)
 
     def result(self, task_id: TaskId, timeout_s: float | None = None) -> TaskResult:
         """Wait for the result of a task that was submitted before; see `Client.result`.

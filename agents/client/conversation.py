@@ -79,21 +79,19 @@ class ClientConversation(SessionHolder):
 
     # ------------------------------------------------------------------ tasks and results
 
-    def add(
-        self, tasks: Sequence[Task], settle: Settle, added: Callable[[], None] = lambda: None
-    ) -> None:
+    def add(self, tasks: Sequence[Task], settle: Settle) -> None:
         """Submit tasks, from any thread; see `ResultSource`.
 
         What the manager says against them is their outcome.
-
-        Args:
-            tasks: the tasks.
-            settle: called with the outcome of each.
-            added: called when the manager has added them.
         """
         packed = tuple(map(encode_whole_task, tasks))
         task_ids = [task.id for task in tasks]
-        self._call(lambda: self._requests.add(task_ids, packed, settle, added))
+        self._call(lambda: self._requests.add(task_ids, packed, settle))
+
+    def add_only(self, tasks: Sequence[Task], replied: Replied) -> None:
+        """Submit tasks whose results are not wanted; `replied` is called when they are added."""
+        packed = tuple(map(encode_whole_task, tasks))
+        self._call(lambda: self._requests.add_only(packed, replied))
 
     def wait_for(self, task_ids: Sequence[TaskId], settle: Settle) -> None:
         """Call a function with the outcome of tasks that were submitted before, from any thread."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from typing import Any
 
 from ...messages import InvalidInput, MusterError, Payload, Task, TaskId, TaskResult
+from ..execution.typed_function import typed_function_of
+from ..submission.call_future import CallFuture
 from ..submission.result_source import Outcome, call_in, fulfil
 from ..submission.submission import Submission
 from .awaited_tasks import AwaitedTasks, ReturnWhen, WaitedTasks, wait_for_tasks
@@ -40,6 +43,47 @@ class TaskCalls(Submission):
 
         self._conversation.wait_for((task_id,), settle)
         return await future
+
+    def call_nowait(
+        self, function: Callable[..., Any], /, *arguments: Any, **named: Any
+    ) -> CallFuture[Any]:
+        """Call a typed function at a worker, from any thread, without waiting for its value.
+
+        Args:
+            function: the function, which is registered with `@handlers.task`.
+            arguments: its arguments.
+            named: its arguments by name.
+
+        Returns:
+            A future of what the function returns; it raises `TaskFailed` for a failed task. To
+                cancel it cancels the task.
+
+        Raises:
+            InvalidInput: the function is not registered as a typed function.
+            WrongCall: these are not the function's arguments; names each fault.
+            RunEnded: the client is not connected.
+        """
+        typed = typed_function_of(function)
+        task = typed.task(*arguments, **named)
+        future: CallFuture[Any] = CallFuture(task.id, self._cancel_call)
+
+        def settle(_: TaskId, outcome: Outcome) -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                if isinstance(outcome, MusterError):
+                    raise outcome
+                future.set_result(typed.read(outcome).unwrap())
+            except MusterError as fault:
+                future.set_exception(fault)
+
+        self._conversation.add((task,), settle)
+        return future
+
+    def _cancel_call(self, task_id: TaskId) -> None:
+        asked: dict[str, Payload] = {"task_id": task_id, "reason": "its future was cancelled"}
+        # It may be settled by now, or the client be closed: then there is nothing to cancel.
+        self._conversation.ask("cancel", asked, lambda _: None)
 
     async def gather(self, tasks: Sequence[Task]) -> list[TaskResult]:
         """Submit tasks together, and return their results in the tasks' order."""
@@ -100,14 +144,8 @@ class TaskCalls(Submission):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Payload] = loop.create_future()
 
-        def settle(_: TaskId, outcome: Outcome) -> None:
-            call_in(loop, set_reply, future, outcome if isinstance(outcome, MusterError) else None)
-
-        self._conversation.add(tasks, settle, lambda: call_in(loop, set_reply, future, None))
-        try:
-            await future
-        finally:
-            self._conversation.stop_waiting([task.id for task in tasks], settle)
+        self._conversation.add_only(tasks, lambda reply: call_in(loop, set_reply, future, reply))
+        await future
 
     def _forget(self, task_ids: Sequence[TaskId]) -> None:
         raise InvalidInput("only the manager's own process can forget tasks; leave out forget=True")

@@ -11,7 +11,8 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeAlias
+from types import FrameType
+from typing import NoReturn, TypeAlias
 
 from ...messages import (
     InvalidInput,
@@ -97,7 +98,12 @@ def stand_by(
 
 def _end_at_sigterm() -> None:
     """Let SIGTERM end the command in order while no event loop runs that handles it."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_OK))
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    sys.exit(EXIT_OK)
 
 
 async def _wait_to_lead(

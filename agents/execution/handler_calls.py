@@ -27,7 +27,6 @@ class HandlerCalls(Protocol):
         task_ids: Sequence[TaskId],
         packed: tuple[bytes, ...],
         settle: TakeOutcome,
-        added: Callable[[], None],
         asked_by: AttemptKey | None = None,
     ) -> None:
         """Submit tasks; what the manager says against them is their outcome."""

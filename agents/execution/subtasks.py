@@ -290,7 +290,6 @@ class SubtaskCalls(HandlerWaiting):
             list(by_id),
             packed,
             settle,
-            _nothing,
             (self._assignment.task.id, self._assignment.attempt),
         )
 
@@ -443,7 +442,3 @@ def make_subtask_id(parent_id: TaskId, place: str) -> str:
 
 def _for_subtasks(count: int) -> str:
     return FOR_SUBTASK if count == 1 else f"waits for {count:,} subtasks"
-
-
-def _nothing() -> None:
-    pass

@@ -15,6 +15,7 @@ from ...messages import (
     AttemptResumed,
     AttemptSuspended,
     CancelTask,
+    ChangeGrant,
     TaskAssignment,
     TaskProgress,
     TaskResult,
@@ -39,6 +40,7 @@ from .handlers import TaskContext, current_context
 from .held_slots import OverdueAttempt
 from .outcome import completed, failure, in_ticks
 from .part_sender import PartSenders
+from .suspended_attempts import SuspendedAttempts
 from .suspension import AttemptKey, SlotKeeper
 from .task_data import with_outputs_as_data
 
@@ -117,16 +119,13 @@ class TaskRunner:
         self._perform = perform
         self._report_result = report_result
         self.report_progress = report_progress
-        self._report_state = report_state
         self._calls = calls
         self._keeper: SlotKeeper = self if keeper is None else keeper
         # All are bounded by what the manager assigns: the slots, and what it prefetches.
         self._attempts: dict[AttemptKey, _RunningAttempt] = {}
         self._waiting: dict[AttemptKey, tuple[TaskAssignment, Context]] = {}
         self._progress: dict[AttemptKey, AttemptProgress] = {}
-        # Those of the attempts that hold no slot, with what they wait for.
-        self._suspended: dict[AttemptKey, str] = {}
-        self._resuming: dict[AttemptKey, asyncio.Future[None]] = {}
+        self.suspended = SuspendedAttempts(report_state)
         self._is_stopped = False
 
     @property
@@ -159,7 +158,7 @@ class TaskRunner:
         """The attempts that were cancelled and still run."""
         for (task_id, number), attempt in self._attempts.items():
             # One that is suspended holds no slot.
-            if attempt.cancelled_at is not None and (task_id, number) not in self._suspended:
+            if attempt.cancelled_at is not None and (task_id, number) not in self.suspended.waiting:
                 reason = attempt.context.cancel_reason or "cancelled"
                 yield OverdueAttempt(task_id, number, attempt.cancelled_at, reason)
 
@@ -220,62 +219,49 @@ class TaskRunner:
         """Stop all attempts without waiting."""
         self._is_stopped = True
         self._waiting.clear()
-        resuming, self._resuming = self._resuming, {}
-        for slot in resuming.values():
-            slot.cancel()
+        self.suspended.drop()
         for attempt in self._attempts.values():
             attempt.stop()
 
     # ------------------------------------------------------------------ slots
 
-    def tell_states(self) -> None:
-        """Tell a new manager, or the same one again, which attempts are and were suspended."""
-        if self._report_state is None:
-            return
-        for key, attempt in self._attempts.items():
-            if key in self._suspended:
-                self._report_state(_suspended(key, self._suspended[key]))
-            elif attempt.context.suspended_s:
-                self._report_state(AttemptResumed(task_id=key[0], attempt=key[1]))
+    def change_grant(self, change: ChangeGrant) -> None:
+        """Let a suspended attempt go on as soon as there is a slot, or not without a grant."""
+        self.suspended.change_grant(change)
+        self._fill_slots()
 
     @property
     def suspended_count(self) -> int:
         """How many attempts are suspended."""
-        return len(self._suspended)
+        return len(self.suspended.waiting)
 
     @property
     def working_count(self) -> int:
         """How many attempts hold a slot."""
-        return len(self._attempts) - len(self._suspended)
+        return len(self._attempts) - len(self.suspended.waiting)
 
     def give_back_slot(self, key: AttemptKey, reason: str) -> None:
         """Suspend an attempt: others may run in its slot."""
         if key not in self._attempts or self._is_stopped:
             return
-        self._suspended[key] = reason
-        if self._report_state is not None:
-            self._report_state(_suspended(key, reason))
+        self.suspended.suspend(key, reason)
         self._fill_slots()
 
     def take_slot(self, key: AttemptKey) -> asyncio.Future[None]:
         """Give a suspended attempt the next free slot; done when it has it."""
-        slot = asyncio.get_running_loop().create_future()
-        if self._is_stopped:
+        if self._is_stopped or key not in self.suspended.waiting:
+            slot = asyncio.get_running_loop().create_future()
             slot.cancel()
         else:
-            self._resuming[key] = slot
+            slot = self.suspended.go_on(key)
             self._fill_slots()
         return slot
 
     def _fill_slots(self) -> None:
-        while (self._resuming or self._waiting) and self.working_count < self._slots:
-            if self._resuming:
-                key = next(iter(self._resuming))
-                slot = self._resuming.pop(key)
-                self._suspended.pop(key, None)
-                if self._report_state is not None:
-                    self._report_state(AttemptResumed(task_id=key[0], attempt=key[1]))
-                slot.set_result(None)
+        ready = self.suspended.ready
+        while (ready or self._waiting) and self.working_count < self._slots:
+            if ready:
+                self.suspended.resume_next()
             else:
                 self._begin_next()
 
@@ -295,11 +281,8 @@ class TaskRunner:
 
     def _end(self, key: AttemptKey, attempt: _RunningAttempt, work: asyncio.Task[None]) -> None:
         del self._attempts[key]
-        if self._suspended:
-            self._suspended.pop(key, None)
-            slot = self._resuming.pop(key, None)
-            if slot is not None:
-                slot.cancel()
+        if self.suspended.known:
+            self.suspended.end(key)
         attempt.context.stop_waiting()
         # An exception's traceback may keep the task's frame, and with it this attempt, alive.
         attempt.work = None
@@ -313,7 +296,7 @@ class TaskRunner:
                 # It was cancelled before its first step, or reporting its result failed.
                 self._report(key, failure(describe_end(fault)))
         finally:
-            if self._waiting or self._resuming:
+            if self._waiting or self.suspended.ready:
                 self._fill_slots()
 
     def _begin_next(self) -> None:
@@ -436,8 +419,3 @@ class TaskRunner:
                 usage=outcome.usage,
             )
         )
-
-
-def _suspended(key: AttemptKey, reason: str) -> AttemptSuspended:
-    task_id, number = key
-    return AttemptSuspended(task_id=task_id, attempt=number, reason=reason[:1_000])

@@ -41,9 +41,9 @@ from .task_parts import TaskParts
 MAX_CLIENTS = 1_000
 """How many clients may be connected at the same time."""
 
-REPLY_WITHIN_S = 0.002
+REPLY_WITHIN_S = 0.02
 """How long the reply to a submission may wait for a result, to share its frame: a frame more would
-cost the client and the manager as much as the task."""
+cost the client and the manager as much as the task. An acknowledgement waits as long."""
 
 ACKNOWLEDGE_WITHIN_S = 1.0
 """How long a conversation stays open after its client said goodbye, so that this is acknowledged;
@@ -227,7 +227,8 @@ class Clients:
                 self._reply_in_time(sender, message)
             case SubmitTasks() | AwaitTasks() | ManagerRequest():
                 reply = self._answers.answer(client, message)
-                if isinstance(message, SubmitTasks) and client.awaiting and not reply.error_kind:
+                waits = isinstance(message, SubmitTasks) and message.wants_results
+                if waits and client.awaiting and not reply.error_kind:
                     self._withhold(sender, client, reply)
                 else:
                     self._post(sender, reply)

@@ -13,6 +13,7 @@ from ...messages import (
     AskAboutAttempts,
     BacklogFull,
     CancelTask,
+    ChangeGrant,
     EncodeError,
     RecallTasks,
     Refusal,
@@ -38,6 +39,7 @@ from ..kernel.model.instructions import (
     RetireWorker,
     SendAssignment,
     SendCancel,
+    SendGrant,
     SendRecall,
     SendWelcome,
     StartAssigning,
@@ -181,6 +183,9 @@ class OutgoingMessages:
                     self._post(
                         worker_id, CancelTask(task_id=task_id, attempt=attempt, reason=reason)
                     )
+                case SendGrant(worker_id, task_id, attempt, is_given):
+                    change = ChangeGrant(task_id=task_id, attempt=attempt, is_given=is_given)
+                    self._post(worker_id, change)
                 case SendRecall(worker_id, attempts):
                     self._post(worker_id, RecallTasks(attempts=attempts))
                 case AskAboutLeases(worker_id, attempts):

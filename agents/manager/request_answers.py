@@ -127,7 +127,7 @@ class RequestAnswers:
     def _await_again(self, caller: RequestCaller, request: Request) -> None:
         """Send results once more: those that were sent may be lost with the connection."""
         match request:
-            case SubmitTasks():
+            case SubmitTasks(wants_results=True):
                 self._await(caller, [decode_task(packed).id for packed in request.tasks])
             case AwaitTasks():
                 self._await(caller, request.task_ids)
@@ -164,7 +164,8 @@ class RequestAnswers:
             self._subtasks.add(tasks, request.asked_by, worker_address)
         else:
             self._driver.add_tasks(tasks)
-        self._await(caller, [task.id for task in tasks])
+        if request.wants_results:
+            self._await(caller, [task.id for task in tasks])
 
     def _await(self, caller: RequestCaller, task_ids: Iterable[TaskId]) -> list[Payload]:
         # One result is enough for a caller that wants it several times.

@@ -7,8 +7,9 @@ from itertools import islice
 from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from ...messages import InvalidInput
+from ..submission.call_future import CallFuture
 from ..submission.executor import TaskExecutor
-from .futures import CallFuture, MappedCalls
+from .futures import MappedCalls
 
 _MAX_WAITING = 1_000
 

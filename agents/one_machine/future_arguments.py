@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from .futures import CallFuture
+from ..submission.call_future import CallFuture
 
 
 def futures_in(arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> list[CallFuture[Any]]:

@@ -1,47 +1,17 @@
-"""The futures of `Muster`, which are waited for or awaited, and the iterators over them."""
+"""The iterators over the futures of `Muster`."""
 
 from __future__ import annotations
 
 import asyncio
 import queue
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Future
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from typing_extensions import override
-
-from ...messages import TaskId
+from ..submission.call_future import CallFuture
 
 _Value = TypeVar("_Value")
-
-
-class CallFuture(Future[_Value]):
-    """The result of a function that `Muster` calls: `future.result()`, or `await future`.
-
-    To cancel it cancels the call; a process that runs it is killed.
-
-    Args:
-        task_id: the id of its task.
-        cancel_task: cancels the task.
-    """
-
-    def __init__(self, task_id: TaskId, cancel_task: Callable[[TaskId], None]) -> None:
-        super().__init__()
-        self.task_id = task_id
-        self._cancel_task = cancel_task
-
-    @override
-    def cancel(self) -> bool:
-        """Cancel the call, unless it is done; returns whether it is cancelled now."""
-        was_done = self.done()
-        is_cancelled = super().cancel()
-        if is_cancelled and not was_done:
-            self._cancel_task(self.task_id)
-        return is_cancelled
-
-    def __await__(self) -> Generator[Any, None, _Value]:
-        return asyncio.wrap_future(self).__await__()
 
 
 class MappedCalls(Generic[_Value]):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future, wait
 from types import TracebackType
 from typing import Any, TypeVar
 
 from ...messages import InvalidInput, RunEnded, Task
+from ...messages.limit import Limit
 from ...messages.wording import show
 from ..execution.current_submitter import enter_submitter, exit_submitter
 from ..execution.typed_function import find_typed_function
@@ -20,9 +21,10 @@ from ..manager.task_manager import TaskManager
 from ..report.model import RunReport
 from ..runtime.loop_thread import LoopThread
 from ..simulation.memory_network import MemoryNetwork
+from ..submission.call_future import CallFuture
 from .caller import CallArguments, FunctionCaller
 from .future_arguments import futures_in
-from .futures import CallFuture, CompletedCalls
+from .futures import CompletedCalls
 from .pending_calls import PendingCalls, make_task
 from .workers import FunctionWorker, ProcessSource
 
@@ -49,12 +51,20 @@ class Muster(FunctionCaller):
     Args:
         workers: the number of processes, 1 or more; by default one for each processor.
         threads: the number of threads of this process that call functions instead of processes.
+        limits: how many calls may begin in a period, or run at once; a call's `limit_key` is one of
+            its options.
 
     Raises:
         InvalidInput: a number is below 1, or both are given.
     """
 
-    def __init__(self, workers: int | None = None, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        workers: int | None = None,
+        *,
+        threads: int | None = None,
+        limits: Sequence[Limit] = (),
+    ) -> None:
         super().__init__(self, {})
         for name, number in (("workers", workers), ("threads", threads)):
             if number is not None and (type(number) is not int or number < 1):
@@ -77,6 +87,7 @@ class Muster(FunctionCaller):
             reassign_failed=False,
             blob_threshold_bytes=None,
             direct_connections=False,
+            limits=limits,
         )
         """The manager, whose methods tell more, and change tasks that wait."""
         self._pending = PendingCalls(self.manager, self._call_soon)

@@ -22,9 +22,9 @@ from ...messages.task_ids import new_task_id
 from ...messages.wording import show, summarize
 from ..manager.task_manager import TaskManager
 from ..runtime.error_text import HandlerFailed
+from ..submission.call_future import CallFuture
 from .calling import make_request
 from .future_arguments import when_done, with_results
-from .futures import CallFuture
 from .workers import Call, ProcessSource
 
 KEPT_CALLS = 10_000

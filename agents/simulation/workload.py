@@ -345,13 +345,7 @@ class _RandomEndingWorker(WorkerAgent):
             await context.ask(_QUESTION, ["yes", "no"], expires_s=10.0, default="no")
 
     async def _submit_subtasks(self, task: Task) -> None:
-        """Submit a few subtasks, the same in each attempt, and mostly wait for them.
-
-        Not in runs with limits: parents that wait count as in progress, and could fill a limit that
-        their subtasks need.
-        """
-        if random.Random(f"{self._seed}/limits").random() < _LIMITED:  # noqa: S311 - as above
-            return
+        """Submit a few subtasks, the same in each attempt, and mostly wait for them."""
         chance = random.Random(f"{self._seed}/family/{task.id}")  # noqa: S311 - as above
         if chance.random() >= _FAMILIES or sum(map(str(task.id).count, "/:")) >= _GENERATIONS:
             return
@@ -363,6 +357,7 @@ class _RandomEndingWorker(WorkerAgent):
                     type=chance.choice(_TYPES),
                     difficulty=chance.randint(1, 4),
                     max_attempts=chance.randint(1, 2),
+                    limit_key=chance.choice((None, task.limit_key)),
                 ),
                 key=chance.choice((None, f"part {number}")),
                 on_parent_cancel=chance.choice(("cancel", "keep")),

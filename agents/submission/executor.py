@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from typing_extensions import override
 
+from .call_future import CallFuture
+
 _Value = TypeVar("_Value")
 
 
@@ -16,20 +18,15 @@ class TaskExecutor(Executor):
     """What takes an executor of the standard library takes this one, as `loop.run_in_executor`.
 
     `Muster.executor` and `Client.connect(…).executor` make one. Its end, by `shutdown` or `with`,
-    waits for its calls; what made it goes on.
+    waits for its calls; what made it goes on. To cancel a future cancels its task, also one that
+    runs.
 
     Args:
-        submit: submits a call, and returns the future of its result.
-        value_of: makes the value of a call of its result; None if they are the same.
+        submit: submits a call, and returns the future of its value.
     """
 
-    def __init__(
-        self,
-        submit: Callable[..., Future[Any]],
-        value_of: Callable[[Any], Any] | None = None,
-    ) -> None:
+    def __init__(self, submit: Callable[..., CallFuture[Any]]) -> None:
         self._submit = submit
-        self._value_of = value_of
         self._lock = threading.Lock()
         self._is_shut_down = False
         # Those that are not done.
@@ -46,8 +43,7 @@ class TaskExecutor(Executor):
         with self._lock:
             if self._is_shut_down:
                 raise RuntimeError("the executor was shut down; submit nothing after that")
-            submitted = self._submit(fn, *args, **kwargs)
-            future = submitted if self._value_of is None else _follow(submitted, self._value_of)
+            future = self._submit(fn, *args, **kwargs)
             self._futures.add(future)
         future.add_done_callback(self._futures.discard)
         return future
@@ -58,7 +54,7 @@ class TaskExecutor(Executor):
 
         Args:
             wait: whether to wait until all are done.
-            cancel_futures: whether to cancel the futures of those that are not done.
+            cancel_futures: whether to cancel those that are not done.
         """
         with self._lock:
             self._is_shut_down = True
@@ -71,19 +67,3 @@ class TaskExecutor(Executor):
 
 
 _wait = wait
-
-
-def _follow(submitted: Future[Any], value_of: Callable[[Any], Any]) -> Future[Any]:
-    """A future of the value of another one's result."""
-    future: Future[Any] = Future()
-
-    def settle(done: Future[Any]) -> None:
-        if not future.set_running_or_notify_cancel():
-            return
-        try:
-            future.set_result(value_of(done.result()))
-        except BaseException as fault:  # noqa: BLE001 - the future raises it
-            future.set_exception(fault)
-
-    submitted.add_done_callback(settle)
-    return future

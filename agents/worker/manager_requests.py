@@ -83,7 +83,6 @@ class ManagerRequests:
         task_ids: Sequence[TaskId],
         packed: tuple[bytes, ...],
         settle: Settle,
-        added: Callable[[], None],
         asked_by: AttemptKey | None = None,
     ) -> None:
         """Submit tasks; what the manager says against them is their outcome.
@@ -92,7 +91,6 @@ class ManagerRequests:
             task_ids: their ids.
             packed: the encoded tasks.
             settle: called with the outcome of each.
-            added: called when the manager has added them.
             asked_by: the attempt whose handler submits them; None for a client.
         """
         if self.fault is not None:
@@ -101,7 +99,13 @@ class ManagerRequests:
         for task_id in task_ids:
             self._wait(task_id, settle)
         request = SubmitTasks(number=next(self._numbers), tasks=packed, asked_by=asked_by)
-        self._request(request, partial(self._submitted, task_ids, settle, added))
+        self._request(request, partial(self._submitted, task_ids, settle))
+
+    def add_only(self, packed: tuple[bytes, ...], replied: Replied) -> None:
+        """Submit tasks whose results are not wanted; `replied` is called when they are added."""
+        self._request(
+            SubmitTasks(number=next(self._numbers), tasks=packed, wants_results=False), replied
+        )
 
     def wait_for(self, task_ids: Sequence[TaskId], settle: Settle) -> None:
         """Call a function with the outcome of tasks that were submitted before."""
@@ -142,7 +146,6 @@ class ManagerRequests:
         self,
         task_ids: Sequence[TaskId],
         settle: Settle,
-        added: Callable[[], None],
         reply: Payload | MusterError,
     ) -> None:
         if isinstance(reply, MusterError):
@@ -152,7 +155,6 @@ class ManagerRequests:
         else:
             # Some may be settled already.
             self._added.update(task_id for task_id in task_ids if task_id in self._waiting)
-            added()
 
     def _await(self, task_ids: Sequence[TaskId]) -> None:
         for start in range(0, len(task_ids), MAX_TASKS_AT_ONCE):

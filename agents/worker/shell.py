@@ -21,6 +21,7 @@ from ...messages import (
     AttemptSuspended,
     BlobPlace,
     CancelTask,
+    ChangeGrant,
     EncodeError,
     Goodbye,
     Heartbeat,
@@ -354,7 +355,7 @@ class WorkerShell(SessionHolder):
         self._outbox.send()
         if self._runner is not None:
             # What was told by a connection that broke may have been lost.
-            self._runner.tell_states()
+            self._runner.suspended.tell_all()
         self._requests.resume(session)
 
     def _from_manager(self, message: BaseModel) -> None:
@@ -375,6 +376,8 @@ class WorkerShell(SessionHolder):
             case CancelTask():
                 if not (self._offload.cancel(message) or self._runner.cancel(message)):
                     self._return_unknown([(message.task_id, message.attempt)])
+            case ChangeGrant():
+                self._runner.change_grant(message)
             case RecallTasks():
                 unopened = self._offload.give_back(message.attempts)
                 returned = (*unopened, *self._runner.give_back(message.attempts))
@@ -440,11 +443,9 @@ class WorkerShell(SessionHolder):
             self._queue_result(key, message)
 
     def _report_state(self, state: AttemptSuspended | AttemptResumed) -> None:
-        # The manager fills the slots in the same order as this worker.
-        self._outbox.send()
+        self._outbox.send()  # The manager fills the slots in the same order as this worker.
         self._post(state)
 
     def _queue_result(self, key: tuple[TaskId, int], message: bytes) -> None:
         # While more tasks wait for a slot here, their results may share a frame.
-        batches = self._runner is not None and self._runner.has_waiting
-        self._outbox.add(key, message, batches=batches)
+        self._outbox.add(key, message, batches=bool(self._runner and self._runner.has_waiting))

@@ -171,6 +171,7 @@ def test_a_handler_that_takes_a_context_is_refused(front: DaskCluster) -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_worker_that_lost_its_cluster_leaves_the_work_to_others(tmp_path: Path) -> None:
     file = tmp_path / "scheduler.json"
     with subprocess.Popen(
@@ -241,6 +242,7 @@ except InvalidInput:
 """
 
 
+@pytest.mark.slow
 def test_a_client_that_is_garbage_does_not_block_the_next_connection() -> None:
     ran = subprocess.run(
         [sys.executable, "-c", CONNECT_AMONG_GARBAGE],
@@ -264,6 +266,7 @@ def test_without_dask_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatc
         DaskCluster("tcp://127.0.0.1:8786")
 
 
+@pytest.mark.slow
 def test_functions_in_a_cluster_may_end_in_any_way(front: DaskCluster) -> None:
     handlers = Handlers()
     for each in PLAIN_ENDINGS:

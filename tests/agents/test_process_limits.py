@@ -55,12 +55,12 @@ def wait_for(path: str) -> str:
 @pytest.mark.processes
 def test_a_process_is_replaced_after_its_tasks_and_each_task_runs_once() -> None:
     pool = ProcessPool(1, max_tasks_per_child=2)
-    futures = [pool.submit(square, number) for number in range(5)]
+    futures = [pool.submit(square, number) for number in range(3)]
     outcomes = [future.result(MAY_TAKE_S) for future in futures]
     pool.shutdown()
-    assert [outcome for outcome, _ in outcomes] == [0, 1, 4, 9, 16]
+    assert [outcome for outcome, _ in outcomes] == [0, 1, 4]
     pids = [pid for _, pid in outcomes]
-    assert pids[0] == pids[1] != pids[2] == pids[3] != pids[4] != pids[0]
+    assert pids[0] == pids[1] != pids[2]
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
@@ -76,6 +76,7 @@ def test_failures_count_as_tasks_too() -> None:
     assert first != second
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.processes
 def test_a_process_above_its_memory_is_replaced_after_its_task() -> None:

@@ -166,7 +166,14 @@ def test_no_frame_of_ours_stands_between_those_of_the_user() -> None:
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("function", [fall, chain, leave])
+@pytest.mark.parametrize(
+    "function",
+    [
+        fall,
+        pytest.param(chain, marks=pytest.mark.slow),
+        pytest.param(leave, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize(
     "make",
     [

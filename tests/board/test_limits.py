@@ -9,22 +9,33 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
+from muster.agents.kernel.board.invariants import check_invariants
 from muster.agents.kernel.board.restoration import read_board
 from muster.agents.kernel.board.rows import changed_rows
-from muster.agents.kernel.board.stuck_tasks import StuckCause, find_stuck_tasks
+from muster.agents.kernel.board.stuck_tasks import find_stuck_tasks
 from muster.agents.kernel.matching.limited_tasks import count_startable, describe_held_back
 from muster.agents.kernel.model.events import (
     AssigningBegun,
     LimitsChanged,
     ListeningStarted,
     ResultReceived,
+    ResumptionReported,
     SuspensionReported,
     TasksAdded,
     TasksForgotten,
+    TasksGivenBack,
 )
-from muster.agents.kernel.model.instructions import SendAssignment
+from muster.agents.kernel.model.instructions import SendAssignment, SendGrant
 from muster.agents.store.memory import SharedRows
-from muster.messages import AttemptSuspended, Limit, Task, TaskResult, TaskStatus
+from muster.messages import (
+    AttemptResumed,
+    AttemptSuspended,
+    Limit,
+    Task,
+    TaskResult,
+    TaskStatus,
+)
+from muster.messages.work import LimitGrant
 
 from .conftest import WatchedBoard, joined
 
@@ -273,7 +284,7 @@ def test_a_cancelled_backlog_costs_its_key_no_turns() -> None:
 WEIGHTS = [0.25, 0.5, 1.0, 1.0, 2.0, 3.0, 7.5]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     weights=st.lists(st.sampled_from(WEIGHTS), min_size=2, max_size=4),
     slots=st.integers(1, 3),
@@ -314,17 +325,145 @@ def test_backlogged_keys_share_by_their_weights_in_any_interval(
                     assert apart <= 2 + 1 / weight + 1 / others
 
 
-def test_a_limit_that_only_waiting_parents_hold_is_told_as_stuck() -> None:
-    board = limited(Limit("mail", concurrent=1))
-    board.add(*mails(1), *mails(2, parent_id=1))
-    assert find_stuck_tasks(board.board) == ()
-    waits = AttemptSuspended(task_id=1, attempt=1, reason="waits for a subtask")
-    board.handle(SuspensionReported("at Ada", waits))
-    (stuck,) = find_stuck_tasks(board.board)
-    assert stuck.cause is StuckCause.LIMIT
-    assert stuck.text == (
-        "1 waiting for a limit: 1 of 1 mail tasks in progress, and all of these wait for subtasks; "
-        "raise it, or limit another type"
-    )
-    # An attempt that waits holds no slot, but counts.
+# ---------------------------------------------------------------------- attempts that wait
+
+
+def wait(board: Any, task_id: Any, grant: LimitGrant, reason: str = "waits for a subtask") -> Any:
+    """What a worker reports of an attempt that waits, and the changes of grants in the answer."""
+    record = board.record(task_id)
+    waits = AttemptSuspended(task_id=task_id, attempt=record.attempt, reason=reason, grant=grant)
+    said = board.handle(SuspensionReported(f"at {record.worker}", waits))
+    return [(each.task_id, each.is_given) for each in said if isinstance(each, SendGrant)]
+
+
+def go_on(board: Any, task_id: Any) -> None:
+    record = board.record(task_id)
+    resumed = AttemptResumed(task_id=task_id, attempt=record.attempt)
+    board.handle(ResumptionReported(f"at {record.worker}", resumed))
+
+
+@pytest.fixture
+def waiting() -> Any:
+    """A parent that has what it waited for, and waits for its limit, which a subtask holds."""
+    board = limited(Limit("mail", concurrent=1), Limit(key="a", concurrent=3))
+    board.add(*mails(1, limit_key="a"), *mails(2, parent_id=1), *mails(3))
+    assert wait(board, 1, "kept") == [(1, False)]
     assert running(board) == [1]
+    assert wait(board, 1, "returned") == []
+    assert running(board) == [1, 2]
+    assert wait(board, 1, "wanted") == []
+    return board
+
+
+def test_a_parent_that_waits_holds_no_grant_and_goes_on_before_others_begin(waiting: Any) -> None:
+    assert board_says(waiting, 1) == "waits for its limit: 1 of 1 mail tasks in progress"
+    assert not find_stuck_tasks(waiting.board)
+    said = waiting.succeed(2)
+    assert [each.task_id for each in said if isinstance(each, SendGrant)] == [1]
+    assert running(waiting) == [1]
+    assert board_says(waiting, 1) == "waits for a free slot"
+    # Its worker may ask again, because the connection broke.
+    assert wait(waiting, 1, "wanted") == [(1, True)]
+    go_on(waiting, 1)
+    waiting.succeed(1)
+    assert running(waiting) == [3]
+
+
+def board_says(board: Any, task_id: Any) -> str:
+    return str(board.record(task_id).suspended_for)
+
+
+@pytest.mark.parametrize("ends", ["lost", "cancelled", "given back", "limits lifted", "too many"])
+def test_a_parent_that_ends_while_it_waits_for_its_limit_leaves_it_to_others(
+    waiting: Any, ends: str
+) -> None:
+    match ends:
+        case "lost":
+            waiting.join("Bob")
+            waiting.leave("Ada")
+            assert len(running(waiting)) == 1
+        case "cancelled":
+            said = waiting.cancel(1)
+            assert not [each for each in said if isinstance(each, SendGrant)]
+            # Its handler cleans up, which its limit counts.
+            said = waiting.succeed(2)
+            assert [each.task_id for each in said if isinstance(each, SendGrant)] == [1]
+            assert running(waiting) == []
+            go_on_after = AttemptResumed(task_id=1, attempt=1)
+            waiting.handle(ResumptionReported("at Ada", go_on_after))
+            waiting.report(1, success=False, error_message="no", worker="Ada", attempt=1)
+            assert running(waiting) == [3]
+        case "given back":
+            waiting.handle(TasksGivenBack("at Ada", ((1, 1),)))
+            waiting.succeed(2)
+            assert len(running(waiting)) == 1
+        case "limits lifted":
+            said = waiting.handle(LimitsChanged(()))
+            assert [each.task_id for each in said if isinstance(each, SendGrant)] == [1]
+            assert running(waiting) == [1, 2, 3]
+        case _:
+            waiting.handle(LimitsChanged((Limit(concurrent=1),)))
+            assert board_says(waiting, 1) == "waits for its limit: 1 of 1 tasks in progress"
+
+
+def test_limits_that_are_set_while_a_parent_waits_do_not_count_it_for_long() -> None:
+    board = limited()
+    board.add(*mails(1))
+    assert wait(board, 1, "kept") == []
+    said = board.handle(LimitsChanged((Limit("mail", concurrent=1),)))
+    assert [each.is_given for each in said if isinstance(each, SendGrant)] == [False]
+    board.add(*mails(2))
+    assert running(board) == [1]
+    wait(board, 1, "returned")
+    assert running(board) == [1, 2]
+
+
+@pytest.mark.parametrize("grant", ["kept", "returned", "wanted", "granted"])
+def test_a_new_manager_knows_which_limits_count_an_attempt_that_waits(grant: str) -> None:
+    board = limited(Limit("mail", concurrent=1))
+    kept = SharedRows()
+    keep(kept, board, board.said)
+    before = len(board.said)
+    board.add(*mails(1), *mails(2, parent_id=1))
+    wait(board, 1, "kept")
+    if grant != "kept":
+        wait(board, 1, "returned")
+    if grant in {"wanted", "granted"}:
+        wait(board, 1, "wanted")
+    if grant == "granted":
+        board.succeed(2)
+        board.add(*mails(3))
+    keep(kept, board, board.said[before:])
+    again = WatchedBoard()
+    again.board = read_board(kept.read(), board.board.rules, now=30.0)
+    again.now = 30.0
+    again.handle(ListeningStarted())
+    check_invariants(again.board)
+    assert again.record(1).attempts[0].grant == ("kept" if grant == "granted" else grant)
+    again.handle(joined("at Ada", "1", 2, name="Ada", slots=10, holding=frozenset({(1, 1)})))
+    # The subtask was lost, so the parent goes on before the subtask begins again.
+    held = {"kept": [1], "returned": [1, 2], "wanted": [1], "granted": [1]}
+    assert running(again) == held[grant]
+    if grant == "wanted":
+        assert wait(again, 1, "wanted") == [(1, True)]
+
+
+def test_of_several_limits_those_that_go_on_take_one_after_the_other() -> None:
+    """Neither keeps what the other needs, and what is in progress never passes a limit."""
+    limits = (Limit("mail", concurrent=1), Limit(key="a", concurrent=1), Limit(concurrent=2))
+    board = limited(*limits)
+    board.add(*mails(1, limit_key="a"), Task(id=2, type="call", limit_key="a"), *mails(3))
+    assert running(board) == [1]
+    wait(board, 1, "returned")
+    assert running(board) == [1, 2, 3]
+    assert wait(board, 1, "wanted") == []
+    board.succeed(2)
+    # It holds the limit of its key, and waits for that of its type.
+    board.add(Task(id=4, type="call", limit_key="a"))
+    assert board_says(board, 1) == "waits for its limit: 1 of 1 mail tasks in progress"
+    assert running(board) == [1, 3]
+    said = board.succeed(3)
+    assert [each.task_id for each in said if isinstance(each, SendGrant)] == [1]
+    go_on(board, 1)
+    board.succeed(1)
+    assert running(board) == [4]

@@ -6,7 +6,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import astuple, replace
 from itertools import count
 from types import MappingProxyType
 from typing import Any, Literal
@@ -69,6 +69,7 @@ from muster.agents.kernel.model.instructions import (
     RetireWorker,
     SendAssignment,
     SendCancel,
+    SendGrant,
     SendRecall,
     SendWelcome,
 )
@@ -88,6 +89,7 @@ from muster.messages import (
     WorkerProfile,
 )
 from muster.messages.codec import pack_task
+from muster.messages.work import LimitGrant
 
 NAMES = [f"w{number}" for number in range(5)]
 ABLE_VOTERS = [f"voter {number}" for number in range(8)]
@@ -163,6 +165,10 @@ class Muster(RuleBasedStateMachine):
         self.completed: Counter[Any] = Counter()
         self.settled: Counter[Any] = Counter()
         self.leased: set[tuple[Any, int]] = set()
+        # What the workers know of the grants of attempts that wait, and who asks before it goes on.
+        self.waits: dict[tuple[Any, int], LimitGrant] = {}
+        self.asks: set[tuple[Any, int]] = set()
+        self.grants: list[SendGrant] = []
         self.declined: set[tuple[Any, str]] = set()
         self.present: set[str] = set()
         if self.is_busy:
@@ -215,6 +221,9 @@ class Muster(RuleBasedStateMachine):
                     assert worker_id in self.present, "nobody is asked about attempts"
                     assert set(attempts) <= self.leased, "asked about what was never given out"
                     self.asked.setdefault(worker_id, set()).update(attempts)
+                case SendGrant(worker_id):
+                    assert worker_id in self.present, "a grant for nobody"
+                    self.grants.append(said)
                 case RetireWorker(worker_id):
                     assert worker_id in self.present, "nobody is told to stop"
                 case SendWelcome(worker_id):
@@ -489,7 +498,8 @@ class Muster(RuleBasedStateMachine):
         if name in self.addresses:
             address, session = self.addresses[name], str(next(self.sessions))
             self.starts[name] = (session, 1)
-            self.held.pop(address, None)
+            for task_id, attempt, _ in self.held.pop(address, ()):
+                self.waits.pop((task_id, attempt), None)
             self.tell(WorkerJoined(address, WorkerProfile(name, 5), session=session))
 
     @rule(name=st.sampled_from(NAMES), data=st.data())
@@ -515,6 +525,9 @@ class Muster(RuleBasedStateMachine):
                 holding=holding,
             )
         )
+        for lease in sorted(holding):
+            if lease in self.waits:
+                self.say_that_it_waits(self.addresses[name], *lease)
 
     # ------------------------------------------------------------------ the manager
 
@@ -732,14 +745,40 @@ class Muster(RuleBasedStateMachine):
         """Let an attempt wait, or go on; also one that the worker was told to stop."""
         address = data.draw(st.sampled_from(sorted(a for a in self.held if self.held[a])))
         task_id, attempt, _ = data.draw(st.sampled_from(self.held[address]))
-        if is_over:
+        key = task_id, attempt
+        if is_over and self.waits.get(key, "kept") == "kept":
+            self.waits.pop(key, None)
             resumed = AttemptResumed(task_id=task_id, attempt=attempt)
             self.tell(ResumptionReported(address, resumed))
-        else:
-            suspended = AttemptSuspended(task_id=task_id, attempt=attempt, reason="waits")
-            self.tell(SuspensionReported(address, suspended))
-            for worker in self.board.worker_registry.present.values():
-                assert (task_id, attempt) not in worker.running, "who waits holds a slot"
+            return
+        if is_over:
+            self.waits[key] = "wanted"
+        elif key not in self.waits:
+            self.waits[key] = "returned" if key in self.asks else "kept"
+        self.say_that_it_waits(address, *key)
+        for worker in self.board.worker_registry.present.values():
+            assert key not in worker.running, "who waits holds a slot"
+
+    def say_that_it_waits(self, address: str, task_id: Any, attempt: int) -> None:
+        suspended = AttemptSuspended(
+            task_id=task_id, attempt=attempt, reason="waits", grant=self.waits[task_id, attempt]
+        )
+        self.tell(SuspensionReported(address, suspended))
+
+    @precondition(lambda self: bool(self.grants))
+    @rule()
+    def take_grants(self) -> None:
+        """Read what the manager has said of grants, as far as it reached the workers."""
+        grants, self.grants = self.grants, []
+        for worker_id, task_id, attempt, is_given in map(astuple, grants):
+            key = task_id, attempt
+            if key not in {lease[:2] for lease in self.held.get(worker_id, ())}:
+                continue
+            self.asks.add(key)
+            if key in self.waits:
+                self.waits[key] = "kept" if is_given else "returned"
+                if not is_given:
+                    self.say_that_it_waits(worker_id, *key)
 
     # ------------------------------------------------------------------ time
 
@@ -800,6 +839,7 @@ class Muster(RuleBasedStateMachine):
         for _ in range(2_000):
             if not any(self.held.values()) and self.board.next_timer_at() is None:
                 break
+            self.take_grants()
             for address in sorted(self.held):
                 for task_id, attempt, worker in self.held.pop(address):
                     result = TaskResult(
@@ -882,6 +922,7 @@ class BusyMuster(Muster):
     is_busy = True
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("machine", [Muster, BusyMuster])
 def test_whatever_happens_each_task_is_settled_once_and_all_fits_together(
     machine: type[Muster],
@@ -889,7 +930,6 @@ def test_whatever_happens_each_task_is_settled_once_and_all_fits_together(
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         machine,
         settings=settings(
-            max_examples=40,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -94,9 +94,9 @@ def test_a_story_with_worker_processes_ends_as_told(story: type[Scenario]) -> No
     check_story(story, *play(story(time_scale=0.05), processes=True))
 
 
-# Each change is tried with five runs of each story. More of the same rarely find more at once.
+# Each change is tried with three runs of each story. More of the same rarely find more at once.
 RUNS = [
-    pytest.param(run, marks=pytest.mark.slow if run < 5 else pytest.mark.exhaustive)
+    pytest.param(run, marks=pytest.mark.slow if run < 3 else pytest.mark.exhaustive)
     for run in range(20)
 ]
 

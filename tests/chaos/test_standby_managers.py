@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from muster.agents import Client
+from muster.agents.kernel.board.restoration import read_snapshot
 from muster.agents.store.managers import ManagerEntry
 from muster.agents.store.places import managers_at, read_held
 from muster.messages import Task, TaskStatus
@@ -116,6 +117,11 @@ class Managers:
         tasks = read_held(self.store)[0].tasks
         return sum(each.status is TaskStatus.COMPLETED for each in tasks)
 
+    def first_result_after(self, at: float) -> float:
+        """When the first result after a time was recorded; to notice it here takes longer."""
+        tasks = read_snapshot(read_held(self.store)[0]).tasks
+        return min(each.finished_at for each in tasks if (each.finished_at or 0.0) > at)
+
     def wait(self, what: str, happens: Any) -> None:
         if not wait_until(happens, WITHIN_S):
             pytest.fail(f"not within {WITHIN_S:g} s: {what}\n{self._processes.last_lines()}")
@@ -160,9 +166,10 @@ def test_the_leading_manager_killed_three_times_costs_no_result(
         crew.wait("tasks are done", lambda least=number * tasks // 5: crew.completed() >= least)
         leader = crew.wait_for_leader()
         leader.kill()
-        killed_at, done = time.monotonic(), crew.completed()
+        killed_at, done = time.time(), crew.completed()
         crew.wait("another result is recorded", lambda done=done: crew.completed() > done)
-        tell(f"kill {number}: the next result came after {time.monotonic() - killed_at:.2f} s")
+        took_s = crew.first_result_after(killed_at) - killed_at
+        tell(f"kill {number}: the next result came after {took_s:.2f} s")
         crew.check_workers_run()
     last = crew.wait_for_leader()
     crew.wait("the run ends", lambda: last.code is not None)
@@ -198,6 +205,8 @@ def test_a_run_is_handed_over_by_ticket_by_store_and_by_sigterm(
             handed_at = time.monotonic()
             if how:
                 ended = crew.call("handover", *how)
+                # Most of it is the command's own start, on a busy machine.
+                tell(f"`muster handover {how[0]}` took {time.monotonic() - handed_at:.2f} s")
                 assert (ended.returncode, ended.stderr) == (0, "")
                 assert "process" in ended.stdout
             else:
@@ -212,8 +221,12 @@ def test_a_run_is_handed_over_by_ticket_by_store_and_by_sigterm(
     # Nothing was begun again, since what ran went on.
     begun = Counter(each.task_id for each in read_executions(tmp_path / "executions"))
     assert begun == Counter(task.id for task in tasks)
-    ended = [each for each in crew.managers.values() if each.code is not None]
-    assert [each.code for each in ended] == [0]
+
+    def ended() -> list[int | None]:
+        return [each.code for each in crew.managers.values() if each.code is not None]
+
+    crew.wait("the manager with SIGTERM ends", ended)
+    assert ended() == [0]
     status = crew.call("status", "--join", "ticket", "--connect-timeout", f"{WITHIN_S:g}")
     assert status.stdout.count("leads: process") == 1, status.stderr
     assert status.stdout.count("stands by: process") == 1

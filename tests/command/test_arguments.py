@@ -258,8 +258,13 @@ if sys.version_info < (3, 11):
     WRONG_MODULES.pop()
 
 
-@pytest.mark.parametrize(("code", "reason", "line"), WRONG_MODULES)
-@pytest.mark.parametrize("where", ["worker", "manager", "scenario"])
+@pytest.mark.parametrize(
+    ("where", "code", "reason", "line"),
+    [
+        *(("worker", *wrong) for wrong in WRONG_MODULES),
+        *((where, *WRONG_MODULES[1]) for where in ("manager", "scenario")),
+    ],
+)
 def test_a_module_that_can_not_be_loaded_is_one_line_with_reason_and_place(
     invoke: Invoke, where: str, code: str, reason: str, line: int
 ) -> None:

@@ -39,10 +39,10 @@ def left(tmp_path: Path) -> Any:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("run", "all_well", "--json"),
-        ("check", "all_well"),
-        ("simulate", "all_well", "--runs", "2"),
-        ("diagram", "all_well"),
+        ("run", "all_well", "--time-scale", "0.01", "--json"),
+        pytest.param(("check", "all_well"), marks=pytest.mark.slow),
+        pytest.param(("simulate", "all_well", "--runs", "2"), marks=pytest.mark.slow),
+        pytest.param(("diagram", "all_well"), marks=pytest.mark.slow),
         ("scenarios",),
     ],
     ids=" ".join,
@@ -53,6 +53,7 @@ def test_a_command_whose_reader_has_left_ends_as_it_would(
     assert left(*arguments) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.ceylon
 @pytest.mark.processes
 def test_a_manager_whose_reader_has_left_does_its_tasks(left: Any, tmp_path: Path) -> None:

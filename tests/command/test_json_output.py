@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,7 +50,12 @@ class Loud(Scenario):
 @pytest.mark.processes
 @pytest.mark.ceylon
 @pytest.mark.parametrize(
-    "command", [("run", "--json"), ("diagram",), ("run", "--processes", "--json")]
+    "command",
+    [
+        ("run", "--json"),
+        pytest.param(("diagram",), marks=pytest.mark.slow),
+        pytest.param(("run", "--processes", "--json"), marks=pytest.mark.slow),
+    ],
 )
 def test_a_command_prints_only_its_output(
     start: Callable[..., Any], tmp_path: Path, command: tuple[str, ...]
@@ -74,6 +78,7 @@ def test_a_command_prints_only_its_output(
             )
 
 
+@pytest.mark.slow
 @pytest.mark.processes
 @pytest.mark.ceylon
 def test_a_manager_with_workers_of_its_own_prints_only_its_report(
@@ -100,17 +105,3 @@ def test_stdout_is_there_again_after_the_command(
     assert json.loads(first.out)["success_rate"] == 1.0
     second = invoke("scenarios")
     assert second.out.startswith("agent_team")
-
-
-@pytest.mark.processes
-def test_a_reader_that_leaves_early_does_not_make_a_run_fail(
-    start: Callable[..., Any], tmp_path: Path
-) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    try:
-        running = start("run", "all_well", "--time-scale", 0.01, "--json", stdout=writing)
-        ended = running.end()
-    finally:
-        os.close(writing)
-    assert (ended.code, ended.err) == (0, "")

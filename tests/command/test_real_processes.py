@@ -133,6 +133,7 @@ def test_missing_workers_end_a_run_with_1_its_report_and_the_reason(start: Start
     assert "missing: Senior" in ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOW)
 def test_a_scenario_of_the_users_own_is_played_from_its_file(
     start: Start, tmp_path: Path, how: tuple[str, ...]
@@ -147,6 +148,7 @@ def test_a_scenario_of_the_users_own_is_played_from_its_file(
     assert ("adding\n" in ended.out) == (how == ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOW)
 def test_ctrl_c_ends_a_run_with_the_report_of_what_was_done(
     start: Start, how: tuple[str, ...]
@@ -272,6 +274,7 @@ def test_a_second_manager_does_not_take_the_ticket_file_of_a_running_one(
     assert managing.end().code == 0
 
 
+@pytest.mark.slow
 def test_a_worker_that_comes_before_its_manager_waits_for_the_ticket_file(
     start: Start, tasks_file: Callable[..., Path]
 ) -> None:
@@ -314,6 +317,7 @@ def test_a_second_worker_of_a_name_is_refused_with_the_reason(
     assert first.process.poll() is None
 
 
+@pytest.mark.slow
 def test_a_running_manager_tells_why_a_task_waits(
     start: Start, tasks_file: Callable[..., Path]
 ) -> None:
@@ -360,6 +364,7 @@ def test_failed_tasks_of_a_running_manager_are_tried_again(start: Start, tmp_pat
     assert managing.end().code == 0, managing.lines
 
 
+@pytest.mark.slow
 def test_a_running_manager_is_asked_for_a_task_that_it_does_not_know(
     start: Start, tasks_file: Callable[..., Path]
 ) -> None:
@@ -370,6 +375,7 @@ def test_a_running_manager_is_asked_for_a_task_that_it_does_not_know(
     assert "7" in ended.err
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_manager_with_its_report_and_sends_the_workers_home(
     start: Start, tasks_file: Callable[..., Path]
 ) -> None:

@@ -72,8 +72,8 @@ def test_a_broken_invariant_is_told_with_the_command_that_repeats_it(
 def test_runs_spread_over_processes_come_to_the_same(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(simulate, "_RUNS_PER_SHARE", 5)
-    story = ("simulate", "--stress", "--seed", 1, "--runs", 12, "--storm", 1)
+    monkeypatch.setattr(simulate, "_RUNS_PER_SHARE", 2)
+    story = ("simulate", "--stress", "--seed", 1, "--runs", 5, "--storm", 1)
     alone, spread = invoke(*story), invoke(*story, "--processes", 2)
     assert spread.out.splitlines()[:2] == alone.out.splitlines()[:2]
 

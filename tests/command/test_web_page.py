@@ -60,6 +60,7 @@ def test_without_its_packages_the_page_names_the_extra(
     assert "pip install 'ceylon-muster[live]'" in ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.ceylon
 @pytest.mark.processes
 def test_the_page_lingers_after_the_run_until_it_is_interrupted(start: Start) -> None:

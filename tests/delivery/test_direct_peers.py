@@ -6,7 +6,7 @@ import math
 from heapq import heappop, heappush
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents.kernel.delivery.frame_seal import Outgoing
 from muster.agents.kernel.delivery.multiplexer import DIRECT_RETRY_AFTER_S, Multiplexer
@@ -215,7 +215,6 @@ class Network:
     count=st.integers(1, 60),
     size=st.sampled_from([10, 5_000, 200_000]),
 )
-@settings(max_examples=200, deadline=None)
 def test_whatever_a_direct_connection_loses_all_arrives_once_and_in_order(
     fates: list[bool], revives_at: list[float], count: int, size: int
 ) -> None:

@@ -411,7 +411,6 @@ def test_counters_tell_what_was_sent_and_delivered(staff: list[Multiplexer], mak
 
 @settings(
     deadline=None,
-    max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents.diagram import read_sequence, write_sequence
 from muster.agents.diagram.escaping import escape, tidy, unescape
@@ -204,7 +204,6 @@ def diagrams(draw: st.DrawFn) -> SequenceDiagram:
     )
 
 
-@settings(max_examples=40)
 @given(diagrams())
 def test_what_is_written_is_read_as_the_same(diagram: SequenceDiagram) -> None:
     assert read_sequence(write_sequence(diagram)) == diagram

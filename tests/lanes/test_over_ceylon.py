@@ -126,6 +126,7 @@ async def test_twelve_workers_have_three_lanes_and_do_their_tasks() -> None:
     assert [worker.get_worker_status() for worker in workers] == ["Stopped"] * 12
 
 
+@pytest.mark.slow
 async def test_large_data_reaches_and_leaves_workers_of_all_lanes() -> None:
     tasks = [
         Task(id=number, description="echo", type="echo", data=bytes([number]) * 50_000)

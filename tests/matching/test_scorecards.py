@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from muster.agents.kernel.matching.scorecards.scorecards import Scorecards
 
@@ -29,7 +29,6 @@ attempts = st.builds(
 )
 
 
-@settings(max_examples=40)
 @given(st.lists(attempts, max_size=12), st.randoms(use_true_random=False))
 def test_results_that_arrive_together_count_alike_in_any_order(results, random):
     one, other = Scorecards(), Scorecards()
@@ -47,7 +46,6 @@ def failures(*types):
     return [attempt(ADA, task(1, each), False, duration_s=0.1) for each in types]
 
 
-@settings(max_examples=40)
 @given(st.lists(attempts, max_size=20), st.lists(attempts, max_size=20))
 # Here a message without precision stands among the others.
 @example(failures("u", "u"), failures("t", "t", "t", "u"))
@@ -66,7 +64,6 @@ def test_restored_scorecards_decide_as_those_that_went_on(before, after):
     assert went_on.export() == restored.export()
 
 
-@settings(max_examples=40)
 @given(st.lists(attempts, max_size=20))
 def test_the_figures_stay_the_same_while_the_version_does(results):
     scorecards = Scorecards()

@@ -42,6 +42,8 @@ BOUNDS = {
     "AttemptSuspended.reason": TEXT,
     "AttemptResumed.task_id": ID,
     "AttemptResumed.attempt": ">= 1",
+    "ChangeGrant.task_id": ID,
+    "ChangeGrant.attempt": ">= 1",
     "CancelTask.task_id": ID,
     "CancelTask.attempt": ">= 1",
     "CancelTask.reason": TEXT,

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Optional
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents.report.json_value import to_json_value
 from muster.messages import (
@@ -346,7 +346,6 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-@settings(max_examples=150, deadline=None)
 def test_whatever_has_a_plain_form_arrives_as_that_form(value: Any) -> None:
     plain = to_plain(value)
     # NaN differs from itself, but not its text.
@@ -366,7 +365,6 @@ def _in_utc(value: Any) -> Any:
 
 
 @given(st.timedeltas() | st.decimals(allow_nan=False, allow_infinity=False) | st.times())
-@settings(max_examples=150, deadline=None)
 def test_durations_decimals_and_times_are_exact(value: Any) -> None:
     assert from_plain(to_plain(value), type(value)) == value
 

@@ -19,6 +19,7 @@ from muster.messages import (
     BlobsReached,
     BlobsWanted,
     CancelTask,
+    ChangeGrant,
     ClientHello,
     DecodeError,
     Flaw,
@@ -152,7 +153,14 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
         attempt=attempts,
         output=payloads,
     ),
-    AttemptSuspended: st.builds(AttemptSuspended, task_id=ids, attempt=attempts, reason=notes),
+    AttemptSuspended: st.builds(
+        AttemptSuspended,
+        task_id=ids,
+        attempt=attempts,
+        reason=notes,
+        grant=st.sampled_from(["kept", "returned", "wanted"]),
+    ),
+    ChangeGrant: st.builds(ChangeGrant, task_id=ids, attempt=attempts, is_given=st.booleans()),
     AttemptResumed: st.builds(AttemptResumed, task_id=ids, attempt=attempts),
     TaskProgress: st.builds(
         TaskProgress,
@@ -216,7 +224,10 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
     ),
     ClientHello: st.builds(ClientHello, name=names, session=short_texts, call=attempts),
     SubmitTasks: st.builds(
-        SubmitTasks, number=attempts, tasks=st.lists(st.binary(max_size=40), max_size=3).map(tuple)
+        SubmitTasks,
+        number=attempts,
+        tasks=st.lists(st.binary(max_size=40), max_size=3).map(tuple),
+        wants_results=st.booleans(),
     ),
     AwaitTasks: st.builds(
         AwaitTasks, number=attempts, task_ids=st.lists(ids, max_size=3).map(tuple)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,13 @@ SOURCES = sorted(
 )
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes a `source` for each source file."""
-    if "source" in metafunc.fixturenames:
-        metafunc.parametrize("source", SOURCES, ids=str)
+@pytest.fixture(scope="session")
+def sources() -> list[Path]:
+    """Every source file, as a path within the checkout."""
+    return SOURCES
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def checkout() -> Path:
     """The folder that holds pyproject.toml."""
     return CHECKOUT
@@ -34,9 +35,9 @@ def packages() -> tuple[str, ...]:
 
 
 @pytest.fixture
-def module(source: Path) -> str:
-    """Under which name the source file is imported."""
-    return _module_name(source)
+def module_name() -> Callable[[Path], str]:
+    """Under which name a source file is imported."""
+    return _module_name
 
 
 @pytest.fixture

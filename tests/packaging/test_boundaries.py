@@ -6,8 +6,9 @@ import ast
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 import pytest
 
@@ -58,7 +59,7 @@ def _imports(tree: ast.AST, source: Path) -> Iterator[str]:
             steps = (*base, node.module) if node.module else base
             yield ".".join(steps)
             yield from (".".join((*steps, alias.name)) for alias in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in {
+        elif isinstance(node, ast.Call) and _dotted(node.func).split(".")[-1] in {
             "__import__",
             "import_module",
         }:
@@ -69,7 +70,14 @@ def _reads(tree: ast.AST) -> Iterator[str]:
     """What of names and attributes a module uses, such as "pickle.loads"."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute | ast.Name):
-            yield ast.unparse(node)
+            yield _dotted(node)
+
+
+def _dotted(node: ast.expr) -> str:
+    """A name with its attributes, such as "pickle.loads"; what is no name is left empty."""
+    if isinstance(node, ast.Name):
+        return node.id
+    return f"{_dotted(node.value)}.{node.attr}" if isinstance(node, ast.Attribute) else ""
 
 
 def _is_unsafe(name: str) -> bool:
@@ -77,9 +85,24 @@ def _is_unsafe(name: str) -> bool:
     return owner in UNPICKLERS and member in LOADING
 
 
-@pytest.fixture
-def tree(source: Path, checkout: Path) -> ast.Module:
-    return ast.parse((checkout / source).read_text(encoding="utf-8"))
+class Used(NamedTuple):
+    """The names that a source file uses."""
+
+    imports: set[str]
+    reads: set[str]
+
+
+Read: TypeAlias = Mapping[str, Used]
+"""What each source file uses, by its path such as "agents/kernel/board/board.py"."""
+
+
+@pytest.fixture(scope="module")
+def read(sources: Sequence[Path], checkout: Path) -> Read:
+    used: dict[str, Used] = {}
+    for source in sources:
+        tree = ast.parse((checkout / source).read_text(encoding="utf-8"))
+        used[source.as_posix()] = Used(set(_imports(tree, source)), set(_reads(tree)))
+    return used
 
 
 def test_every_module_imports_only_what_the_contracts_in_pyproject_allow(checkout: Path) -> None:
@@ -115,45 +138,64 @@ def test_no_module_is_longer_than_450_lines(checkout: Path) -> None:
     assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
 
 
-def test_only_one_file_imports_ceylon(source: Path, tree: ast.Module) -> None:
-    imports_ceylon = any(name.split(".")[0] == "ceylon" for name in _imports(tree, source))
-    assert imports_ceylon is (source.as_posix() == ONLY_FILE_THAT_KNOWS_CEYLON)
+def test_only_one_file_imports_ceylon(read: Read) -> None:
+    importers = {
+        source
+        for source, used in read.items()
+        if any(name.split(".")[0] == "ceylon" for name in used.imports)
+    }
+    assert importers == {ONLY_FILE_THAT_KNOWS_CEYLON}
 
 
-def test_nothing_is_unpickled_or_evaluated(source: Path, tree: ast.Module) -> None:
-    used = {*_imports(tree, source), *_reads(tree)}
-    unsafe = {name for name in used if _is_unsafe(name)}
-    allowed = {"pickle.loads"} if source.as_posix() == READS_ITS_OWN_PICKLES else set()
-    assert unsafe == allowed
-    assert used & {"eval", "exec", "builtins.eval", "builtins.exec"} == set()
+def test_nothing_is_unpickled_or_evaluated(read: Read) -> None:
+    unsafe: dict[str, set[str]] = {}
+    for source, used in read.items():
+        names = used.imports | used.reads
+        bad = {name for name in names if _is_unsafe(name)}
+        bad |= names & {"eval", "exec", "builtins.eval", "builtins.exec"}
+        if bad:
+            unsafe[source] = bad
+    assert unsafe == {READS_ITS_OWN_PICKLES: {"pickle.loads"}}
 
 
-def test_what_reads_its_own_pickles_is_used_on_one_machine_alone(
-    source: Path, tree: ast.Module
-) -> None:
+def test_what_reads_its_own_pickles_is_used_on_one_machine_alone(read: Read) -> None:
     module = READS_ITS_OWN_PICKLES.removesuffix(".py").replace("/", ".")
-    if any(name == module or name.startswith(f"{module}.") for name in _imports(tree, source)):
-        assert source.parent.as_posix() == "agents/one_machine"
+    importers = {
+        source
+        for source, used in read.items()
+        if any(name == module or name.startswith(f"{module}.") for name in used.imports)
+    }
+    assert importers != set()
+    assert {each for each in importers if not each.startswith("agents/one_machine/")} == set()
 
 
-def test_messages_and_kernel_have_no_clock_no_chance_and_no_world(
-    source: Path, tree: ast.Module
-) -> None:
-    if source.as_posix() == ONLY_FILE_WITH_A_CLOCK_AND_CHANCE:
-        return
-    if source.parts[0] == "messages" or KERNEL in source.parents:
-        known = {name.split(".")[0] for name in _imports(tree, source)}
-        assert known & NOT_IN_THE_KERNEL == set()
-        clocks = {"now", "utcnow", "today", "fromtimestamp"}
-        read = {name for name in _reads(tree) if name.startswith(("datetime.", "date."))}
-        assert {name for name in read if name.split(".")[-1] in clocks} == set()
-        assert set(_reads(tree)) & {"open", "print", "input"} == set()
+def test_messages_and_kernel_have_no_clock_no_chance_and_no_world(read: Read) -> None:
+    clocks = {"now", "utcnow", "today", "fromtimestamp"}
+    broken: dict[str, set[str]] = {}
+    for source, used in read.items():
+        if source == ONLY_FILE_WITH_A_CLOCK_AND_CHANCE:
+            continue
+        if source.startswith("messages/") or KERNEL in Path(source).parents:
+            bad = {name.split(".")[0] for name in used.imports} & NOT_IN_THE_KERNEL
+            bad |= {
+                name
+                for name in used.reads
+                if name.startswith(("datetime.", "date.")) and name.split(".")[-1] in clocks
+            }
+            bad |= used.reads & {"open", "print", "input"}
+            if bad:
+                broken[source] = bad
+    assert broken == {}
 
 
-def test_the_kernel_makes_no_ids(source: Path, tree: ast.Module) -> None:
-    if KERNEL in source.parents:
-        names = {name.split(".")[-1] for name in (*_imports(tree, source), *_reads(tree))}
-        assert "new_task_id" not in names
+def test_the_kernel_makes_no_ids(read: Read) -> None:
+    makers = {
+        source
+        for source, used in read.items()
+        if KERNEL in Path(source).parents
+        and "new_task_id" in {name.split(".")[-1] for name in used.imports | used.reads}
+    }
+    assert makers == set()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,19 @@ with open(answers, "w") as file:
 """
 
 
-def test_a_module_comes_from_this_checkout(source: Path, module: str, checkout: Path) -> None:
-    found = importlib.util.find_spec(module)
-    assert found is not None
-    assert found.origin is not None
-    assert Path(found.origin).resolve() == checkout / source
+def test_every_module_comes_from_this_checkout(
+    sources: Sequence[Path], checkout: Path, module_name: Callable[[Path], str]
+) -> None:
+    elsewhere: dict[str, object] = {}
+    for source in sources:
+        found = importlib.util.find_spec(module_name(source))
+        if (
+            found is None
+            or found.origin is None
+            or Path(found.origin).resolve() != checkout / source
+        ):
+            elsewhere[source.as_posix()] = found
+    assert elsewhere == {}
 
 
 def import_quietly(modules: list[str], folder: Path, each_first: str = "") -> None:

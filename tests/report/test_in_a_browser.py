@@ -315,6 +315,7 @@ def _report_of(task: Task, worker: str) -> RunReport:
     return build_report(board, name="estate", now=START + 1)
 
 
+@pytest.mark.slow
 def test_costs_and_what_workers_have_shown_are_readable(
     browser: Any, learned_run: RunReport, tmp_path: Path
 ) -> None:

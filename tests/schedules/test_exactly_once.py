@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents.kernel.model.schedules import scheduled_id
 from muster.agents.runtime.clock import wall_now
@@ -49,7 +49,6 @@ a_cadence = st.one_of(
     missed=st.sampled_from(("all", "latest", "skip")),
     steps=st.lists(a_step, min_size=1, max_size=10),
 )
-@settings(deadline=None, max_examples=60)
 def test_each_due_time_is_made_once_or_passed_over_once(
     cadence: dict[str, Any], tz: str, start: float, missed: str, steps: list[tuple[str, float]]
 ) -> None:
@@ -118,7 +117,6 @@ def test_each_due_time_is_made_once_or_passed_over_once(
     tz=st.sampled_from(("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe")),
     after=st.floats(MARCH - 90_000, MARCH + 90_000) | st.floats(OCTOBER - 90_000, OCTOBER + 90_000),
 )
-@settings(deadline=None, max_examples=150)
 def test_a_due_time_does_not_depend_on_where_the_search_for_it_began(
     fields: tuple[str, ...], tz: str, after: float
 ) -> None:

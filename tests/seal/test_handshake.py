@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents.kernel.delivery.frame_seal import Outgoing
 from muster.agents.kernel.security import manager_seal
@@ -209,7 +209,7 @@ def test_a_client_forgotten_among_too_many_is_given_a_new_pass_and_nothing_comes
     assert estate.flaw(clients[0], seen_before) is Flaw.REPLAYED
 
 
-@settings(max_examples=40)
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32), restarts=st.integers(0, 3))
 def test_over_a_bad_direct_connection_a_client_gets_in_and_nothing_is_let_in_twice(
     estate: Any, seed: int, restarts: int

@@ -106,21 +106,12 @@ def test_another_seed_gives_another_run(small_story: Callable[[], Any]) -> None:
 # ------------------------------------------------------------------------------- what holds
 
 
-@pytest.mark.slow
-def test_runs_of_a_fresh_seed_break_no_invariant() -> None:
-    # CI has far more of them, by `muster simulate --stress`.
-    seed = secrets.randbelow(1_000_000_000)
-    print(f"seeds {seed} to {seed + 19}")
-    for each in range(seed, seed + 20):
-        outcome = simulate(StressStory(each), Conditions(each, storm_s=10.0))
-        assert outcome.violation is None, told(outcome)
-
-
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name())
 def test_every_scenario_stands_the_storm(scenario: Any) -> None:
     seed = secrets.randbelow(1_000_000_000)
-    # Where there are many workers, a run has as many faults as several runs of the others.
-    for each in range(seed, seed + (2 if scenario.name() in FEWER else 5)):
+    # Where there are many workers, a run has as many faults as two runs of the others. CI has far
+    # more of them, by `muster simulate --stress`.
+    for each in range(seed, seed + (1 if scenario.name() in FEWER else 2)):
         story = scenario(arguments=FEWER.get(scenario.name(), ()))
         outcome = simulate(story, Conditions(each, storm_s=20.0))
         assert outcome.violation is None, told(outcome)

@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from muster.agents.state_file.document import StateDocument, encode_empty
 from muster.agents.state_file.json_text import InvalidStateDocument
@@ -52,14 +52,12 @@ def made_by_muster() -> bytes:
 @given(st.binary(max_size=200))
 @example(b"\x00{\x00}")
 @example(b'{"a": ' * 3000)
-@settings(max_examples=50)
 def test_any_bytes(content: bytes) -> None:
     with suppress(InvalidStateDocument):
         StateDocument(content)
 
 
 @given(NEARLY_DOCUMENTS, st.sampled_from([None, 2]))
-@settings(max_examples=50)
 def test_what_is_read_is_what_stands_there(content: Any, indent: int | None) -> None:
     text = json.dumps(content, indent=indent)
     try:
@@ -72,7 +70,6 @@ def test_what_is_read_is_what_stands_there(content: Any, indent: int | None) -> 
 
 
 @given(st.data())
-@settings(max_examples=50)
 def test_a_few_bytes_changed_are_read_or_refused_but_never_misread(data: st.DataObject) -> None:
     content = bytearray(made_by_muster())
     known = StateDocument(bytes(content))

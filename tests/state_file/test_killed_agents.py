@@ -20,13 +20,13 @@ from muster.agents import StateFileTaskManager
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
-AGENTS = 8
-TASKS = 1_000
+AGENTS = 5
+TASKS = 500
 HELD_AT_MOST_S = 3.0
 KILL_EVERY_S = 0.15
 DEADLINE_S = 500
-KILLS = 40
-FEWEST_KILLS = 10
+KILLS = 20
+FEWEST_KILLS = 5
 PROGRAM = Path(__file__).parent / "agent_process.py"
 
 
@@ -141,7 +141,7 @@ def test_every_task_is_done_once_by_an_agent_that_held_it(
     print(f"{kills} kills, {reader.readings} readings")
     if path.suffix == ".json":
         assert kills >= FEWEST_KILLS
-        assert reader.readings > 100
+        assert reader.readings > 50
 
 
 def check_evidence(manager: StateFileTaskManager, file: Path, diary: list[str]) -> None:

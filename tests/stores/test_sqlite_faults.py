@@ -96,8 +96,8 @@ def test_what_was_written_outlives_a_kill(tmp_path) -> None:
 @pytest.mark.processes
 def test_what_was_written_outlives_kill_after_kill_at_any_moment(tmp_path) -> None:
     path = tmp_path / "run.db"
-    for attempt in range(12):
-        last = kill_a_writer(path, after_batches=1 + attempt * 7, after_s=attempt * 0.0037)
+    for attempt in range(8):
+        last = kill_a_writer(path, after_batches=1 + attempt * 5, after_s=attempt * 0.0037)
         check_whole(read_store(path), last)
 
 

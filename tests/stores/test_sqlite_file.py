@@ -186,8 +186,8 @@ def test_a_changed_byte_in_what_was_written_is_found(path) -> None:
 
 
 @pytest.mark.slow
+@settings(max_examples=50)
 @given(data=st.data())
-@settings(deadline=None, max_examples=150)
 def test_whatever_bytes_are_damaged_a_store_is_refused_or_loads_as_it_was(
     tmp_path_factory, data
 ) -> None:

@@ -24,9 +24,13 @@ MANAGER = """
 import asyncio, sys
 from muster.agents import TaskManager
 from muster.agents.security.ticket import write_ticket_file
+from muster.messages import Limit
 
 async def main(store, ticket, port):
-    manager = TaskManager(store=store, port=int(port), quiet=True, lost_after_s=3.0)
+    manager = TaskManager(
+        store=store, port=int(port), quiet=True, lost_after_s=3.0,
+        limits=[Limit("nest", concurrent=1)],
+    )
     await manager.start()
     write_ticket_file(ticket, manager.ticket())
     await asyncio.sleep(600)

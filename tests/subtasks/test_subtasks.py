@@ -20,7 +20,7 @@ from muster.agents import (
 from muster.agents.execution.subtasks import make_subtask_id
 from muster.agents.manager import subtasks
 from muster.agents.store.memory import SharedRows
-from muster.messages import IllegalTransition, Task, TaskFailed, TaskResult, TaskStatus
+from muster.messages import IllegalTransition, Limit, Task, TaskFailed, TaskResult, TaskStatus
 
 
 def play(
@@ -108,16 +108,59 @@ def nesting(worker: WorkerAgent) -> None:
     async def nest(task: Task, context: TaskContext) -> int:
         if not task.data:
             return 0
-        return 1 + int(await context.submit("nest", task.data - 1))
+        return 1 + int(await context.submit("nest", task.data - 1, limit_key=task.limit_key))
 
 
-def test_fifty_nested_tasks_need_one_worker_with_one_slot() -> None:
+@pytest.mark.parametrize(
+    "limits",
+    [
+        (),
+        (Limit("nest", concurrent=1),),
+        (Limit(concurrent=1), Limit(each_key=True, concurrent=1), Limit("nest", concurrent=2)),
+    ],
+    ids=["unlimited", "type", "all and key"],
+)
+def test_fifty_nested_tasks_need_one_worker_with_one_slot(limits: tuple[Limit, ...]) -> None:
     worker = WorkerAgent("Ada", 5)
     nesting(worker)
-    board = play(worker, [Task(id="the one", type="nest", data=50)])
+    task = Task(id="the one", type="nest", data=50, limit_key="customer-7")
+    board = play(worker, [task], limits=limits)
     assert output(board, "the one") == 50
     assert len(board.tasks) == 51
     assert all(len(str(task_id)) <= 200 for task_id in board.tasks)
+
+
+@pytest.mark.parametrize("question", [False, True], ids=["subtasks", "questions"])
+def test_handlers_that_wait_leave_their_limits_to_others_and_never_pass_them(
+    question: bool,
+) -> None:
+    workers = [WorkerAgent(name, 5, slots=3) for name in ("Ada", "Bob")]
+    active: Counter[str] = Counter()
+    most: Counter[str] = Counter()
+
+    async def work(key: str) -> None:
+        active[key] += 1
+        most[key] = max(most[key], active[key])
+        await asyncio.sleep(0.5)
+        active[key] -= 1
+
+    async def nest(task: Task, context: TaskContext) -> int:
+        assert task.limit_key is not None
+        await work(task.limit_key)
+        if question:
+            await context.ask("Go on?", ["yes"], expires_s=1.0, default="yes")
+        elif task.data:
+            await context.map("nest", [task.data - 1] * 3, limit_key=task.limit_key)
+        await work(task.limit_key)
+        return 1
+
+    for worker in workers:
+        worker.task("nest")(nest)
+    tasks = [Task(id=n, type="nest", data=2, limit_key="abc"[n % 3]) for n in range(1, 10)]
+    board = play(workers, tasks, limits=[Limit(concurrent=4), Limit(each_key=True, concurrent=2)])
+    assert len(board.tasks) == (9 if question else 9 * 13)
+    assert board.counts[TaskStatus.COMPLETED] == len(board.tasks)
+    assert set(most.values()) == {2}
 
 
 def test_ids_stay_short_at_any_depth() -> None:

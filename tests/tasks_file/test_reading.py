@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents.command.tasks_file import read_tasks
 from muster.messages import PriorityTask, Task
@@ -84,7 +84,6 @@ def written(tasks: list[Task], ending: str) -> str:
 
 
 @pytest.mark.parametrize("ending", ["csv", "json", "jsonl"])
-@settings(max_examples=40)
 @given(tasks=task_lists())
 def test_tasks_are_read_back_as_they_were_written(
     ending: str, tasks: list[Task], tmp_path_factory: pytest.TempPathFactory

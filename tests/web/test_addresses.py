@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents.web.addresses import AddressRules
 from muster.messages import InvalidInput
@@ -62,7 +62,6 @@ def test_allowing_what_is_no_network_says_how_to_write_one() -> None:
         AddressRules(["intranet"])
 
 
-@settings(max_examples=50)
 @given(st.ip_addresses(v=4))
 def test_an_address_within_an_ipv6_address_fares_as_by_itself(inner: object) -> None:
     rules = AddressRules()
@@ -71,7 +70,6 @@ def test_an_address_within_an_ipv6_address_fares_as_by_itself(inner: object) -> 
         assert rules.refusal(f"64:ff9b::{inner}") == why
 
 
-@settings(max_examples=50)
 @given(st.ip_addresses(network="10.0.0.0/8") | st.ip_addresses(network="fc00::/7"))
 def test_no_private_address_slips_through(address: object) -> None:
     assert AddressRules().refusal(str(address)) is not None

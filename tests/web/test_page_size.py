@@ -53,11 +53,16 @@ CROWDED = {
 }
 
 
-@pytest.mark.parametrize("attributes", CROWDED.values(), ids=CROWDED.keys())
-@pytest.mark.parametrize("hidden", ["", "<script>if (x<b && c=='</script>", "<textarea><script>"])
-def test_of_an_element_with_very_many_attributes_a_few_are_read(
-    hidden: str, attributes: str
-) -> None:
+@pytest.mark.parametrize(
+    ("hidden", "shape"),
+    [
+        *(("", shape) for shape in CROWDED),
+        ("<script>if (x<b && c=='</script>", "names with brackets"),
+        ("<textarea><script>", "values with brackets"),
+    ],
+)
+def test_of_an_element_with_very_many_attributes_a_few_are_read(hidden: str, shape: str) -> None:
+    attributes = CROWDED[shape]
     shortened, _ = shorten_page(f"<body><p>tea</p>{hidden}</textarea><p {attributes}>leaf</p>")
     assert len(shortened) < 40 * MAX_ATTRIBUTES
     assert "tea</p>" in shortened

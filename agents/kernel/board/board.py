@@ -93,7 +93,7 @@ class Board(BoardState):
         self.lifecycle = TaskLifecycle(
             context, tasks, queue, self._leases, timers, spending=spending
         )
-        suspensions = Suspensions(context, tasks, self.membership, self._leases)
+        self._suspensions = Suspensions(context, tasks, self.membership, self._leases, queue)
         self._retries = TaskRetries(context, tasks, self.lifecycle)
         self._results = AttemptResults(
             context,
@@ -125,8 +125,8 @@ class Board(BoardState):
         self._on(TasksHandedOut, self._hand_out)
         self._on(RestConfirmed, self._leave_rest)
         self._on(ProgressReported, self._note_progress)
-        self._on(SuspensionReported, suspensions.suspend)
-        self._on(ResumptionReported, suspensions.resume)
+        self._on(SuspensionReported, self._suspensions.suspend)
+        self._on(ResumptionReported, self._suspensions.resume)
         self._on(ResultReceived, self._take_result)
         self._on(ResultsReceived, self._take_results)
         self._on(TasksGivenBack, self._take_back)
@@ -179,6 +179,8 @@ class Board(BoardState):
         if self.start_barrier.opened_at is None and not self.is_suspended:
             self._start_listening()
         self._handlers[type(event)](event)
+        if (limiter := self.queue.limiter) is not None and limiter.grants.granted:
+            self._suspensions.send_grants(limiter)
         if self.began_at is not None and self.ended_at is None and not self.is_suspended:
             if not self.pause.holds:
                 self._assigner.assign_waiting()
@@ -281,7 +283,10 @@ class Board(BoardState):
             attempt = record.attempts[number - 1]
             if attempt.worker is not worker or attempt.outcome is None or attempt.is_reported:
                 continue
-            if worker.taken < worker.slots and (task_id, number) not in worker.withdrawn:
+            if attempt.grant != "kept":
+                # It waited when it was lost.
+                worker.withdrawn.add((task_id, number))
+            elif worker.taken < worker.slots and (task_id, number) not in worker.withdrawn:
                 self._leases.await_stop(attempt)
                 self.queue.update_load(worker)
             # A lost attempt may continue: its success counts unless another attempt was faster.
@@ -364,6 +369,7 @@ class Board(BoardState):
         self.context.rules = replace(self.rules, limits=event.limits, weights=weights)
         self.queue.set_limits(event.limits, weights)
         self.count_begun()
+        self._suspensions.return_grants()
 
     def _come_due(self, event: ScheduleCameDue) -> None:
         # A due time of a run that has ended is made when the run is resumed.

@@ -32,13 +32,17 @@ def count_begun(
     since = now - limiter.longest_period_s
     begins = [*context.forgotten_begins.begins()]
     awaited: list[Attempt] = []
+    wanting: list[Attempt] = []
     for record in records:
         task = record.task
         for attempt in record.attempts:
             key = (record.task_id, attempt.number)
             is_open = attempt.outcome is None
             is_open |= key in attempt.worker.stopping or key in attempt.worker.withdrawn
-            if not is_open and _may_run_on(attempt, is_restored=is_restored):
+            if attempt.grant != "kept":
+                wanting += [attempt] if is_open and attempt.grant == "wanted" else []
+                is_open = False
+            elif not is_open and _may_run_on(attempt, is_restored=is_restored):
                 awaited.append(attempt)
                 is_open = True
             if is_open or attempt.started_at > since:
@@ -47,6 +51,8 @@ def count_begun(
     limiter.restore(begins, now)
     for attempt in awaited:
         limiter.await_worker(attempt.worker.name, (attempt.task.task_id, attempt.number))
+    for attempt in sorted(wanting, key=lambda each: each.suspended_at or now):
+        limiter.regain(attempt, now)
 
 
 def _may_run_on(attempt: Attempt, *, is_restored: bool) -> bool:

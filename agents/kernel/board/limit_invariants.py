@@ -44,6 +44,9 @@ def _check_counts(board: BoardState, limiter: Limiter) -> None:
             key = (record.task_id, attempt.number)
             may_run_on = awaited | attempt.worker.stopping | attempt.worker.withdrawn
             is_open = attempt.outcome is None or key in may_run_on
+            is_wanted = is_open and attempt.grant == "wanted"
+            assert (key in limiter.grants) is is_wanted, f"attempt {key} is {attempt.grant}"
+            is_open &= attempt.grant == "kept"
             assert (key in limiter.held()) is (is_open and bool(gates)), (
                 f"attempt {key} is {'' if is_open else 'not '}in progress, and is miscounted"
             )
@@ -52,8 +55,12 @@ def _check_counts(board: BoardState, limiter: Limiter) -> None:
         if task_id not in board.tasks:
             assert (task_id, number) in awaited, f"an attempt at a forgotten {task_id!r} counts"
             running.update(gates)
-    for gates in limiter.held().values():
+    for gates in limiter.grants.taken():
+        running.update(gates)
+    for gates in (*limiter.held().values(), *limiter.grants.taken()):
         for gate in gates:
+            has_room = gate.limit.concurrent is None or gate.running < gate.limit.concurrent
+            assert not (gate.wanting and has_room), f"{gate.limit!r} keeps an attempt waiting"
             assert gate.running == running[gate], (
                 f"{gate.limit!r} counts {gate.running}, not {running[gate]}"
             )

@@ -300,7 +300,7 @@ def _read_task(
         record.packed = row.definition
     for number, worker, started_at, timeout_s, deadline, outcome, is_reported, *later in attempts:
         ended_at, cost, quality, suspension, usage = (*later, *_LATER_IN_ATTEMPTS[len(later) :])
-        suspended_for, suspended_at, left_s, suspended_s = suspension
+        suspended_for, suspended_at, left_s, suspended_s, *grant = suspension
         record.attempts.append(
             Attempt(
                 number,
@@ -318,6 +318,7 @@ def _read_task(
                 suspended_at=suspended_at,
                 left_s=left_s,
                 suspended_s=suspended_s,
+                grant=grant[0] if grant else "kept",
                 usage=None if usage is None else ModelUsage(*usage),
             )
         )

@@ -225,8 +225,7 @@ _ATTEMPT = attrgetter(
     "quality",
 )
 
-SUSPENSION = attrgetter("suspended_for", "suspended_at", "left_s", "suspended_s")
-"""What a row has of an attempt that is or was suspended, in this order."""
+_SUSPENSION = attrgetter("suspended_for", "suspended_at", "left_s", "suspended_s")
 
 NO_SUSPENSION: tuple[Payload, ...] = ("", None, None, 0.0)
 """The same of an attempt that never was."""
@@ -297,7 +296,7 @@ def _attempts_state(record: TaskRecord) -> tuple[Payload, ...]:
     attempts = tuple(map(_ATTEMPT, record.attempts))
     runs = record.status is TaskStatus.IN_PROGRESS
     if not any(
-        each.usage or (runs and (each.suspended_s or each.suspended_for))
+        each.usage or (runs and (each.suspended_s or each.suspended_for or each.grant != "kept"))
         for each in record.attempts
     ):
         return attempts
@@ -309,10 +308,18 @@ def _attempts_state(record: TaskRecord) -> tuple[Payload, ...]:
 
 def _later_in_attempt(attempt: Attempt) -> tuple[Payload, ...]:
     """The last values of an attempt, which most rows lack."""
-    suspension = SUSPENSION(attempt) if attempt.outcome is None else NO_SUSPENSION
+    suspension = _suspension_state(attempt)
     if attempt.usage is not None:
         return suspension, attempt.usage
     return () if suspension is NO_SUSPENSION else (suspension,)
+
+
+def _suspension_state(attempt: Attempt) -> tuple[Payload, ...]:
+    """What a row has of an attempt that is or was suspended."""
+    if attempt.outcome is not None:
+        return NO_SUSPENSION
+    state = _SUSPENSION(attempt)
+    return state if attempt.grant == "kept" else (*state, attempt.grant)
 
 
 def _opinions_state(record: TaskRecord) -> tuple[Payload, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple
@@ -36,7 +35,6 @@ class StuckCause(str, Enum):
     DECLINED = "declined"
     BUDGET = "budget"
     QUARANTINE = "quarantine"
-    LIMIT = "limit"
     DEPENDENCY = "dependency"
     OTHER = "other"
 
@@ -118,7 +116,7 @@ def _reason_of(board: BoardState, group: TaskGroup) -> _Reason | None:
     eligibility = queue.eligibility_for(group)
     able = eligibility.able(workers)
     if able:
-        return _unavailable(board, able) or _limited(board, group)
+        return _unavailable(board, able)
     limit_s = board.rules.unmatched_after_s
     fails = "" if limit_s is None else f" (fails after {limit_s:g} s)"
     reason = _unmatched(eligibility, workers)
@@ -138,28 +136,6 @@ def _unavailable(board: BoardState, able: Sequence[WorkerRecord]) -> _Reason | N
         text = f"waiting: {board.budget.describe()}, and all workers that could run them cost"
         return _Reason(StuckCause.BUDGET, f"{text} something")
     return None
-
-
-def _limited(board: BoardState, group: TaskGroup) -> _Reason | None:
-    """The limit that only tasks hold which wait for such tasks themselves; None if there is none.
-
-    Other limits let tasks begin again sooner or later.
-    """
-    limiter = board.queue.limiter
-    if limiter is None or any(worker.taken or worker.prefetched for worker in board.queue.workers):
-        return None
-    gate = next((gate for gate in limiter.gates_of(group.sample) if gate.is_shut), None)
-    holders = [
-        board.tasks[task_id].attempts[number - 1]
-        for (task_id, number), gates in limiter.held().items()
-        if gate in gates and task_id in board.tasks
-    ]
-    if gate is None or gate.opens_at < math.inf or not holders:
-        return None
-    if not all("subtask" in each.suspended_for for each in holders):
-        return None
-    text = f"waiting for a limit: {gate.describe(board.context.now)}, and all of these wait for"
-    return _Reason(StuckCause.LIMIT, f"{text} subtasks; raise it, or limit another type")
 
 
 def _unmatched(eligibility: Eligibility, workers: Sequence[WorkerRecord]) -> _Reason:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from ....messages.work import LimitGrant
+from ..matching.limiter import Limiter
+from ..matching.task_queue import TaskQueue
 from ..model.events import ResumptionReported, SuspensionReported
+from ..model.instructions import SendGrant
 from ..model.occurrences import OccurrenceKind
-from ..model.records import WorkerRecord
+from ..model.records import Attempt, WorkerRecord
 from ..model.suspension import resume, suspend
 from .attempt_leases import AttemptLeases
 from .context import BoardContext
@@ -16,13 +20,15 @@ from .task_registry import TaskRegistry
 class Suspensions:
     """Follows what workers report of attempts that wait, for subtasks or for a person.
 
-    A suspended attempt keeps its lease. It holds no slot, and does not time out meanwhile.
+    A suspended attempt keeps its lease. It holds no slot, and does not time out meanwhile. Its
+    limits count it until its worker has agreed to ask for that before the attempt goes on.
 
     Args:
         context: the state that the parts of the board share.
         tasks: the tasks.
         membership: knows the connected workers.
         leases: the leases of the attempts.
+        queue: the task queue, which has the limits.
     """
 
     def __init__(
@@ -31,8 +37,10 @@ class Suspensions:
         tasks: TaskRegistry,
         membership: Membership,
         leases: AttemptLeases,
+        queue: TaskQueue,
     ) -> None:
         self._context = context
+        self._queue = queue
         self._tasks = tasks
         self._membership = membership
         self._leases = leases
@@ -53,6 +61,10 @@ class Suspensions:
             worker.stopping.remove(key)
             worker.withdrawn.add(key)
             self._leases.update_slots(worker)
+        if key in worker.withdrawn:
+            cancelled = self._tasks.by_id.get(message.task_id)
+            if cancelled is not None:
+                self._change_grant(cancelled.attempts[message.attempt - 1], message.grant)
             return
         now = self._context.now
         record = worker.running.get(key) or worker.prefetched.get(key) or worker.suspended.get(key)
@@ -60,7 +72,8 @@ class Suspensions:
             return
         attempt = record.attempts[message.attempt - 1]
         if attempt.suspended_at is not None:
-            attempt.suspended_for = message.reason
+            if message.grant != "wanted":
+                attempt.suspended_for = message.reason
         else:
             if attempt.is_prefetched:
                 # The worker had a slot for it earlier than the board thought.
@@ -69,13 +82,8 @@ class Suspensions:
             worker.suspended[key] = record
             suspend(attempt, message.reason, now)
             self._spending.release(attempt)
-        self._context.note_task(
-            OccurrenceKind.ATTEMPT_SUSPENDED,
-            record,
-            message.attempt,
-            worker.name,
-            message.reason or None,
-        )
+        self._change_grant(attempt, message.grant)
+        self._note_suspended(attempt)
         self._leases.update_slots(worker)
 
     def resume(self, event: ResumptionReported) -> None:
@@ -92,11 +100,13 @@ class Suspensions:
             worker.withdrawn.remove(key)
             cancelled = self._tasks.by_id.get(message.task_id)
             if cancelled is not None:
+                self._count(cancelled.attempts[message.attempt - 1])
                 self._leases.await_stop(cancelled.attempts[message.attempt - 1])
         else:
             del worker.suspended[key]
             worker.running[key] = record
             attempt = record.attempts[message.attempt - 1]
+            self._count(attempt)
             resume(attempt, self._context.now)
             self._spending.reserve(attempt, attempt.duration)
             self._timers.set(attempt)
@@ -104,6 +114,68 @@ class Suspensions:
                 OccurrenceKind.ATTEMPT_RESUMED, record, message.attempt, worker.name
             )
         self._leases.update_slots(worker)
+
+    def send_grants(self, limiter: Limiter) -> None:
+        """Tell workers which of their suspended attempts may go on, as far as limits go."""
+        granted, limiter.grants.granted = limiter.grants.granted, []
+        for attempt in granted:
+            self._allow(attempt)
+
+    def return_grants(self) -> None:
+        """Ask for the grants of suspended attempts, because limits have changed."""
+        for worker in self._queue.workers:
+            for attempt in attempts_of(worker.suspended):
+                self._change_grant(attempt, attempt.grant)
+
+    def _change_grant(self, attempt: Attempt, grant: LimitGrant) -> None:
+        """Let limits count a suspended attempt as its worker has asked."""
+        limiter, now = self._queue.limiter, self._context.now
+        key = (attempt.task.task_id, attempt.number)
+        if grant == "kept":
+            self._count(attempt)
+            if limiter is not None and limiter.limits_running(attempt.task.task):
+                self._send(attempt, is_given=False)
+        elif grant == "returned":
+            attempt.grant = grant
+            if limiter is not None:
+                limiter.end(key, now)
+        elif attempt.grant == "kept" or limiter is None:
+            attempt.grant = "kept"
+            self._allow(attempt)
+        else:
+            attempt.grant = grant
+            limiter.regain(attempt, now)
+
+    def _count(self, attempt: Attempt) -> None:
+        """Let limits count an attempt whose worker did not ask for it."""
+        if attempt.grant != "kept":
+            attempt.grant = "kept"
+            if self._queue.limiter is not None:
+                key = (attempt.task.task_id, attempt.number)
+                self._queue.limiter.end(key, self._context.now)
+                self._queue.limiter.hold_on(attempt.task.task, key, self._context.now)
+
+    def _allow(self, attempt: Attempt) -> None:
+        if attempt.suspended_at is not None:
+            attempt.suspended_for = "waits for a free slot"
+            self._note_suspended(attempt)
+        self._send(attempt, is_given=True)
+
+    def _send(self, attempt: Attempt, *, is_given: bool) -> None:
+        worker, task_id = attempt.worker, attempt.task.task_id
+        if worker.alive:
+            self._context.instructions.append(
+                SendGrant(worker.worker_id, task_id, attempt.number, is_given)
+            )
+
+    def _note_suspended(self, attempt: Attempt) -> None:
+        self._context.note_task(
+            OccurrenceKind.ATTEMPT_SUSPENDED,
+            attempt.task,
+            attempt.number,
+            attempt.worker.name,
+            attempt.suspended_for or None,
+        )
 
     def _make_room(self, worker: WorkerRecord) -> bool:
         """Let the newest assignment wait if the worker has no slot for both. False if none can.

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from typing import Generic, TypeVar
 
+from ....messages import TaskId
 from ....messages.limit import Limit
 
 _QueueT = TypeVar("_QueueT")
@@ -33,6 +34,7 @@ class Gate(Generic[_QueueT, _LaneT]):
         "parked",
         "queues",
         "running",
+        "wanting",
     )
 
     def __init__(self, limit: Limit, key: str | None = None) -> None:
@@ -53,6 +55,8 @@ class Gate(Generic[_QueueT, _LaneT]):
         """The tasks of one key that it limits, by group."""
         self.parked: dict[_LaneT, None] = {}
         """Those of the lanes that wait for it to open."""
+        self.wanting: dict[tuple[TaskId, int], None] = {}
+        """The attempts that have waited for something else, and go on once it counts them."""
         self._interval_s = self._slack_s = 0.0
         if limit.burst is not None and limit.rate is not None and limit.per_s is not None:
             self._interval_s = limit.per_s / limit.rate

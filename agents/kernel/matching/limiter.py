@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from ....messages import Task, TaskId
 from ....messages.limit import Limit
-from ..model.records import TaskRecord
+from ..model.records import Attempt, TaskRecord
 from .gate import Gate
+from .grant_queue import GrantQueue
 from .keyed_queue import KeyedQueue, Lane, LimitGate
 from .ready_queue import QueueEntry, TaskGroup
 from .turns import Turns
@@ -67,6 +68,8 @@ class Limiter:
         """The limit of all tasks; None if there is none."""
         # The gates that attempts hold; bounded by the slots.
         self._held: dict[tuple[TaskId, int], tuple[LimitGate, ...]] = {}
+        self.grants = GrantQueue(self._held, self._shut_full)
+        """The suspended attempts that want to go on."""
         self._absent: dict[str, set[tuple[TaskId, int]]] = {}
         self._due: list[tuple[float, int, LimitGate]] = []
         self._planned = 0
@@ -170,12 +173,18 @@ class Limiter:
                     gate.running += 1
                 self._shut_full(gates, now)
 
+    def regain(self, attempt: Attempt, now: float) -> None:
+        """Count an attempt that was suspended as in progress, as soon as its limits allow it."""
+        self.grants.want(attempt, self.gates_of(attempt.task.task), now)
+
     def end(self, key: tuple[TaskId, int], now: float) -> None:
-        """Count an attempt as ended, if it was counted as in progress."""
+        """Count an attempt as ended or suspended, if it was counted as in progress."""
         if self._absent and any(key in keys for keys in self._absent.values()):
             return
-        for gate in self._held.pop(key, ()):
+        for gate in self._held.pop(key, ()) or self.grants.drop(key):
             gate.running -= 1
+            if gate.wanting:
+                self.grants.serve(gate, now)
             if gate.is_shut:
                 self._look_again(gate, now)
 
@@ -257,6 +266,10 @@ class Limiter:
     def is_limited(self, task: Task) -> bool:
         """Whether there is a limit for a task."""
         return bool(self.gates_of(task))
+
+    def limits_running(self, task: Task) -> bool:
+        """Whether a limit counts how many tasks like this one are in progress."""
+        return any(gate.limit.concurrent is not None for gate in self.gates_of(task))
 
     def gates_of(self, task: Task) -> tuple[LimitGate, ...]:
         """The limits of a task, as they count now."""

@@ -83,6 +83,16 @@ class SendCancel:
 
 
 @dataclass(frozen=True, slots=True)
+class SendGrant:
+    """Let a suspended attempt count for its limits again, or ask a worker for it not to."""
+
+    worker_id: WorkerId
+    task_id: TaskId
+    attempt: int
+    is_given: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SendRecall:
     """Ask a worker to return those of these attempts that it has not begun."""
 
@@ -145,6 +155,7 @@ Instruction: TypeAlias = (
     | RefuseWorker
     | SendAssignment
     | SendCancel
+    | SendGrant
     | SendRecall
     | AskAboutLeases
     | DropWorker

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from ....messages import Retry, Task, TaskId, TaskResult, TaskStatus, WorkerProfile
 from ....messages.usage import ModelUsage
+from ....messages.work import LimitGrant
 from .attempt_outcomes import AttemptOutcome, Drain
 from .decision import Decision
 from .duration_estimate import DurationEstimate
@@ -25,7 +26,12 @@ MAX_PREFETCHED = 1_000
 """The maximum number of tasks that a worker may prefetch."""
 
 _REPLACED_BY_THE_NEXT = frozenset(
-    {OccurrenceKind.TASK_PROGRESSED, OccurrenceKind.RESULT_IGNORED, OccurrenceKind.SLOT_HELD}
+    {
+        OccurrenceKind.TASK_PROGRESSED,
+        OccurrenceKind.RESULT_IGNORED,
+        OccurrenceKind.SLOT_HELD,
+        OccurrenceKind.ATTEMPT_SUSPENDED,
+    }
 )
 
 
@@ -197,6 +203,7 @@ class Attempt:
             slot and does not time out.
         left_s: what was left of its timeout when it was suspended, in seconds; None for no limit.
         suspended_s: for how long it was suspended before, in seconds.
+        grant: whether limits count it: "returned" and "wanted" if they don't, because it waits.
         usage: what it has used of a model; None for nothing, and while the lease holds.
     """
 
@@ -224,6 +231,7 @@ class Attempt:
     suspended_at: float | None = None
     left_s: float | None = None
     suspended_s: float = 0.0
+    grant: LimitGrant = "kept"
     usage: ModelUsage | None = None
 
     def due_at(self) -> float | None:

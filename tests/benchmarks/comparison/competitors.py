@@ -73,6 +73,13 @@ COMPETITORS = (
         environment={"MUSTER_WITHOUT_CEYLON": "1"},
         **_MUSTER,
     ),
+    Competitor(
+        "muster client",
+        "muster_client_peer.py",
+        ("muster.agents",),
+        "pip install -e .",
+        is_ours=True,
+    ),
     Competitor("dask", "dask_peer.py", ("distributed",), _PEERS_EXTRA),
     Competitor("ray", "ray_peer.py", ("ray",), _PEERS_EXTRA),
     Competitor(
