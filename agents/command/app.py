@@ -16,7 +16,6 @@ from .ceylon_need import leave_ceylon_out_if_unused
 from .console.credentials import hide_tickets
 from .console.exit import exit_code_of, exit_process, replace_unencodable_characters
 from .console.reserved_stdout import keep_stdout_reserved
-from .nats_files import add_nats_options
 from .options import client as client_commands
 from .options import inspection as inspection_commands
 from .options import machine as machine_commands
@@ -29,6 +28,7 @@ from .options import schedules as schedules_command
 from .options import skills as skills_commands
 from .options import superagi as superagi_commands
 from .options import worker as worker_command
+from .options.servers import add_nats_options
 from .web_page import add_default_web_port
 
 # Of its usage errors, Typer exports only this one. All of them have the same base class.
