@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from .standby.standby import Standby
     from .state_file.bridge import StateFileBridge
     from .state_file.manager import StateFileTaskManager
+    from .store.jet_stream import JetStreamStore
     from .store.memory import MemoryStore
     from .store.protocol import Store
     from .store.sqlite import SqliteStore, read_store
@@ -105,6 +106,7 @@ __all__ = [
     "Handlers",
     "Hold",
     "InOrder",
+    "JetStreamStore",
     "LearningPolicy",
     "LocalProcesses",
     "LocalTask",
@@ -200,6 +202,7 @@ _MODULES = {
     "LocalTaskManager": ".local.manager",
     "Choice": ".kernel.matching.learning_policy",
     "Hold": ".kernel.matching.learning_policy",
+    "JetStreamStore": ".store.jet_stream",
     "LearningPolicy": ".kernel.matching.learning_policy",
     "SettledAttempt": ".kernel.matching.learning_policy",
     "WaitedTasks": ".client.awaited_tasks",

@@ -28,6 +28,7 @@ from .options import schedules as schedules_command
 from .options import skills as skills_commands
 from .options import superagi as superagi_commands
 from .options import worker as worker_command
+from .options.servers import add_nats_options
 from .web_page import add_default_web_port
 
 # Of its usage errors, Typer exports only this one. All of them have the same base class.
@@ -120,6 +121,7 @@ application.command()(inspection_commands.diagram)
 application.command("check")(inspection_commands.check_diagrams)
 application.add_typer(skills_commands.skills, name="skills")
 application.add_typer(superagi_commands.superagi, name="superagi")
+add_nats_options([*application.registered_commands, *skills_commands.skills.registered_commands])
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

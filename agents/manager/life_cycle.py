@@ -140,6 +140,8 @@ class ManagerLifeCycle(StartedInBlock, TaskControl, Submission, HookDispatch, Wo
             self._conclude("start_agent was cancelled")
             raise
         except MusterError as fault:
+            # What was raised says already why a run has never begun.
+            self._has_logged_failure = self._has_logged_failure or not self._shell.has_link
             self._conclude(str(fault))
             raise
         finally:

@@ -218,6 +218,11 @@ class ManagerShell:
             finally:
                 self._ended.set()
 
+    @property
+    def has_link(self) -> bool:
+        """Whether it has ever had a link to members."""
+        return self._router is not None
+
     def break_off(self, why: str) -> None:
         """End a run that can't continue; does nothing if the run has ended.
 

@@ -57,6 +57,7 @@ class WorkspaceAgent(RunView, CeylonAgent):
         self._lane_manager: LaneManager | None = None
         self._links = options.links()
         self._is_over_ceylon = self._links.has_ceylon
+        self.is_over_nats = not self._links.has_ceylon
 
     @property
     def secret(self) -> WorkspaceSecret | None:

@@ -64,6 +64,13 @@ class NatsClient(Client):
     def _connect_command(self) -> bytes:
         if self._has_tls and not self._server_info.get("tls_required", False):
             raise _Unencrypted
+        # A stream that was made before TLS began does not know of it, and asyncio then warns at its
+        # end of something that matters to nobody.
+        writer: asyncio.StreamWriter = vars(self._transport)["_io_writer"]
+        with contextlib.suppress(AttributeError):
+            vars(writer.transport.get_protocol())["_over_ssl"] = self._server_info.get(
+                "tls_required", False
+            )
         return super()._connect_command()
 
     async def offer(self, subject: str, content: bytes) -> bool:

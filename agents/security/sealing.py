@@ -191,5 +191,6 @@ def _unsealed(*, manages: bool) -> Unsealed:
 @cache
 def _warn_once() -> None:
     log.warning(
-        "frames are not sealed: anyone who reaches the manager's UDP port can read and forge them"
+        "frames are not sealed: anyone who reaches the manager's UDP port, or its NATS server, can "
+        "read and forge them"
     )

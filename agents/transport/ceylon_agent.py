@@ -147,6 +147,7 @@ class CeylonAgent(UserHandlers):
         """
         inside = message_inside(message)
         if inside is None:
+            self.need_ceylon_for(message)
             await super().broadcast(message)
         else:
             await self.broadcast_message(inside)
@@ -155,6 +156,7 @@ class CeylonAgent(UserHandlers):
         """Send bytes to one member, as Ceylon does; for a pickled message see `broadcast`."""
         inside = message_inside(message)
         if inside is None:
+            self.need_ceylon_for(message)
             await super().send_direct(to_peer, message)
         else:
             await self.send_message(to_peer, inside)
@@ -167,6 +169,7 @@ class CeylonAgent(UserHandlers):
         if isinstance(message, BaseModel):
             self.send_model(EVERYONE, message)
         else:
+            self.need_ceylon_for(message)
             await super().broadcast_message(message)
 
     async def send_message(self, peer_id: str, message: object) -> None:
@@ -174,6 +177,7 @@ class CeylonAgent(UserHandlers):
         if isinstance(message, BaseModel):
             self.send_model(peer_id, message)
         else:
+            self.need_ceylon_for(message)
             await super().send_message(peer_id, message)
 
     # ---------------------------------------------------------- Link

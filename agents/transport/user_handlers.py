@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
+from ...messages import InvalidInput
 from .arrival_time import ArrivalTime
 from .ceylon_api import AgentDetail, BaseAgent, ceylon_support
 
@@ -26,12 +27,32 @@ MAX_KNOWN_PEERS = 10_000
 class UserHandlers(BaseAgent):
     """An agent that finds its user's handlers and calls each outside the message loop."""
 
+    name: str
     _handlers: dict[type, Handler]
     _connection_handlers: dict[str, Handler]
     _greeted: OrderedDict[str, AgentDetail]
     _handler_calls: set[asyncio.Future[object]]
     _run_handlers: dict[str, Handler]
     _has_run: bool = False
+
+    is_over_nats = False
+    """Whether it takes part over NATS alone."""
+
+    def need_ceylon_for(self, message: object) -> None:
+        """Refuse what only plain Ceylon agents understand where there are none.
+
+        Args:
+            message: what is to be sent as Ceylon does.
+
+        Raises:
+            InvalidInput: the agent takes part over NATS alone.
+        """
+        if self.is_over_nats:
+            raise InvalidInput(
+                f"{self.name!r} takes part over NATS, where there are no plain Ceylon "
+                f"agents: it can't send a {type(message).__name__}; send a pydantic model with "
+                "broadcast_message or send_message"
+            )
 
     @abstractmethod
     def report_fault(self, doing: str, fault: BaseException) -> None:

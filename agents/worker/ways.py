@@ -61,6 +61,7 @@ class Ways:
             InvalidInput: the file can't be read, or holds no ticket.
         """
         self._tickets.use(ticket)
+        self._agent.is_over_nats = self.is_over_nats
         self.ceylon.use_ticket()
 
     @property
@@ -104,6 +105,7 @@ class Ways:
                 URL of NATS servers.
         """
         while True:
+            self._agent.is_over_nats = self.is_over_nats
             if self.is_over_nats:
                 await self._run_over_nats(inputs, workers)
             else:

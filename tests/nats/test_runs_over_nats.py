@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ from muster.messages import (
     NatsUnusable,
     RunHandedOver,
     Task,
+    TaskAssignment,
+    TaskResult,
     TaskStatus,
     WrongSecret,
 )
@@ -92,6 +95,33 @@ async def test_a_run_goes_on_when_the_server_is_back(tmp_path: Path) -> None:
             results = await asyncio.wait_for(asyncio.gather(*waiting), DEADLINE_S)
             assert [result.output for result in results] == [2 * n for n in range(50)]
             await worker.stop()
+
+
+async def test_messages_are_broadcast_and_what_only_ceylon_carries_is_refused(
+    nats_server: NatsServer,
+) -> None:
+    class Worker(WorkerAgent):
+        async def handle_task(self, data: TaskAssignment) -> None:
+            told = {"task_id": data.task.id, "worker": "Ada", "success": True}
+            await self.broadcast(pickle.dumps(TaskResult(**told, output="by broadcast")))
+
+    async with manager_at(nats_server) as manager:
+        worker = Worker("Ada", 5, ticket=manager.ticket())
+        await worker.start()
+        task = Task(id=1, description="any")
+        await manager.broadcast(pickle.dumps(TaskAssignment(task=task, worker="Ada", attempt=1)))
+        await until(lambda: manager.board.counts[TaskStatus.COMPLETED] == 1)
+        assert [each.output for each in manager.board.results] == ["by broadcast"]
+        for agent in (manager, worker):
+            for sending in (
+                agent.broadcast(b"plain"),
+                agent.broadcast_message({"plain": 1}),
+                agent.send_direct("anyone", b"plain"),
+                agent.send_message("anyone", "plain"),
+            ):
+                with pytest.raises(InvalidInput, match="takes part over NATS"):
+                    await sending
+        await worker.stop()
 
 
 async def test_a_wrong_secret_is_refused(nats_server: NatsServer) -> None:

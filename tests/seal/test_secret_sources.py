@@ -174,7 +174,10 @@ def test_that_nothing_is_sealed_is_warned_of_once(caplog: pytest.LogCaptureFixtu
             seal_client("Ada", "estate", "p", insecure=True)
             choose_manager_sealing(None, insecure=True, admin_peer="").seal("estate")
     assert [record.getMessage() for record in caplog.records] == [
-        "frames are not sealed: anyone who reaches the manager's UDP port can read and forge them"
+        (
+            "frames are not sealed: anyone who reaches the manager's UDP port, or its NATS server, "
+            "can read and forge them"
+        )
     ]
 
 
