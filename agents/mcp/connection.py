@@ -4,37 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from importlib.util import find_spec
-from typing import Any, TypeAlias
+from typing import Any, cast
 
+import anyio
+import httpx
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp import McpError, types
+from mcp.client.streamable_http import streamablehttp_client
+from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
 
-from ...messages import ExtraMissing, Payload
+from ...messages import Payload
 from ...messages.web_errors import McpUnusable, ToolFailed
 from ...messages.wording import summarize
 from ..runtime.error_text import describe_fault, parts_of
 from .address import McpAddress
 from .bounded_http import make_bounded_client
+from .session import Incoming, McpSession, Outgoing, Progress
 from .stdio_process import LineTooLong, StdioProcess
 from .tool_output import output_of
-
-if find_spec("mcp") is None:
-    raise ExtraMissing("MCP", ["mcp"], "mcp")
-
-import anyio
-import httpx
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from mcp import ClientSession, McpError, types
-from mcp.client.streamable_http import streamablehttp_client
-from mcp.shared.message import SessionMessage
-
-Progress: TypeAlias = Callable[[float | None, str], None]
-"""Takes how far a tool has come, in percent if that is known, and a text for people."""
-
-Incoming: TypeAlias = MemoryObjectReceiveStream[SessionMessage | Exception]
-Outgoing: TypeAlias = MemoryObjectSendStream[SessionMessage]
 
 MAX_TOOLS = 1_000
 MAX_JUNK_LINES = 1_000
@@ -78,7 +68,7 @@ class McpConnection:
         self._is_closing = asyncio.Event()
         # Done as soon as no answer will come any more, before the server has ended.
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._session: _Session | None = None
+        self._session: McpSession | None = None
         self._reason = ""
         self._running: asyncio.Task[None] | None = None
         self._cancelling: set[asyncio.Task[None]] = set()
@@ -133,12 +123,18 @@ class McpConnection:
         found: list[Mapping[str, Any]] = []
         cursor: str | None = None
         for _ in range(MAX_TOOLS):
-            listing = await self._ask("tools/list", lambda it, at=cursor: it.list_tools(at))
-            found += [each.model_dump(by_alias=True, exclude_none=True) for each in listing.tools]
-            cursor = listing.nextCursor
-            if not cursor or len(found) >= MAX_TOOLS:
+            listing = await self._ask("tools/list", lambda it, at=cursor: it.list(at))
+            tools = listing.get("tools")
+            if not isinstance(tools, list):
+                raise ToolFailed(
+                    "tools/list answers what MCP does not know: it has no list of tools"
+                )
+            more = cast("list[object]", tools)[: MAX_TOOLS - len(found)]
+            found += [cast("dict[str, Any]", each) for each in more if isinstance(each, dict)]
+            cursor = listing.get("nextCursor")
+            if not isinstance(cursor, str) or not cursor or len(found) >= MAX_TOOLS:
                 break
-        return found[:MAX_TOOLS]
+        return found
 
     async def call(
         self, name: str, arguments: Mapping[str, Payload], progress: Progress | None
@@ -158,10 +154,9 @@ class McpConnection:
             InvalidArguments: it can't take the arguments.
             ConnectionLost: the connection ended meanwhile.
         """
-        answer = await self._ask(name, lambda it: it.call(name, arguments, progress))
-        return output_of(name, answer.model_dump(mode="json", by_alias=True, exclude_none=True))
+        return output_of(name, await self._ask(name, lambda it: it.call(name, arguments, progress)))
 
-    async def _ask(self, what: str, ask: Callable[[_Session], Awaitable[Any]]) -> Any:
+    async def _ask(self, what: str, ask: Callable[[McpSession], Awaitable[Any]]) -> Any:
         session = self._session
         if session is None or self._lost.done():
             raise ConnectionLost(self._reason or "it is not connected", has_begun=False)
@@ -197,7 +192,7 @@ class McpConnection:
             await asyncio.wait({self._lost})
             raise ConnectionLost(self._reason, has_begun=False) from None
 
-    def _tell_cancelled(self, session: _Session, number: int) -> None:
+    def _tell_cancelled(self, session: McpSession, number: int) -> None:
         async def tell() -> None:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(session.tell_cancelled(number), CANCEL_WITHIN_S)
@@ -233,7 +228,7 @@ class McpConnection:
         self, incoming: Incoming, outgoing: Outgoing, ready: asyncio.Future[None]
     ) -> None:
         sender, receiver = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-        async with _Session(receiver, outgoing, self._tools_changed) as session:
+        async with McpSession(receiver, outgoing, self._tools_changed) as session:
             self._session = session
             sieving = asyncio.ensure_future(self._sieve(incoming, sender))
             closing = asyncio.ensure_future(self._is_closing.wait())
@@ -268,12 +263,11 @@ class McpConnection:
             if isinstance(message, Exception):
                 raise message
             root = message.message.root
-            content = root.model_dump(by_alias=True, mode="json", exclude_none=True)
             try:
                 if isinstance(root, types.JSONRPCNotification):
-                    types.ServerNotification.model_validate(content)
+                    types.ServerNotification.model_validate(_dump(root))
                 elif isinstance(root, types.JSONRPCRequest):
-                    types.ServerRequest.model_validate(content)
+                    types.ServerRequest.model_validate(_dump(root))
             except ValidationError:
                 continue
             await sender.send(message)
@@ -319,8 +313,8 @@ class McpConnection:
         try:
             async for line in process.lines():
                 try:
-                    message = types.JSONRPCMessage.model_validate_json(line)
-                except ValidationError:
+                    message = _read_message(line)
+                except (ValueError, RecursionError):
                     junk += bool(line.strip())
                     if junk >= MAX_JUNK_LINES:
                         self._reason = (
@@ -367,6 +361,28 @@ class McpConnection:
                 return describe_fault(fault)[:500]
 
 
+def _dump(message: types.JSONRPCNotification | types.JSONRPCRequest) -> dict[str, Any]:
+    return message.model_dump(by_alias=True, mode="json", exclude_none=True)
+
+
+def _read_message(line: bytes) -> types.JSONRPCMessage:
+    """The message in a line.
+
+    The library would try each kind of message in turn, and build a large one several times.
+
+    Raises:
+        ValueError: it is none.
+    """
+    content: Any = json.loads(line)
+    if not isinstance(content, dict):
+        content = {}
+    if "method" in content:
+        kind = types.JSONRPCRequest if "id" in content else types.JSONRPCNotification
+    else:
+        kind = types.JSONRPCError if "error" in content else types.JSONRPCResponse
+    return types.JSONRPCMessage(kind.model_validate(content))
+
+
 async def _write(process: StdioProcess, from_us: MemoryObjectReceiveStream[SessionMessage]) -> None:
     async for message in from_us:
         line = message.message.model_dump_json(by_alias=True, exclude_none=True)
@@ -375,61 +391,3 @@ async def _write(process: StdioProcess, from_us: MemoryObjectReceiveStream[Sessi
         except OSError:
             # It has ended, which its stdout tells.
             return
-
-
-class _Session(ClientSession):
-    """A session that calls tools without a check of what they return by a foreign schema."""
-
-    def __init__(
-        self, incoming: Incoming, outgoing: Outgoing, tools_changed: Callable[[], None]
-    ) -> None:
-        super().__init__(
-            incoming, outgoing, client_info=types.Implementation(name="muster", version="1")
-        )
-        self._when_tools_change = tools_changed
-        self.is_initialized = False
-
-    @property
-    def next_number(self) -> int:
-        """The id of the next request."""
-        return self._request_id
-
-    async def begin(self) -> None:
-        """Agree on the protocol."""
-        await self.initialize()
-        self.is_initialized = True
-
-    async def call(
-        self, name: str, arguments: Mapping[str, Payload], take: Progress | None
-    ) -> types.CallToolResult:
-        """Call a tool."""
-
-        async def tell(
-            progress: float, total: float | None = None, message: str | None = None
-        ) -> None:
-            if take is not None:
-                take(_percent(progress, total), (message or "")[:1_000])
-
-        params = types.CallToolRequestParams(name=name, arguments=dict(arguments))
-        request = types.CallToolRequest(method="tools/call", params=params)
-        return await self.send_request(
-            types.ClientRequest(request), types.CallToolResult, progress_callback=tell
-        )
-
-    async def tell_cancelled(self, number: int) -> None:
-        """Tell the server that nobody waits for an answer any more."""
-        params = types.CancelledNotificationParams(
-            requestId=number, reason="the task was cancelled"
-        )
-        told = types.CancelledNotification(method="notifications/cancelled", params=params)
-        await self.send_notification(types.ClientNotification(told))
-
-    async def _received_notification(self, notification: types.ServerNotification) -> None:
-        if isinstance(notification.root, types.ToolListChangedNotification):
-            self._when_tools_change()
-
-
-def _percent(done: float, total: float | None) -> float | None:
-    if total is None or not (0 < total < math.inf and 0 <= done < math.inf):
-        return None
-    return min(100.0 * done / total, 100.0)

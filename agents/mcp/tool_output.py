@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
 from ...messages import Payload
 from ...messages.web_errors import ToolFailed
 
 MAX_ERROR_CHARACTERS = 2_000
+MAX_CONTENTS = 10_000
+"""How many contents an answer may have."""
 
 
 def output_of(tool: str, answer: Mapping[str, Any]) -> Payload:
@@ -26,8 +28,13 @@ def output_of(tool: str, answer: Mapping[str, Any]) -> Payload:
     Raises:
         ToolFailed: the tool tells an error, or the answer is no result of a tool.
     """
-    given = answer.get("content") or ()
-    contents = [_read(tool, each) for each in cast("Sequence[Mapping[str, Any]]", given)]
+    given: object = answer.get("content") or []
+    listed = cast("list[object]", given) if isinstance(given, list) else [None]
+    if len(listed) > MAX_CONTENTS:
+        raise ToolFailed(
+            f"{tool} answers with {len(listed):,} contents; at most {MAX_CONTENTS:,} are taken"
+        )
+    contents = [_read(tool, each) for each in listed]
     if answer.get("isError"):
         texts = [each for each in contents if isinstance(each, str)]
         told = "\n".join(texts).strip()[:MAX_ERROR_CHARACTERS]
@@ -40,7 +47,10 @@ def output_of(tool: str, answer: Mapping[str, Any]) -> Payload:
     return [{"type": "text", "text": each} if isinstance(each, str) else each for each in contents]
 
 
-def _read(tool: str, content: Mapping[str, Any]) -> str | dict[str, Payload]:
+def _read(tool: str, given: object) -> str | dict[str, Payload]:
+    if not isinstance(given, dict):
+        raise ToolFailed(f"{tool} answers what is no result of a tool")
+    content = cast("dict[str, Any]", given)
     kind = content.get("type")
     if kind == "text":
         return str(content.get("text", ""))
@@ -48,7 +58,8 @@ def _read(tool: str, content: Mapping[str, Any]) -> str | dict[str, Payload]:
         data = _bytes_of(tool, content.get("data"))
         return {"type": kind, "mime_type": content.get("mimeType"), "data": data}
     if kind == "resource":
-        resource: Mapping[str, Any] = content.get("resource") or {}
+        found: object = content.get("resource")
+        resource = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
         told = {"type": "resource", "uri": resource.get("uri")}
         told["mime_type"] = resource.get("mimeType")
         if "blob" in resource:

@@ -75,7 +75,7 @@ class ExpectedOutcomes:
         pair = (task.id, worker.name)
         seen = self._seen.get(pair)
         if seen is None:
-            return self._expect(task, worker)
+            return self.expect(task, worker)
         number = self._tried.get(pair, 0)
         self._tried[pair] = number + 1
         attempt = seen[min(number, len(seen) - 1)]
@@ -89,7 +89,12 @@ class ExpectedOutcomes:
             is_declined=attempt.outcome is AttemptOutcome.DECLINED,
         )
 
-    def _expect(self, task: Task, worker: WorkerRecord) -> ExpectedOutcome:
+    def times_seen(self, task: Task, worker: WorkerRecord) -> int:
+        """How often a worker was seen to try a task."""
+        return len(self._seen.get((task.id, worker.name), ()))
+
+    def expect(self, task: Task, worker: WorkerRecord) -> ExpectedOutcome:
+        """How an attempt ends that was not seen."""
         key = (worker.name, task.type)
         owed = self._owed.get(key, 0.0) + self._scorecards.chance(worker, task).success
         is_success = owed >= 0.5  # noqa: PLR2004 - rounded to the nearest

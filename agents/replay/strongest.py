@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 from ...messages import Task, TaskId, TaskStatus
 from ..kernel.board.state import BoardState
+from ..kernel.matching.scorecards.skill_model import REMEMBERED
 from ..kernel.model.records import TaskRecord, WorkerRecord
 from .expected_outcomes import ExpectedOutcomes
 from .recorded_run import RecordedAttempt, recorded_in_store
@@ -23,6 +25,15 @@ _TASKS_COMPARED_OF_TYPE = 20
 
 _ENOUGH_COSTS = 5
 """With fewer costs at a type, those at all types tell how much they differ."""
+
+_DRAWS = 1_000
+"""How many draws the range of the costs follows from."""
+
+_MAX_RIVALS = 20
+"""How many workers, the best ones, may be the strongest."""
+
+_PRIOR_RESULTS = 10.0
+"""How many results it counts as that the workers of a team are alike."""
 
 _UNSETTLING_SHARE = 2.0
 """What a worker without failures still counts as, so that its chance is not taken as certain."""
@@ -42,7 +53,9 @@ class StrongestEstimate(NamedTuple):
         workers: the strongest worker of each type.
         strongest_completed: how many it is expected to complete.
         strongest_cost: what its attempts are expected to cost.
-        deviation: the standard deviation of that.
+        cost_from: what they cost at least, with 95 % certainty, whoever really is the strongest.
+        cost_to: what they cost at most, with 95 % certainty.
+        certainty: how certain it is that these workers are the strongest, 0 to 1.
         attempts: how many attempts it is expected to need.
         seen_attempts: how many of them were seen in the run, so that their cost is known.
     """
@@ -53,7 +66,9 @@ class StrongestEstimate(NamedTuple):
     workers: Mapping[str, str]
     strongest_completed: int
     strongest_cost: float
-    deviation: float
+    cost_from: float
+    cost_to: float
+    certainty: float
     attempts: int
     seen_attempts: int
 
@@ -77,108 +92,207 @@ def estimate_strongest(board: BoardState, max_tasks: int) -> StrongestEstimate |
         return None
     records = _latest_settled(board, max_tasks)
     recorded = recorded_in_store(board, records)
-    if len({each.worker for each in recorded.attempts}) <= 1:
-        return None
-    outcomes = ExpectedOutcomes(recorded)
-    attempts: defaultdict[TaskId, list[RecordedAttempt]] = defaultdict(list)
+    by_worker: defaultdict[str, list[RecordedAttempt]] = defaultdict(list)
+    by_task: defaultdict[TaskId, list[RecordedAttempt]] = defaultdict(list)
     for each in recorded.attempts:
-        attempts[each.task_id].append(each)
+        by_worker[each.worker].append(each)
+        by_task[each.task_id].append(each)
+    if len(by_worker) <= 1:
+        return None
     by_type: defaultdict[str, list[Task]] = defaultdict(list)
     for record in records:
-        if record.task_id in attempts:
+        if record.task_id in by_task:
             by_type[record.task.type].append(record.task)
-    names = {attempt.worker for attempt in recorded.attempts}
-    workers = [board.workers[name] for name in names if name in board.workers]
-    ranked = _rank(workers, by_type, outcomes)
-    costs: defaultdict[str, list[float]] = defaultdict(list)
-    for each in recorded.attempts:
-        costs[each.worker].append(each.cost)
-    estimate = _Summing(outcomes, costs)
-    for task_type, tasks in by_type.items():
-        tried = [attempt for task in tasks for attempt in attempts[task.id]]
-        strongest = next((worker for worker in ranked if _may_do(worker, task_type)), None)
-        if strongest is None:
-            continue
-        estimate.add_type(task_type, tasks, tried, strongest)
-        estimate.completed += sum(
-            board.tasks[task.id].status is TaskStatus.COMPLETED for task in tasks
-        )
-    return estimate.result() if estimate.strongest_cost else None
+    workers = [board.workers[name] for name in by_worker if name in board.workers]
+    expected = _Expected(ExpectedOutcomes(recorded), by_worker, by_type)
+    ranked = sorted(workers, key=expected.rank, reverse=True)
+    weights = [(len(by_worker[each.name]), expected.strength(each)) for each in workers]
+    expected.usual_strength = sum(n * s for n, s in weights) / sum(n for n, _ in weights)
+    # The types that the same workers may do have the same strongest worker.
+    groups: defaultdict[tuple[WorkerRecord, ...], list[str]] = defaultdict(list)
+    for task_type in by_type:
+        able = tuple(worker for worker in ranked if _may_do(worker, task_type))
+        if able:
+            groups[able[:_MAX_RIVALS]].append(task_type)
+    named = [expected.total(able[0], types) for able, types in groups.items()]
+    strongest_cost = sum(each.cost for each in named)
+    if not strongest_cost:
+        return None
+    drawn, certainty = _draw_costs(expected, groups)
+    tasks = [task for types in groups.values() for each in types for task in by_type[each]]
+    return StrongestEstimate(
+        tasks=len(tasks),
+        completed=sum(board.tasks[task.id].status is TaskStatus.COMPLETED for task in tasks),
+        cost=sum(each.cost for task in tasks for each in by_task[task.id]),
+        workers={each: able[0].name for able, types in groups.items() for each in types},
+        strongest_completed=sum(each.completed for each in named),
+        strongest_cost=strongest_cost,
+        cost_from=min(drawn[len(drawn) // 20], strongest_cost),
+        cost_to=max(drawn[-1 - len(drawn) // 20], strongest_cost),
+        certainty=certainty,
+        attempts=sum(each.attempts for each in named),
+        seen_attempts=sum(each.seen_attempts for each in named),
+    )
+
+
+def _draw_costs(
+    expected: _Expected, groups: Mapping[tuple[WorkerRecord, ...], Sequence[str]]
+) -> tuple[list[float], float]:
+    """What the strongest worker may have cost, smallest first, and how certain it is who that is.
+
+    Each draw first says how good each worker is, then who is the strongest, and then what that one
+    costs. The seed is always the same, so the same run has the same draws.
+    """
+    chance = random.Random("strongest")  # noqa: S311 - no secret
+    rivals = dict.fromkeys(worker for able in groups for worker in able)
+    drawn: list[float] = []
+    as_named = 0
+    for _ in range(_DRAWS):
+        strengths = {each.name: expected.draw_strength(each, chance) for each in rivals}
+        total = 0.0
+        is_as_named = True
+        for able, types in groups.items():
+            strongest = max(able, key=lambda worker: strengths[worker.name])
+            is_as_named = is_as_named and strongest is able[0]
+            of_types = expected.total(strongest, types)
+            total += of_types.draw(chance)
+        drawn.append(total)
+        as_named += is_as_named
+    return sorted(drawn), as_named / _DRAWS
+
+
+class _Total(NamedTuple):
+    """What a worker is expected to need for all tasks of some types."""
+
+    completed: int
+    cost: float
+    deviation: float
+    attempts: int
+    seen_attempts: int
+    seen_cost: float
+    known_costs: int
+
+    def draw(self, chance: random.Random) -> float:
+        """What they may really cost, by Student's distribution: few costs tell little."""
+        freedom = max(self.known_costs - 1, 1)
+        scale = math.sqrt(chance.gammavariate(freedom / 2, 2 / freedom))
+        off = self.deviation * chance.gauss(0.0, 1.0) / max(scale, 1e-9)
+        return max(self.cost + off, self.seen_cost)
 
 
 @dataclass(slots=True)
-class _Summing:
+class _Expected:
+    """What is expected of each worker, had it done every task."""
+
     outcomes: ExpectedOutcomes
-    costs: Mapping[str, Sequence[float]]
-    tasks: int = 0
-    completed: int = 0
-    cost: float = 0.0
-    workers: dict[str, str] = field(default_factory=dict[str, str])
-    strongest_completed: int = 0
-    strongest_cost: float = 0.0
-    variance: float = 0.0
-    attempts: int = 0
-    seen_attempts: int = 0
+    by_worker: Mapping[str, Sequence[RecordedAttempt]]
+    by_type: Mapping[str, Sequence[Task]]
+    usual_strength: float = 0.5
+    _totals: dict[tuple[str, str], _Total] = field(default_factory=dict[tuple[str, str], _Total])
+    _strengths: dict[str, float] = field(default_factory=dict[str, float])
 
-    def add_type(
-        self,
-        task_type: str,
-        tasks: Sequence[Task],
-        tried: Sequence[RecordedAttempt],
-        strongest: WorkerRecord,
-    ) -> None:
-        """Add the tasks of a type, as its strongest worker would have done them."""
+    def rank(self, worker: WorkerRecord) -> tuple[float, int, float, str]:
+        """What is higher for stronger workers.
+
+        Of equal ones, the one that declares more skill comes first, and then the dearer one.
+        """
+        cost = worker.stats.cost / max(worker.stats.completed_tasks, 1)
+        return round(self.strength(worker), 6), worker.skill_level, cost, worker.name
+
+    def strength(self, worker: WorkerRecord) -> float:
+        """Its mean chance of success at the tasks that it may do."""
+        known = self._strengths.get(worker.name)
+        if known is not None:
+            return known
+        chances = [
+            (len(tasks), _mean_chance(worker, tasks, self.outcomes))
+            for task_type, tasks in self.by_type.items()
+            if _may_do(worker, task_type)
+        ]
+        count = sum(each for each, _ in chances)
+        mean = sum(each * chance for each, chance in chances) / count if count else 0.0
+        self._strengths[worker.name] = mean
+        return mean
+
+    def draw_strength(self, worker: WorkerRecord, chance: random.Random) -> float:
+        """What its mean chance of success may really be."""
+        # Older results count less and less for the expectation.
+        results = min(len(self.by_worker[worker.name]), REMEMBERED)
+        good = results * self.strength(worker) + _PRIOR_RESULTS * self.usual_strength
+        bad = results + _PRIOR_RESULTS - good
+        return chance.betavariate(max(good, 0.01), max(bad, 0.01))
+
+    def total(self, worker: WorkerRecord, types: Iterable[str]) -> _Total:
+        """What it is expected to need for all tasks of some types."""
+        totals = [self._of_type(worker, each) for each in types]
+        deviation = math.sqrt(sum(each.deviation**2 for each in totals))
+        return _Total(
+            completed=sum(each.completed for each in totals),
+            cost=sum(each.cost for each in totals),
+            deviation=deviation,
+            attempts=sum(each.attempts for each in totals),
+            seen_attempts=sum(each.seen_attempts for each in totals),
+            seen_cost=sum(each.seen_cost for each in totals),
+            known_costs=len(self.by_worker[worker.name]),
+        )
+
+    def _of_type(self, worker: WorkerRecord, task_type: str) -> _Total:
+        known = self._totals.get((worker.name, task_type))
+        if known is None:
+            known = self._totals[worker.name, task_type] = self._expect(worker, task_type)
+        return known
+
+    def _expect(self, worker: WorkerRecord, task_type: str) -> _Total:
+        """Let it do the tasks of a type."""
+        own, tasks = self.by_worker[worker.name], self.by_type[task_type]
+        ids = {task.id for task in tasks}
+        costs = [each.cost for each in own if each.task_id in ids]
+        if len(costs) < _ENOUGH_COSTS:
+            costs = [each.cost for each in own]
+        usual_cost = math.fsum(costs) / len(costs)
         unseen: list[Task] = []
-        unseen_cost, unseen_attempts = 0.0, 0
+        completed, seen_attempts, unseen_attempts, seen_cost = 0, 0, 0, 0.0
         for task in tasks:
-            is_seen = True
-            for _ in range(task.max_attempts):
-                outcome = self.outcomes.next(task, strongest)
-                is_seen = outcome.is_seen
-                self.attempts += 1
-                self.seen_attempts += is_seen
-                self.strongest_cost += outcome.cost
-                if not is_seen:
+            seen = self.outcomes.times_seen(task, worker)
+            for number in range(task.max_attempts):
+                if number < seen:
+                    outcome = self.outcomes.next(task, worker)
+                    seen_attempts += 1
+                    seen_cost += outcome.cost
+                else:
+                    outcome = self.outcomes.expect(task, worker)
                     unseen_attempts += 1
-                    unseen_cost += outcome.cost
+                    if number == seen:
+                        unseen.append(task)
                 if outcome.is_success:
-                    self.strongest_completed += 1
+                    completed += 1
                     break
-            if not is_seen:
-                unseen.append(task)
-        self.tasks += len(tasks)
-        self.cost += sum(each.cost for each in tried)
-        self.workers[task_type] = strongest.name
+        cost, variance = seen_cost + unseen_attempts * usual_cost, 0.0
         if unseen:
-            chance = _mean_chance(strongest, unseen, self.outcomes)
-            costs: Sequence[float] = [each.cost for each in tried if each.worker == strongest.name]
-            if len(costs) < _ENOUGH_COSTS:
-                costs = self.costs[strongest.name]
-            may_retry = any(task.max_attempts > 1 for task in unseen)
-            self.variance += _variance(
-                len(unseen), unseen_attempts, unseen_cost, costs, chance, may_retry=may_retry
+            variance = _variance(
+                len(unseen),
+                unseen_attempts,
+                costs,
+                _mean_chance(worker, unseen, self.outcomes),
+                may_retry=any(task.max_attempts > 1 for task in unseen),
             )
-
-    def result(self) -> StrongestEstimate:
-        return StrongestEstimate(
-            self.tasks,
-            self.completed,
-            self.cost,
-            self.workers,
-            self.strongest_completed,
-            self.strongest_cost,
-            # What is left of equal costs is a rounding error.
-            math.sqrt(self.variance) if self.variance > (1e-9 * self.strongest_cost) ** 2 else 0.0,
-            self.attempts,
-            self.seen_attempts,
+        # What is left of equal costs is a rounding error.
+        deviation = math.sqrt(variance) if variance > (1e-9 * cost) ** 2 else 0.0
+        return _Total(
+            completed,
+            cost,
+            deviation,
+            seen_attempts + unseen_attempts,
+            seen_attempts,
+            seen_cost=seen_cost,
+            known_costs=len(self.by_worker[worker.name]),
         )
 
 
 def _variance(
     tasks: int,
     attempts: int,
-    cost: float,
-    seen_costs: Sequence[float],
+    costs: Sequence[float],
     chance: float,
     *,
     may_retry: bool,
@@ -188,15 +302,13 @@ def _variance(
     Args:
         tasks: how many tasks these attempts are at.
         attempts: how many attempts are expected.
-        cost: what they are expected to cost.
-        seen_costs: what the worker's attempts at the type have cost.
+        costs: what the worker's seen attempts have cost.
         chance: its chance of success.
         may_retry: whether a failed attempt is followed by another.
     """
-    seen, mean = len(seen_costs), cost / attempts
-    center = math.fsum(seen_costs) / seen
+    seen, mean = len(costs), math.fsum(costs) / len(costs)
     # One cost says nothing about how much they differ.
-    spread = sum((each - center) ** 2 for each in seen_costs) / (seen - 1) if seen > 1 else mean**2
+    spread = sum((each - mean) ** 2 for each in costs) / (seen - 1) if seen > 1 else mean**2
     # Each attempt's cost differs, and so may the mean that was seen from the true one.
     variance = attempts * spread + attempts**2 * spread / seen
     if may_retry:
@@ -206,30 +318,6 @@ def _variance(
         slope = tasks * mean / chance**2
         variance += slope**2 * chance * failing / (seen + _UNSETTLING_SHARE)
     return variance
-
-
-def _rank(
-    workers: Iterable[WorkerRecord],
-    by_type: Mapping[str, Sequence[Task]],
-    outcomes: ExpectedOutcomes,
-) -> list[WorkerRecord]:
-    """The workers, the strongest first: by the mean chance at the tasks that they may do.
-
-    Of equal ones, the one that declares more skill comes first, and then the dearer one.
-    """
-
-    def strength(worker: WorkerRecord) -> tuple[float, int, float, str]:
-        chances = [
-            (len(tasks), _mean_chance(worker, tasks, outcomes))
-            for task_type, tasks in by_type.items()
-            if _may_do(worker, task_type)
-        ]
-        count = sum(each for each, _ in chances)
-        mean = sum(each * chance for each, chance in chances) / count if count else 0.0
-        cost = worker.stats.cost / max(worker.stats.completed_tasks, 1)
-        return round(mean, 6), worker.skill_level, cost, worker.name
-
-    return sorted(workers, key=strength, reverse=True)
 
 
 def _may_do(worker: WorkerRecord, task_type: str) -> bool:

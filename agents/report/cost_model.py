@@ -57,7 +57,17 @@ class SavingsReport(BaseModel):
     """The difference; below 0 if the run cost more."""
 
     uncertainty: Cost
-    """By how much that may be wrong: two standard deviations."""
+    """By how much that may be wrong: half of what lies between the next two."""
+
+    saved_from: float | None = None
+    """What was saved at least: with `saved_to` an interval that holds the truth in 90 % of all
+    runs, whichever worker really is the strongest; None in reports of older versions."""
+
+    saved_to: float | None = None
+    """What was saved at most."""
+
+    certainty: Share | None = None
+    """How certain it is that these workers are the strongest; None in reports of older versions."""
 
     seen_share: Share
     """The share of the strongest worker's attempts that were seen in the run."""

@@ -13,8 +13,6 @@ from .cost_model import ModelCost, SavingsReport
 MAX_COMPARED = 2_000
 """How many settled tasks a report compares with the strongest worker's: the latest."""
 
-_STANDARD_DEVIATIONS = 2
-
 
 def read_cost_by_day(board: BoardState) -> dict[str, float]:
     """What attempts cost by the day on which they ended, the first day first."""
@@ -58,7 +56,10 @@ def read_savings(board: BoardState, max_compared: int = MAX_COMPARED) -> Savings
         strongest_completed=estimate.strongest_completed,
         strongest_cost=estimate.strongest_cost,
         saved=estimate.saved,
-        uncertainty=_STANDARD_DEVIATIONS * estimate.deviation,
+        saved_from=estimate.cost_from - estimate.cost,
+        saved_to=estimate.cost_to - estimate.cost,
+        uncertainty=(estimate.cost_to - estimate.cost_from) / 2,
+        certainty=estimate.certainty,
         seen_share=estimate.seen_attempts / estimate.attempts,
     )
 

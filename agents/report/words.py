@@ -36,9 +36,15 @@ def describe_savings(savings: SavingsReport, unit: str) -> str:
     strongest = list(dict.fromkeys(savings.workers.values()))
     names = strongest[0] if len(strongest) == 1 else "the strongest worker of each type"
     seen = format_share(savings.seen_share)
+    ends = savings.saved_from, savings.saved_to
+    if ends[0] is not None and ends[1] is not None:
+        low, high = (ends[0], ends[1]) if is_saved else (-ends[1], -ends[0])
+        between = f"90% sure: {format_cost(low)} to {format_cost(high)}"
+    else:
+        between = f"± {format_cost(savings.uncertainty)}"
     return (
-        f"{format_cost(abs(savings.saved))} ± {format_cost(savings.uncertainty, unit)} "
-        f"({share:.0%}) {'less' if is_saved else 'more'} than always {names} for "
+        f"{format_cost(abs(savings.saved), unit)} ({share:.0%}) "
+        f"{'less' if is_saved else 'more'} than always {names} ({between}) for "
         f"{savings.tasks:,} tasks, of which {savings.completed:,} were completed and "
         f"{savings.strongest_completed:,} would have been; an estimate: {seen} of those attempts "
         "were seen, the others are expected from what was"

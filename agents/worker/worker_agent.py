@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from ...messages import Task, TaskAssignment, TaskResult, WorkerProfile
 from ...messages.frame import EVERYONE
 from ...messages.functions import TaskFunction
+from ...messages.worker_profile import FOLLOW_FROM_HANDLERS
 from ..execution.attempt_state import AttemptStates
 from ..execution.handler_executor import ExecutorSource, HandlerExecutor
 from ..execution.handlers import Handlers
@@ -392,12 +393,8 @@ class WorkerAgent(StartedInBlock, WorkerActivity, HandlerRegistration):
         if not len(self.handlers) and self._find_own_method() is not None:
             # Its own method takes any type, also if it has reviewers besides.
             task_types = None
-        return WorkerProfile.of(
-            self,
-            task_types=task_types,
-            review_types=self.handlers.review_types,
-            at_most_once_types=self.handlers.at_most_once_types,
-        )
+        told = {name: getattr(self.handlers, name) for name in FOLLOW_FROM_HANDLERS}
+        return WorkerProfile.of(self, **{**told, "task_types": task_types})
 
     def _introduce_again(self) -> None:
         self._shell.introduce(self._profile())

@@ -79,6 +79,13 @@ def worker(
             help="An environment variable that MCP servers get, too; repeatable.",
         ),
     ] = None,
+    mcp_header: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HEADER=NAME",
+            help="A header for MCP servers at URLs, with the value of an environment variable.",
+        ),
+    ] = None,
     model: Model = None,
     base_url: BaseUrl = None,
     price_in: PriceIn = None,
@@ -187,7 +194,7 @@ def worker(
         ModelOptions(model, base_url, price_in, price_out, types, key_file, system),
         find_handlers(handlers) if handlers else None,
     )
-    tools = read_mcp_options(mcp or (), prefix or (), mcp_env or ())
+    tools = read_mcp_options(mcp or (), prefix or (), mcp_env or (), mcp_header or ())
     if tools is not None:
         tools.update(found or Handlers())
         found = tools
