@@ -30,7 +30,9 @@ PLUMBING: Mapping[str, str] = {
         surround hand_to_handlers member_appeared can_dial_again is_done is_ticket_outdated
         task_functions
     """,
-    "Handlers": "functions watch has_plain refuse_contexts start run start_review",
+    "Handlers": """
+        functions watch has_plain refuse_contexts start run start_review at_most_once_types
+    """,
     "Subtask": "take open settled",
     "TaskContext": """
         mark_cancelled complete has_report suspended_s wait_in_thread cancel_waits stop_waiting
@@ -42,7 +44,7 @@ PLUMBING: Mapping[str, str] = {
 OF_AGENTS = """
     is_done member_appeared can_dial_again address send discard renew has_met_anyone dial_again
     settle settle_like network_file go_to_admin claim_port stop_serving run current_instance
-    start_run_handlers cancel_handlers
+    start_run_handlers cancel_handlers need_ceylon_for
     on_message on_agent_connected model_handlers hand_to_handlers find_declared_handler remember
 """
 """What the base class of manager and worker has for Ceylon and for Muster's own shells."""
