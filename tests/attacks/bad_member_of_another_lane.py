@@ -30,7 +30,7 @@ def forgeries(member: Member, worker: Patient) -> list[bytes]:
         session="forged",
         # Whoever joins the worker's lane as well may read them.
         worker_session=worker._shell.session_id,
-        worker_call=worker._shell._manager_session.call,
+        worker_call=worker._shell._manager_session.presence.call,
         heartbeat_s=1.0,
         lost_after_s=9.0,
     )

@@ -75,7 +75,7 @@ def test_a_manager_tells_what_its_tasks_wait_for() -> None:
         TaskStatus.IN_PROGRESS: 2,
         TaskStatus.PENDING: 7,
     }
-    assert before["waiting"] == {"ready": 0, "blocked": 1, "limited": 5, "nobody": 1}
+    assert before["waiting"] == {"blocked": 1, "limited": 5, "nobody can": 1}
     assert before["limits"] == "5 wait for a limit: 2 of 2 last tasks in progress"
     assert any("knit" in each for each in before["reasons"]), before["reasons"]
     assert 0.0 < before["at"] < after["at"] + 1.0

@@ -48,6 +48,9 @@ OF_THE_ATTEMPT = frozenset({"cost_unit", "declined", "retry_after_s", "gives_up"
 """All costs are in the run's unit; that an attempt was declined or postponed is its outcome, and
 what it has used of a model is told with it."""
 
+TYPES = frozenset({"task_types", "at_most_once_types"})
+"""A worker's types are known by the tasks that it gets."""
+
 SHOWN = [
     # The data are the user's own, and may be large.
     Shown(Task, TaskReport, left_out=LIMITS | RELATIONS | {"data"}),
@@ -62,8 +65,8 @@ SHOWN = [
         left_out=OF_THE_ATTEMPT | {"success"},
     ),
     # A report has its workers by their names.
-    Shown(WorkerProfile, WorkerReport, left_out=frozenset({"name", "task_types"})),
-    Shown(WorkerProfile, WorkerView, {"skill_level": "skill"}, frozenset({"task_types"})),
+    Shown(WorkerProfile, WorkerReport, left_out=TYPES | {"name"}),
+    Shown(WorkerProfile, WorkerView, {"skill_level": "skill"}, TYPES),
     Shown(
         WorkerStats,
         WorkerReport,
@@ -88,6 +91,7 @@ SHOWN = [
                 "is_prefetched",
                 "is_recalled",
                 "is_displaced",
+                "grant",
                 "suspended_for",
                 "suspended_at",
                 "suspended_s",

@@ -53,6 +53,7 @@ NOT_KEPT: Mapping[type[Any], Mapping[str, str]] = {
         "suspended_at": "kept of attempts that run",
         "suspended_s": "kept of attempts that run",
         "left_s": "kept of attempts that run",
+        "grant": "kept of attempts that run",
         "is_recalled": "it is asked for it again",
         "asked_at": "it is asked again",
         "expected_s": "estimated anew",

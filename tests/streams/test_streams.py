@@ -139,8 +139,8 @@ async def read(stream: AsyncGenerator[StreamedPart, None]) -> list[Any]:
 @pytest.mark.parametrize("reader", ["client", "manager"])
 @pytest.mark.parametrize(
     "faults",
-    [{}, {"seed": 3, "loss": 0.2, "duplicate": 0.2, "delay_s": 0.5}],
-    ids=["calm", "faults"],
+    [{}, *({"seed": seed, "loss": 0.2, "duplicate": 0.2, "delay_s": 0.5} for seed in range(3, 9))],
+    ids=lambda faults: f"faults {faults['seed']}" if faults else "calm",
 )
 def test_all_parts_arrive_in_order_and_are_the_output(reader: str, faults: dict[str, Any]) -> None:
     async def play() -> None:
