@@ -67,6 +67,13 @@ COMPETITORS = (
         **_MUSTER,
     ),
     Competitor(
+        name="muster+jetstream",
+        install="pip install -e '.[nats]' && apt-get install nats-server",
+        needs_nats=True,
+        environment={"MUSTER_COMPARE_STORE": "jetstream"},
+        **_MUSTER,
+    ),
+    Competitor(
         name="muster+nats",
         install="pip install -e '.[nats]' && apt-get install nats-server",
         needs_nats=True,

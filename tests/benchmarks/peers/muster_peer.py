@@ -16,14 +16,18 @@ from muster.agents import MemoryStore  # noqa: E402
 from muster.agents.bench.tasks import ECHO, NOTHING  # noqa: E402
 from muster.agents.bench.workers import BenchPlan, BenchWorkers  # noqa: E402
 from muster.agents.runtime.garbage import collect_garbage_less_often  # noqa: E402
+from muster.agents.store.jet_stream import JetStreamStore  # noqa: E402
 from muster.agents.store.protocol import Store  # noqa: E402
 from peer import play  # noqa: E402
 
 STORE_VARIABLE = "MUSTER_COMPARE_STORE"
-"""Whether the run is kept in "memory" or "sqlite"; not at all if it is not set."""
+"""Whether the run is kept in "memory", "sqlite" or "jetstream"; not at all if it is not set."""
 
-LINK = os.environ.get("MUSTER_COMPARE_NATS", "ceylon")
-"""How the workers reach the manager: "ceylon", or the URL of a NATS server."""
+KIND = os.environ.get(STORE_VARIABLE)
+SERVER = os.environ.get("MUSTER_COMPARE_NATS", "")
+"""The URL of a NATS server, if there is one: for the link, or for the store."""
+
+LINK = SERVER if SERVER and KIND != "jetstream" else "ceylon"
 
 
 class MusterPeer:
@@ -37,11 +41,13 @@ class MusterPeer:
         await self._crew.start()
 
     def _store(self) -> Store | Path | None:
-        match os.environ.get(STORE_VARIABLE):
+        match KIND:
             case "memory":
                 return MemoryStore()
             case "sqlite":
                 return Path(self._folder.name, "run.db")
+            case "jetstream":
+                return JetStreamStore(f"{SERVER}/compared")
             case _:
                 return None
 
