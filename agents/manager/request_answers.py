@@ -34,7 +34,6 @@ from ..kernel.board.board import Board
 from ..kernel.trace import trace_of
 from ..runtime.clock import wall_now
 from ..schedules.listing import list_schedules
-from ..skills.policy_skills import some_skills
 from ..submission.result_source import Settle
 from .awaited_results import AwaitedResults
 from .board_driver import BoardDriver
@@ -251,6 +250,9 @@ class RequestAnswers:
         return found or self._driver.board.find(possible[0]).task_id
 
     def _skills(self, arguments: Mapping[str, Payload]) -> dict[str, Payload]:
+        # Models of pydantic, which take long to import.
+        from ..skills.policy_skills import some_skills  # noqa: PLC0415
+
         return some_skills(self._driver.board.queue.policy, str(arguments.get("after", "")))
 
     def _state(self, _: Mapping[str, Payload]) -> dict[str, Payload]:

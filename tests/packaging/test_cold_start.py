@@ -121,6 +121,7 @@ def test_a_manager_and_its_processes_load_no_more_than_they_need() -> None:
     )
     assert loaded & NOT_TO_WORK_WITH == set()
     assert "muster.agents.report.model" not in loaded
+    assert "muster.agents.kernel.matching.scorecards.scorecard_file" not in loaded
     assert "muster.agents.worker.worker_agent" not in loaded
 
 
