@@ -12,10 +12,12 @@ from pydantic import (
     StrictInt,
     StrictStr,
     StringConstraints,
+    TypeAdapter,
+    ValidationError,
     model_validator,
 )
 
-from .errors import InvalidTask
+from .errors import InvalidInput, InvalidTask
 from .limit import LimitKey
 from .record import Record
 from .retry import MAX_ATTEMPTS, Retry
@@ -69,6 +71,8 @@ TaskId: TypeAlias = Annotated[
     ),
 ]
 """A task id: an integer above 0, or text that is not blank (at most 200 characters)."""
+
+_TASK_ID: TypeAdapter[TaskId] = TypeAdapter(TaskId)
 
 Payload: TypeAlias = Any
 """Any value that has a plain form, see `to_plain`; what arrives is that form."""
@@ -330,10 +334,31 @@ def check_is_task(value: object) -> None:
     """
     if not isinstance(value, Task):
         kind = type(value)
+        if callable(getattr(value, "task", None)):
+            raise InvalidTask(f"{show(value)} is a typed function; make a task with its `task(…)`")
         raise InvalidTask(
             f"{show(value)} is not a task: its class is {kind.__module__}.{kind.__qualname__}; "
             "create a muster.messages.Task, or derive your class from it (it may be a dataclass)"
         )
+
+
+def check_task_id(value: object, name: str = "task_id") -> TaskId:
+    """A value, which must be a task's id.
+
+    Args:
+        value: the value.
+        name: what it is called where it was given.
+
+    Raises:
+        InvalidInput: it is no task's id.
+    """
+    try:
+        return _TASK_ID.validate_python(value)
+    except ValidationError:
+        raise InvalidInput(
+            f"{name} is {show(value)}; it must be an integer above 0, or text "
+            "of 1 to 200 characters that is not blank"
+        ) from None
 
 
 class PriorityTask(Task):

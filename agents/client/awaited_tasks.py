@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
 from ...messages import InvalidInput, MusterError, Task, TaskId, TaskResult
+from ...messages.task import check_task_id
 from ...messages.wording import show
 from ..submission.result_source import Outcome, call_in
 from .conversation import ClientConversation
@@ -42,7 +43,10 @@ class AwaitedTasks:
         if isinstance(tasks, Task | str):
             raise InvalidInput(f"tasks is {show(tasks)}; it must be a list of tasks or task ids")
         self._conversation = conversation
-        given = {task.id if isinstance(task, Task) else task: task for task in tasks}
+        given = {
+            task.id if isinstance(task, Task) else check_task_id(task, "a task id"): task
+            for task in tasks
+        }
         self.waiting = dict.fromkeys(given)
         """The ids of the tasks whose results have not been taken."""
         self._arrived: asyncio.Queue[Outcome] = asyncio.Queue()

@@ -128,6 +128,15 @@ class BlockingClient:
         """
         return self.client.submit_nowait(*task, **named)
 
+    def call_nowait(
+        self, function: Callable[..., Any], /, *arguments: Any, **named: Any
+    ) -> CallFuture[Any]:
+        """Call a typed function at a worker, without waiting for its value.
+
+        See `Client.call_nowait`.
+        """
+        return self.client.call_nowait(function, *arguments, **named)
+
     submit_many = _iterates(Submission.submit_many)
     """Submit any number of tasks, and yield their results; see `Client.submit_many`."""
 
@@ -152,10 +161,7 @@ class BlockingClient:
         Its futures have what a function returns; `TaskFailed` is raised for a failed task. To
         cancel one cancels its task.
         """
-        return TaskExecutor(self._call)
-
-    def _call(self, function: Callable[..., Any], /, *args: Any, **named: Any) -> CallFuture[Any]:
-        return self.client.call_nowait(function, *args, **named)
+        return TaskExecutor(self.call_nowait)
 
     def result(self, task_id: TaskId, timeout_s: float | None = None) -> TaskResult:
         """Wait for the result of a task that was submitted before; see `Client.result`.

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Any
 
 from ...messages import InvalidInput, MusterError, Payload, Task, TaskId, TaskResult
+from ...messages.task import check_task_id
 from ..execution.typed_function import typed_function_of
 from ..submission.call_future import CallFuture
 from ..submission.result_source import Outcome, call_in, fulfil
@@ -32,9 +33,11 @@ class TaskCalls(Submission):
         """Wait for the result of a task that any client, or the manager itself, has submitted.
 
         Raises:
+            InvalidInput: `task_id` is no task's id.
             UnknownTask: the manager has no such task.
             RunEnded: the run ends before the task is settled.
         """
+        check_task_id(task_id)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[TaskResult] = loop.create_future()
 

@@ -66,8 +66,8 @@ async def submit_tasks(client: Client, tasks: Sequence[Task], *, waits: bool, as
     return EXIT_FAILED if has_failed else EXIT_OK
 
 
-async def cancel_task(client: Client, task_ids: Sequence[TaskId], reason: str) -> None:
-    """Cancel a task.
+async def cancel_task(client: Client, task_ids: Sequence[TaskId], reason: str) -> TaskId:
+    """Cancel a task, and return its id.
 
     Args:
         client: a client that is not connected yet.
@@ -79,7 +79,9 @@ async def cancel_task(client: Client, task_ids: Sequence[TaskId], reason: str) -
         IllegalTransition: it is settled already.
     """
     async with client:
-        await client.cancel(await client.find(task_ids), reason)
+        task_id = await client.find(task_ids)
+        await client.cancel(task_id, reason)
+        return task_id
 
 
 async def retry_tasks(client: Client, tasks: Sequence[Sequence[TaskId]]) -> list[TaskId]:

@@ -66,11 +66,27 @@ def load_module(name: str) -> ModuleType:
             raise _explain(fault, repr(name)) from fault
         raise InvalidInput(
             f"there is no module {name!r}, neither in {str(Path.cwd())!r} nor installed"
+            + _suggest_module(name)
         ) from None
     except BaseException as fault:
         if isinstance(fault, TypeError | ValueError) and _place_of(fault) is None:
-            raise InvalidInput(f"{name!r} is not a valid module name") from None
+            raise InvalidInput(
+                f"{name!r} is not a valid module name{_suggest_module(name)}"
+            ) from None
         raise _explain(fault, repr(name)) from fault
+
+
+def _suggest_module(name: str) -> str:
+    """The end of an error's message for whoever has named a file in place of a module."""
+    path = Path(name)
+    if path.suffix != ".py" and len(path.parts) == 1:
+        return ""
+    path = path.with_suffix("") if path.suffix == ".py" else path
+    if path.is_absolute() and path.is_relative_to(Path.cwd()):
+        path = path.relative_to(Path.cwd())
+    if path.is_absolute() or ".." in path.parts:
+        return f"; name the module {path.name!r}, in the directory {str(path.parent)!r}"
+    return f"; name the module {'.'.join(path.parts)!r} in place of its file"
 
 
 def find_handlers(names: Iterable[str]) -> Handlers:

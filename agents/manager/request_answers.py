@@ -7,8 +7,6 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TypeAlias, cast
 
-from pydantic import TypeAdapter, ValidationError
-
 from ...messages import (
     AwaitTasks,
     DecodeError,
@@ -27,6 +25,7 @@ from ...messages import (
     UnknownTask,
 )
 from ...messages.codec import decode_task
+from ...messages.task import check_task_id
 from ...messages.wording import find_by_short_id, show
 from ..diagram.sequence_of_run import tell_as_sequence
 from ..diagram.sequence_writer import write_sequence
@@ -341,13 +340,7 @@ def task_id_in(arguments: Mapping[str, Payload]) -> TaskId:
     Raises:
         InvalidInput: it is no task's id.
     """
-    try:
-        return _TASK_ID.validate_python(arguments.get("task_id"))
-    except ValidationError:
-        raise InvalidInput(
-            f"task_id is {show(arguments.get('task_id'))}; it must be an integer above 0, or text "
-            "of 1 to 200 characters that is not blank"
-        ) from None
+    return check_task_id(arguments.get("task_id"))
 
 
 def _task_ids_in(arguments: Mapping[str, Payload]) -> tuple[TaskId, ...]:
@@ -360,7 +353,4 @@ def _task_ids_in(arguments: Mapping[str, Payload]) -> tuple[TaskId, ...]:
     if not isinstance(task_ids, list | tuple):
         raise InvalidInput(f"task_ids is {show(task_ids)}; it must be a list of ids")
     given = cast("Sequence[Payload]", task_ids)
-    return tuple(task_id_in({"task_id": each}) for each in given)
-
-
-_TASK_ID: TypeAdapter[TaskId] = TypeAdapter(TaskId)
+    return tuple(check_task_id(each) for each in given)

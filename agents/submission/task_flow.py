@@ -17,6 +17,7 @@ from ...messages import (
     TaskResult,
     UnknownTask,
 )
+from ...messages.task import check_is_task
 from .result_source import Outcome, ResultSource, call_in
 
 BATCH_SIZE = 250
@@ -179,6 +180,8 @@ class TaskFlow:
         batch, self._drawn = self._drawn, []
         if not batch:
             return
+        for task in batch:
+            check_is_task(task)
         self._in_flight += len(batch)
         self._unsettled += len(batch)
         if self._in_order:

@@ -363,6 +363,61 @@ def test_results_come_as_they_are_completed_by_task_or_by_id() -> None:
     assert play(story) == [2, 3, 1]
 
 
+@handlers.task
+def add(x: int, y: int = 1) -> int:
+    return x + y
+
+
+@pytest.mark.parametrize("given", ["", 0, None, True, 3.5, ["7"]])
+def test_what_is_no_task_id_is_refused_by_name(given: Any) -> None:
+    async def story() -> None:
+        place = Place()
+        await place.open()
+        client = await place.client()
+        with pytest.raises(InvalidInput, match="it must be an integer above 0, or text of"):
+            await client.result(given)
+        with pytest.raises(InvalidInput, match="it must be an integer above 0, or text of"):
+            await client.wait([given])
+        with pytest.raises(InvalidInput, match="it must be an integer above 0, or text of"):
+            async for _ in client.as_completed([given]):
+                pass
+        await client.stop()
+        await place.close()
+
+    play(story)
+
+
+@pytest.mark.parametrize("in_order", [False, True])
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (add, r"is a typed function; make a task with its `task\(…\)`"),
+        (7, "7 is not a task"),
+        ("id", "'id' is not a task"),
+    ],
+)
+def test_what_is_no_task_ends_a_submission_of_many_with_what_to_write(
+    given: Any, told: str, in_order: bool
+) -> None:
+    async def story() -> Any:
+        place = Place()
+        manager = await place.open()
+        await place.work()
+        client = await place.client()
+        outputs: list[Any] = []
+        for submits in (client, manager):
+            tasks = [doubling(1), doubling(2), given]
+            results = submits.submit_many(tasks, batch_size=2, in_order=in_order)
+            outputs += [(await results.__anext__()).output for _ in range(2)]
+            with pytest.raises(InvalidTask, match=told):
+                await results.__anext__()
+        await client.stop()
+        await place.close()
+        return outputs
+
+    assert play(story) == [2, 4, 2, 4]
+
+
 WAITS: list[tuple[dict[str, Any], list[int], list[int]]] = [
     ({}, [1, 4, 2, 3], []),
     ({"return_when": "first"}, [1], [2, 3, 4]),

@@ -233,6 +233,27 @@ def test_a_handlers_module_that_does_not_exist_is_named(invoke: Invoke) -> None:
     assert ended.err.startswith("muster: there is no module 'no_such_module', neither in ")
 
 
+FILES_NAMED = [
+    ("my_tasks.py", "; name the module 'my_tasks' in place of its file"),
+    ("./my_tasks.py", "; name the module 'my_tasks' in place of its file"),
+    ("my_tasks.py:handlers", "; name the module 'my_tasks' in place of its file"),
+    ("folder/my_tasks.py", "; name the module 'folder.my_tasks' in place of its file"),
+    ("/nowhere/my_tasks.py", "; name the module 'my_tasks', in the directory '/nowhere'"),
+    ("../my_tasks.py", "; name the module 'my_tasks', in the directory '..'"),
+]
+
+
+@pytest.mark.parametrize(("named", "end"), FILES_NAMED)
+def test_a_file_in_place_of_a_handlers_module_is_told_its_module(
+    invoke: Invoke, named: str, end: str
+) -> None:
+    Path("my_tasks.py").write_text("")
+    ended = invoke(*worker("t", "--handlers", named))
+    assert ended.code == 2
+    assert ended.err.endswith(f"{end}\n")
+    assert ended.err.count("\n") == 1
+
+
 WRONG_MODULES = [
     ("import no_such_module", "it needs the module 'no_such_module', which is not installed", 1),
     ("import os\n\nos.environ['NO_SUCH']", "KeyError: 'NO_SUCH'", 3),

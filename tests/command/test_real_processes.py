@@ -365,6 +365,15 @@ def test_failed_tasks_of_a_running_manager_are_tried_again(start: Start, tmp_pat
 
 
 @pytest.mark.slow
+def test_a_task_that_is_cancelled_by_a_command_is_told(start: Start) -> None:
+    start("manager", "--port", 0, "--ticket-file", "ticket").wait_for("join with:")
+    task = ("--type", "roll", "--id", 5)
+    assert start("submit", "--join", "ticket", "--no-wait", *task).end().code == 0
+    ended = start("cancel", 5, "--join", "ticket").end()
+    assert (ended.code, ended.out, ended.err) == (0, "task 5 is cancelled\n", "")
+
+
+@pytest.mark.slow
 def test_a_running_manager_is_asked_for_a_task_that_it_does_not_know(
     start: Start, tasks_file: Callable[..., Path]
 ) -> None:

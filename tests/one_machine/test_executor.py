@@ -223,6 +223,7 @@ def test_to_cancel_a_future_of_a_client_cancels_its_task_also_while_it_runs(
     assert client.status(waiting.task_id) == "cancelled"
     # The worker's only slot is free again.
     assert client.executor().submit(power, 2, 3).result(LIMIT_S) == 8
+    assert client.call_nowait(power, 2, exponent=3).result(LIMIT_S) == 8
 
 
 def wait_until(holds: Callable[[], bool]) -> bool:

@@ -80,7 +80,8 @@ def cancel(
     from ..submit import cancel_task
     from ..why import possible_task_ids
 
-    asyncio.run(cancel_task(client, possible_task_ids(task), reason))
+    task_id = asyncio.run(cancel_task(client, possible_task_ids(task), reason))
+    write_line(f"task {task_id} is cancelled")
 
 
 @asks_manager
