@@ -179,6 +179,9 @@ class OutgoingMessages:
                     self._report(instruction)
                 case SendAssignment():
                     self._assign(instruction)
+                # The frequent ones come first: each case costs time.
+                case ConfirmResult():
+                    self._confirm(instruction)
                 case SendCancel(worker_id, task_id, attempt, reason):
                     self._post(
                         worker_id, CancelTask(task_id=task_id, attempt=attempt, reason=reason)
@@ -194,8 +197,6 @@ class OutgoingMessages:
                     self._welcome(instruction)
                 case RefuseWorker(worker_id, session, reason):
                     self.post_datagram(worker_id, Refusal(worker_session=session, reason=reason))
-                case ConfirmResult():
-                    self._confirm(instruction)
                 case DropWorker(worker_id):
                     self._drop(worker_id)
                 case RetireWorker(worker_id):

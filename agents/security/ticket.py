@@ -166,7 +166,7 @@ def read_ticket(text_or_path: str | Path) -> Ticket:
     except FileNotFoundError:
         raise InvalidInput(
             f"{show_text(str(path))} is neither a ticket, which would begin with "
-            f"'{SCHEME}{VERSION}:', nor a file that exists"
+            f"'{SCHEME}', nor a file that exists"
         ) from None
     except (OSError, ValueError) as fault:
         raise InvalidInput(
@@ -214,7 +214,7 @@ def _take_off_version(line: str) -> str:
     if not line.startswith(SCHEME):
         raise InvalidInput(
             f"{show_text(line[:_SHOWN_CHARACTERS])} is not a ticket, which would begin with "
-            f"'{SCHEME}{VERSION}:'; {_COPY_AGAIN}"
+            f"'{SCHEME}'; {_COPY_AGAIN}"
         )
     version, colon, encoded = line[len(SCHEME) :].partition(":")
     if version.isdecimal() and version not in _VERSIONS:

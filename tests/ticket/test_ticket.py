@@ -124,7 +124,7 @@ def test_a_ticket_cut_off_in_its_content_is_called_cut_off_or_altered() -> None:
 
 def test_what_is_no_ticket_is_shown() -> None:
     assert said_of("http://127.0.0.1:8000/").startswith(
-        "'http://127.0.0.1:8000/' is not a ticket, which would begin with 'muster:2:'"
+        "'http://127.0.0.1:8000/' is not a ticket, which would begin with 'muster:'"
     )
 
 

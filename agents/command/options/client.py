@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ....messages import InvalidInput
-from ..console.logging_setup import configure_logging
 from ..output import write_line
-from .connecting import ConnectTimeout, make_client
-from .shared import Insecure, Join, SecretFile, Verbose
+from .connecting import asks_manager
+
+if TYPE_CHECKING:
+    from ...client.client import Client
 
 # Each command imports its own modules when it runs, so that a worker starts quickly.
 # ruff: noqa: PLC0415
@@ -20,8 +21,9 @@ from .shared import Insecure, Join, SecretFile, Verbose
 # ruff: noqa: PLR0917
 
 
+@asks_manager
 def submit(
-    join: Join,
+    client: Client,
     tasks: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="A .json, .jsonl or .csv file of tasks.")
     ] = None,
@@ -43,10 +45,6 @@ def submit(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each result as a line of JSON.")
     ] = False,
-    connect_timeout: ConnectTimeout = 10.0,
-    secret_file: SecretFile = None,
-    insecure: Insecure = False,
-    verbose: Verbose = 0,
 ) -> None:
     """Submit tasks to a running manager, and print their results as they come.
 
@@ -56,7 +54,6 @@ def submit(
     from ..submit import make_task, submit_tasks
     from ..tasks_file import read_tasks
 
-    configure_logging(verbose)
     match tasks, task_type:
         case Path(), None if data is None and task_id is None:
             read = read_tasks(tasks)
@@ -64,7 +61,6 @@ def submit(
             read = [make_task(task_type, data, task_id)]
         case _:
             raise InvalidInput("give either a file of tasks, or --type with --data and --id")
-    client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     if stream and no_wait:
         raise InvalidInput("give either --stream or --no-wait")
     if stream:
@@ -74,34 +70,26 @@ def submit(
     raise typer.Exit(asyncio.run(submitting))
 
 
+@asks_manager
 def cancel(
+    client: Client,
     task: Annotated[str, typer.Argument(help="The task's id.")],
-    join: Join,
     reason: Annotated[str, typer.Option(help="Why, for the report.")] = "by a client",
-    connect_timeout: ConnectTimeout = 10.0,
-    secret_file: SecretFile = None,
-    insecure: Insecure = False,
-    verbose: Verbose = 0,
 ) -> None:
     """Cancel a task of a running manager; a worker that runs it is told to stop."""
     from ..submit import cancel_task
     from ..why import possible_task_ids
 
-    configure_logging(verbose)
-    client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     asyncio.run(cancel_task(client, possible_task_ids(task), reason))
 
 
+@asks_manager
 def retry(
-    join: Join,
+    client: Client,
     tasks: Annotated[
         list[str] | None, typer.Argument(metavar="[TASK]...", help="The ids of the tasks.")
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Try all failed tasks again.")] = False,
-    connect_timeout: ConnectTimeout = 10.0,
-    secret_file: SecretFile = None,
-    insecure: Insecure = False,
-    verbose: Verbose = 0,
 ) -> None:
     """Try failed or cancelled tasks of a running manager again.
 
@@ -111,10 +99,8 @@ def retry(
     from ..submit import retry_tasks
     from ..why import possible_task_ids
 
-    configure_logging(verbose)
     if failed is bool(tasks):
         raise InvalidInput("give the ids of tasks, or --failed for all that failed")
-    client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     retried = asyncio.run(retry_tasks(client, [possible_task_ids(each) for each in tasks or ()]))
     if not retried:
         write_line("no task has failed")

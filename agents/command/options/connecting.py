@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..console.credentials import take_secret, take_ticket
+from ..console.logging_setup import configure_logging
+from .added_options import add_options
+from .shared import Insecure, Join, SecretFile, Verbose
 
 if TYPE_CHECKING:
     from ...client.client import Client
@@ -44,3 +50,32 @@ def make_client(
         insecure=insecure,
         connect_timeout_s=connect_timeout_s,
     )
+
+
+_OPTIONS: dict[str, tuple[Any, object]] = {
+    "join": (Join, inspect.Parameter.empty),
+    "connect_timeout": (ConnectTimeout, CONNECT_TIMEOUT_S),
+    "secret_file": (SecretFile, None),
+    "insecure": (Insecure, False),
+    "verbose": (Verbose, 0),
+}
+
+
+def asks_manager(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options by which a manager is reached; it gets `client` for them."""
+
+    @functools.wraps(command)
+    def run(
+        *,
+        join: str,
+        connect_timeout: float,
+        secret_file: Path | None,
+        insecure: bool,
+        verbose: int,
+        **given: Any,
+    ) -> None:
+        configure_logging(verbose)
+        command(client=make_client(join, secret_file, connect_timeout, insecure=insecure), **given)
+
+    add_options(run, command, _OPTIONS, instead_of="client")
+    return run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,8 +11,11 @@ from ....messages import InvalidInput
 from ..console.credentials import ticket_of_environment
 from ..console.logging_setup import configure_logging
 from ..output import write_line
-from .connecting import ConnectTimeout, make_client
-from .shared import Insecure, Join, SecretFile, Verbose
+from .connecting import ConnectTimeout, asks_manager, make_client
+from .shared import Insecure, SecretFile, Verbose
+
+if TYPE_CHECKING:
+    from ...client.client import Client
 
 # Each command imports its own modules when it runs, so that a worker starts quickly.
 # ruff: noqa: PLC0415
@@ -20,12 +23,9 @@ from .shared import Insecure, Join, SecretFile, Verbose
 # ruff: noqa: PLR0917
 
 
+@asks_manager
 def pause(
-    join: Join,
-    connect_timeout: ConnectTimeout = 10.0,
-    secret_file: SecretFile = None,
-    insecure: Insecure = False,
-    verbose: Verbose = 0,
+    client: Client,
 ) -> None:
     """Let a running manager assign no more tasks until `muster resume`.
 
@@ -34,47 +34,35 @@ def pause(
     """
     from ..pause import pause_run
 
-    configure_logging(verbose)
-    client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     write_line(asyncio.run(pause_run(client)))
 
 
+@asks_manager
 def resume(
-    join: Join,
+    client: Client,
     worker: Annotated[
         str | None,
         typer.Argument(metavar="[WORKER]", help="A drained worker that is to get tasks again."),
     ] = None,
-    connect_timeout: ConnectTimeout = 10.0,
-    secret_file: SecretFile = None,
-    insecure: Insecure = False,
-    verbose: Verbose = 0,
 ) -> None:
     """Let a paused manager assign tasks again, or give tasks to a drained worker again."""
     from ..pause import resume_run
 
-    configure_logging(verbose)
-    client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     write_line(asyncio.run(resume_run(client, worker)))
 
 
+@asks_manager
 def drain(
-    join: Join,
+    client: Client,
     worker: Annotated[str, typer.Argument(metavar="WORKER", help="The worker's name.")],
     no_leave: Annotated[
         bool,
         typer.Option("--no-leave", help="It stays, without tasks, until `muster resume WORKER`."),
     ] = False,
-    connect_timeout: ConnectTimeout = 10.0,
-    secret_file: SecretFile = None,
-    insecure: Insecure = False,
-    verbose: Verbose = 0,
 ) -> None:
     """Give a worker no more tasks; it finishes those it has begun, and leaves."""
     from ..pause import drain_worker
 
-    configure_logging(verbose)
-    client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     write_line(asyncio.run(drain_worker(client, worker, leaves=not no_leave)))
 
 

@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ....messages import InvalidInput
-from ..console.logging_setup import configure_logging
 from ..output import write_json_text, write_line
-from .connecting import ConnectTimeout, make_client
-from .shared import Insecure, Join, SecretFile, Verbose
+from .connecting import asks_manager
+
+if TYPE_CHECKING:
+    from ...client.client import Client
 
 # Each command imports its own modules when it runs, so that a worker starts quickly.
 # ruff: noqa: PLC0415
 # Each option of a command is a parameter; Typer passes them by name.
-# ruff: noqa: PLR0917
 
 
+@asks_manager
 def questions(
-    join: Join,
+    client: Client,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    connect_timeout: ConnectTimeout = 10.0,
-    secret_file: SecretFile = None,
-    insecure: Insecure = False,
-    verbose: Verbose = 0,
 ) -> None:
     """Show what the tasks of a running manager ask people."""
     from ..questions import ask_for_questions, question_lines
 
-    configure_logging(verbose)
-    client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     found = asyncio.run(ask_for_questions(client))
     if as_json:
         write_json_text(json.dumps([each.to_payload() for each in found], indent=2))
@@ -41,12 +36,13 @@ def questions(
         write_line(line)
 
 
+@asks_manager
 def answer(
+    client: Client,
     task: Annotated[str, typer.Argument(help="The task's id.")],
     answer: Annotated[
         str, typer.Argument(help="One of the choices, or any text if there are none.")
     ],
-    join: Join,
     question: Annotated[
         int | None,
         typer.Option(metavar="NUMBER", help="Which question, if the task asks several at once."),
@@ -54,23 +50,18 @@ def answer(
     by: Annotated[
         str | None, typer.Option(metavar="NAME", help="Who answers [default: the user].")
     ] = None,
-    connect_timeout: ConnectTimeout = 10.0,
-    secret_file: SecretFile = None,
-    insecure: Insecure = False,
-    verbose: Verbose = 0,
 ) -> None:
     """Answer what a task of a running manager asks; whoever is first decides."""
     from ..questions import give_answer
     from ..why import possible_task_ids
 
-    configure_logging(verbose)
-    client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     asyncio.run(give_answer(client, possible_task_ids(task), answer, by, question))
     write_line(f"task {task} goes on with {answer!r}")
 
 
+@asks_manager
 def results(
-    join: Join,
+    client: Client,
     tasks: Annotated[
         list[str] | None, typer.Argument(metavar="TASK...", help="The ids of the tasks.")
     ] = None,
@@ -85,10 +76,6 @@ def results(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each part and result as a line of JSON.")
     ] = False,
-    connect_timeout: ConnectTimeout = 10.0,
-    secret_file: SecretFile = None,
-    insecure: Insecure = False,
-    verbose: Verbose = 0,
 ) -> None:
     """Wait for tasks of a running manager, and print their results as they come.
 
@@ -98,10 +85,8 @@ def results(
     from ..following import follow_all, follow_tasks
     from ..why import possible_task_ids
 
-    configure_logging(verbose)
     if not tasks and not follow:
         raise InvalidInput("name the tasks, such as `muster results 7`, or give --follow for all")
-    client = make_client(join, secret_file, connect_timeout, insecure=insecure)
     if not tasks:
         raise typer.Exit(asyncio.run(follow_all(client, as_json=as_json)))
     possible = [possible_task_ids(each) for each in tasks]

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from ...nats.address import CREDS_VARIABLE, TLS_CA_VARIABLE
 from ..nats_files import pass_on_files
+from .added_options import add_options
 from .shared import NatsCreds, TlsCa
 
 _OPTIONS = {"nats_creds": NatsCreds, "tls_ca": TlsCa}
@@ -52,14 +53,5 @@ def _with_nats_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 else:
                     os.environ[name] = value
 
-    # Typer evaluates annotations only of functions that are what they seem.
-    signature = inspect.signature(command, eval_str=True)
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
-        for name, option in _OPTIONS.items()
-    ]
-    run.__signature__ = signature.replace(  # pyright: ignore[reportAttributeAccessIssue]
-        parameters=[*signature.parameters.values(), *added]
-    )
-    run.__annotations__ = {**command.__annotations__, **_OPTIONS}
+    add_options(run, command, {name: (option, None) for name, option in _OPTIONS.items()})
     return run
