@@ -68,6 +68,9 @@ def make_model_handlers(options: ModelOptions, others: Handlers | None) -> Handl
     price = None
     if options.price_in is not None and options.price_out is not None:
         price = Price(options.price_in, options.price_out)
+    if listed := next((each for each in options.types or () if "," in each), None):
+        names = " ".join(f"--types {each.strip()}" for each in listed.split(",") if each.strip())
+        raise InvalidInput(f"--types {listed!r} is a list; give each type by itself: {names}")
     made = ModelHandlers(
         options.model,
         options.base_url,
