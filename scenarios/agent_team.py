@@ -59,9 +59,9 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, field_validator
 from typing_extensions import override
 
 from ..agents.execution.handlers import Handlers, TaskContext
@@ -71,7 +71,7 @@ from ..agents.models.handlers import ModelHandlers
 from ..agents.models.price import Price
 from ..agents.report.formatting import format_cost
 from ..agents.worker.worker_agent import WorkerAgent
-from ..messages import InvalidInput, Task
+from ..messages import InvalidInput, Retry, Task
 from .model_server import ModelCall, ModelServer
 from .scenario import ManagerSeen, Scenario, perform
 
@@ -86,6 +86,9 @@ APPROVED_AFTER_S = 1.0
 
 LOOKS_EVERY_S = 0.05
 
+_SHOWN_CHARACTERS = 1_900
+"""How much of a text the person is shown; a question may have 2,000 characters."""
+
 WORK = ("research", "write")
 
 _MODELS = ("small", "large")
@@ -99,18 +102,25 @@ _PROMPTS: Mapping[str, str] = {
 class PlannedStep(BaseModel):
     """One step of a plan."""
 
-    kind: str
-    """The type of the task: research or write."""
+    kind: Literal["research", "write"]
+    """The type of the task."""
 
-    text: str
+    text: str = Field(min_length=1, max_length=2_000)
     """What is to be done."""
 
 
 class Plan(BaseModel):
     """How to reach a goal."""
 
-    steps: list[PlannedStep]
+    steps: list[PlannedStep] = Field(min_length=1, max_length=4)
     """The steps, in their order."""
+
+    @field_validator("steps")
+    @classmethod
+    def _check_order(cls, steps: list[PlannedStep]) -> list[PlannedStep]:
+        if [step.kind for step in steps].count("write") != 1 or steps[-1].kind != "write":
+            raise ValueError("the last step must be the one of kind write")
+        return steps
 
 
 class Lead:
@@ -135,7 +145,8 @@ class Lead:
                 escalate=("Small", "Large"),
             )
         )
-        answer = await context.ask(f"Print this?\n{text}", choices=["print", "bin"])
+        shown = str(text)[:_SHOWN_CHARACTERS]
+        answer = await context.ask(f"Print this?\n{shown}", choices=["print", "bin"])
         return str(text) if answer == "print" else "nothing is printed"
 
 
@@ -156,12 +167,18 @@ class AgentTeam(Scenario):
 
     @override
     async def play(self, *, processes: bool = False, seen: ManagerSeen | None = None) -> RunReport:
-        """Play it, with a model server of its own unless there is another."""
+        """Play it, with a model server of its own unless there is another.
+
+        Raises:
+            ModelUnusable: the other server can't be used; the message says what to change.
+        """
         if processes:
             raise InvalidInput(
                 "agent_team can't be played with --processes: its models have one server"
             )
         if os.environ.get(URL_VARIABLE):
+            for model in dict.fromkeys((self._small, self._large)):
+                await ModelHandlers(model, self._url).check_server()
             return await super().play(seen=seen)
         async with self._server:
             return await super().play(seen=seen)
@@ -170,7 +187,9 @@ class AgentTeam(Scenario):
     def manager(self) -> TaskManager:
         """One task: the goal."""
         goal = Task(id="goal", type="deliver", description=GOAL, data={"goal": GOAL})
-        return TaskManager([goal], expected_workers=4, port=0, quiet=True)
+        # Servers of real models are busy now and then, and say nothing now and then.
+        retries = dict.fromkeys(_PROMPTS, Retry(max_attempts=4, wait_s=0))
+        return TaskManager([goal], expected_workers=4, port=0, quiet=True, retries=retries)
 
     @override
     def workers(self) -> list[WorkerAgent]:
@@ -220,7 +239,7 @@ class AgentTeam(Scenario):
         goal = next(task for task in report.tasks if task.id == "goal")
         lines = [str(goal.output or goal.error_message), ""]
         lines += [
-            f"{name}: {each.attempts} calls, {each.tokens_in} tokens in, {each.tokens_out} out, "
+            f"{name}: {each.attempts} attempts, {each.tokens_in} tokens in, {each.tokens_out} out, "
             f"{format_cost(each.cost, report.cost_unit)}"
             for name, each in report.by_model.items()
         ]

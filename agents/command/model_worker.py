@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -61,9 +62,15 @@ def make_model_handlers(options: ModelOptions, others: Handlers | None) -> Handl
 
     if (options.price_in is None) is not (options.price_out is None):
         raise InvalidInput("--price-in and --price-out belong together; give both of them")
+    for option, each in (("--price-in", options.price_in), ("--price-out", options.price_out)):
+        if each is not None and not (each >= 0 and math.isfinite(each)):
+            raise InvalidInput(f"{option} is {each:g}; it must be a finite number of 0 or more")
     price = None
     if options.price_in is not None and options.price_out is not None:
         price = Price(options.price_in, options.price_out)
+    if listed := next((each for each in options.types or () if "," in each), None):
+        names = " ".join(f"--types {each.strip()}" for each in listed.split(",") if each.strip())
+        raise InvalidInput(f"--types {listed!r} is a list; give each type by itself: {names}")
     made = ModelHandlers(
         options.model,
         options.base_url,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, Field
 
 MAX_TOOL_CALLS = 64
 """The maximum number of tools that one answer may call."""
+
+_MAX_ERROR_CHARACTERS = 500
 
 
 @dataclass(slots=True)
@@ -57,12 +58,15 @@ class ModelAnswer:
         """Why the model refused, or ""."""
         return "".join(self._refusal)
 
-    def take(self, content: Mapping[str, Any]) -> str:
+    def take(self, content: object) -> str:
         """Take a chunk, or a whole answer. Returns the text that it has.
 
         Raises:
             ValueError: it is neither; pydantic's error says why.
         """
+        if isinstance(content, dict) and "error" in content and "choices" not in content:
+            # Some servers tell faults with status 200.
+            raise ValueError(_told_in(cast("dict[str, object]", content)["error"]))
         chunk = _Chunk.model_validate(content)
         if chunk.usage is not None:
             self.tokens = (chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
@@ -115,6 +119,12 @@ def without_surrogates(text: str | None) -> str:
     if text is None or text.isascii():
         return text or ""
     return text.encode(errors="replace").decode()
+
+
+def _told_in(error: object) -> str:
+    """The message of an error that a server has told."""
+    message = cast("dict[str, object]", error).get("message") if isinstance(error, dict) else error
+    return str(message)[:_MAX_ERROR_CHARACTERS]
 
 
 # What servers send, as far as it is used; they add more.

@@ -11,10 +11,10 @@ from contextvars import Context
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from ...messages import ExtraMissing, ModelFailed, ModelUnusable
-from ...messages.wording import show
+from ...messages.wording import show, summarize
 from ..execution.handler_requests import RetryLater, TaskDeclined
 from .answer import ModelAnswer
 from .key import without_key
@@ -39,6 +39,10 @@ MAX_RETRY_AFTER_S = 3_600.0
 _MAX_BACKOFF_S = 60.0
 _MAX_NAMES_SHOWN = 5
 
+_DISPENSABLE = ("stream_options", "response_format")
+"""Options that some servers do not know: the first has them tell tokens, the system prompt says
+what the second does."""
+
 Message = Mapping[str, Any]
 
 
@@ -62,7 +66,7 @@ class ModelClient:
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, openai.AsyncOpenAI] = (
             WeakKeyDictionary()
         )
-        self._takes_usage_option = True
+        self._unknown_options: set[str] = set()
 
     async def ask(
         self,
@@ -99,7 +103,8 @@ class ModelClient:
             raise ModelFailed(f"{self._told()} sent {fault}") from None
         except ValueError as fault:
             # What it sent is no JSON, or something else than an answer.
-            said = without_key(str(fault), self._key)
+            told = summarize(fault, "answer") if isinstance(fault, ValidationError) else str(fault)
+            said = without_key(told, self._key)
             raise RetryLater(
                 _backoff_s(attempt), f"{self._told()} sent no answer that can be read: {said}"
             ) from None
@@ -107,23 +112,22 @@ class ModelClient:
             raise RetryLater(_backoff_s(attempt), f"{self._told()} broke off its answer")
 
     async def _post(self, body: dict[str, Any]) -> openai.AsyncStream[object]:
-        if self._takes_usage_option:
-            body["stream_options"] = {"include_usage": True}
+        told = {"stream_options": {"include_usage": True}, **body}
+        sent = {name: each for name, each in told.items() if name not in self._unknown_options}
         post = self._client().post
         try:
             return await post(
                 "/chat/completions",
-                body=body,
+                body=sent,
                 cast_to=object,
                 stream=True,
                 stream_cls=openai.AsyncStream[object],
             )
         except openai.BadRequestError as fault:
-            if not (self._takes_usage_option and "stream_options" in str(fault)):
+            unknown = {each for each in _DISPENSABLE if each in sent and each in str(fault)}
+            if not unknown:
                 raise
-            # Some servers do not know it, and then tell no tokens.
-            self._takes_usage_option = False
-            del body["stream_options"]
+            self._unknown_options |= unknown
             return await self._post(body)
 
     async def check(self) -> None:

@@ -33,6 +33,9 @@ LONGEST_WAIT_S = 60.0
 MAX_TOOL_RESULT_CHARACTERS = 100_000
 """The rest of what a tool returns is not sent to the model."""
 
+_THOUGHTS_END = "</think>"
+"""After it, models whose server does not part their thoughts from it begin to answer."""
+
 _FENCED = re.compile(r"\s*```[a-z]*\n(.*?)\n?```\s*", re.DOTALL)
 
 
@@ -42,10 +45,13 @@ class OutputForm(NamedTuple):
     Args:
         model: the pydantic model of the output.
         schema: its JSON schema.
+        within_prose: whether text may stand around the JSON. It must not where the answer may quote
+            JSON of others.
     """
 
     model: type[BaseModel]
     schema: Mapping[str, Any]
+    within_prose: bool = True
 
     @property
     def request(self) -> dict[str, Any]:
@@ -65,8 +71,27 @@ class OutputForm(NamedTuple):
         Raises:
             ValidationError: it is none.
         """
-        fenced = _FENCED.fullmatch(text)
-        return self.model.model_validate_json(fenced[1] if fenced else text)
+        try:
+            return self.model.model_validate_json(text)
+        except ValidationError:
+            thoughts, end, rest = text.partition(_THOUGHTS_END)
+            found = self._json_in(rest if end else thoughts)
+            if found is None:
+                raise
+        return self.model.model_validate_json(found)
+
+    def _json_in(self, answer: str) -> str | None:
+        """The JSON in a fence or between texts; None if there is none."""
+        fenced = _FENCED.fullmatch(answer)
+        if fenced or not self.within_prose:
+            return fenced[1] if fenced else answer
+        opening, closing = "[]" if self.schema.get("type") == "array" else "{}"
+        first, last = answer.find(opening), answer.rfind(closing)
+        return answer[first : last + 1] if 0 <= first < last else None
+
+    def problem(self, fault: ValidationError) -> str:
+        """What is wrong with an answer, in one line."""
+        return summarize(fault).removeprefix(f"{fault.title}: ")
 
 
 class ModelConversation:
@@ -132,11 +157,12 @@ class ModelConversation:
             try:
                 return self._form.read(answer.text)
             except ValidationError as fault:
-                self._ask_for_repair(self._form, summarize(fault))
+                problem = self._form.problem(fault)
+            self._ask_for_repair(self._form, problem)
 
     def _ask_for_repair(self, form: OutputForm, problem: str) -> None:
         if self._is_repaired:
-            raise ModelFailed(f"its answer is no {form.model.__name__}: {problem}")
+            raise ModelFailed(f"its answer is no {form.model.__name__}: {problem}") from None
         self._is_repaired = True
         text = f"This is not valid: {problem}\nAnswer again, with the corrected JSON alone."
         self._messages.append({"role": "user", "content": text})

@@ -247,14 +247,15 @@ def _by_type(given: _ValueT | Mapping[str, _ValueT], types: Sequence[str]) -> di
     return dict.fromkeys(types, given)
 
 
-def _make_form(model: Any) -> OutputForm:
+def _make_form(model: Any, *, within_prose: bool = True) -> OutputForm:
     if not (inspect.isclass(model) and issubclass(model, BaseModel)):
         raise InvalidInput(f"the output is {show(model)}; it must be a class of pydantic's models")
     try:
-        return OutputForm(model, model.model_json_schema())
+        return OutputForm(model, model.model_json_schema(), within_prose)
     except PydanticUserError as fault:
         reason = " ".join(str(fault).split())
         raise InvalidInput(f"{model.__name__} has no JSON schema: {reason[:300]}") from None
 
 
-_VERDICT = _make_form(ModelVerdict)
+# A reviewer may quote the JSON of the result.
+_VERDICT = _make_form(ModelVerdict, within_prose=False)

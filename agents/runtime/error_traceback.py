@@ -34,6 +34,8 @@ _MACHINERY = (
     "execution",
     "local",
     "manager",
+    "mcp",
+    "models",
     "one_machine",
     "runtime",
     "transport",

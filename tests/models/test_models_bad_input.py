@@ -72,6 +72,14 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         lambda: make_model_handlers(ModelOptions("small", URL, price_out=1.0), None),
         "--price-in and --price-out belong together",
     ),
+    "negative price": (
+        lambda: make_model_handlers(ModelOptions("small", URL, price_in=-1, price_out=1), None),
+        "--price-in is -1; it must be a finite number of 0 or more",
+    ),
+    "listed types": (
+        lambda: make_model_handlers(ModelOptions("small", URL, types=["tell,sum"]), None),
+        "--types 'tell,sum' is a list; give each type by itself: --types tell --types sum",
+    ),
     "no prompt": (
         lambda: make_model_handlers(ModelOptions("small", URL, system=Path("/none")), None),
         "the system prompt '/none' can't be read",

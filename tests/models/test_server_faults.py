@@ -26,8 +26,14 @@ from muster.scenarios.model_server import (
     stream_event,
     stream_head,
 )
+from pydantic import BaseModel
 
 from .conftest import Ask
+
+
+class Place(BaseModel):
+    town: str
+
 
 Write = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -287,6 +293,36 @@ def test_a_server_that_does_not_know_an_option_is_asked_without_it(ask: Ask) -> 
 
     manager = ask(rule, "one", "two")
     assert [first(manager)[1].error_message, len(asked)] == [None, 3]
+
+
+def test_a_server_that_does_not_know_schemas_is_asked_without(ask: Ask) -> None:
+    asked: list[ModelCall] = []
+
+    def rule(call: ModelCall) -> ModelReply:
+        asked.append(call)
+        if call.schema is not None:
+            return error(400, "invalid", "This response_format type is unavailable now")
+        return ModelReply('{"town": "Kandy"}')
+
+    manager = ask(rule, "one", "two", output=Place)
+    assert first(manager)[1].output == {"town": "Kandy"}
+    assert len(asked) == 3
+    assert "JSON schema" in asked[1].system
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"error": {"message": "the provider is gone", "code": 502}}, ": the provider is gone"),
+        ({"answer": 1}, ": answer.choices: {'answer': 1}: Field required"),
+    ],
+    ids=["an error", "no answer"],
+)
+def test_what_is_no_answer_is_told_in_one_line(ask: Ask, content: object, told: str) -> None:
+    task = Task(1, "Go", type="prompt", max_attempts=1)
+    message = first(ask(lambda call: body(json.dumps(content).encode()), task))[1].error_message
+    assert "sent no answer that can be read" in str(message)
+    assert f"{told};" in f"{message};"
 
 
 def test_no_key_is_in_any_text(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,10 +121,32 @@ def test_results_of_earlier_tasks_follow_the_prompt(ask: Ask) -> None:
     [
         (['{"name": "Kandy", "people": 5}'], {"name": "Kandy", "people": 5}),
         (['```json\n{"name": "Kandy", "people": 5}\n```'], {"name": "Kandy", "people": 5}),
+        (
+            ['Sure!\n```json\n{"name": "Kandy", "people": 5}\n```\nAnything else?'],
+            {"name": "Kandy", "people": 5},
+        ),
+        (['It is {"name": "Kandy", "people": 5}.'], {"name": "Kandy", "people": 5}),
+        (
+            ['<think>{"name"?}</think>\n{"name": "Kandy", "people": 5}'],
+            {"name": "Kandy", "people": 5},
+        ),
+        (
+            ['{"name": "Galle"} or {"name": "Kandy"}?', '{"name": "Kandy", "people": 5}'],
+            {"name": "Kandy", "people": 5},
+        ),
         (["Kandy!", '{"name": "Kandy", "people": 5}'], {"name": "Kandy", "people": 5}),
         (['{"name": "Kandy", "people": -1}', "5"], None),
     ],
-    ids=["valid", "fenced", "repaired", "broken twice"],
+    ids=[
+        "valid",
+        "fenced",
+        "fenced in prose",
+        "in prose",
+        "after thoughts",
+        "two",
+        "repaired",
+        "broken twice",
+    ],
 )
 def test_structured_output_is_checked_with_one_round_of_repair(
     ask: Ask, texts: list[str], output: Any
@@ -143,7 +165,10 @@ def test_structured_output_is_checked_with_one_round_of_repair(
     assert "JSON schema" in asked[0].system
     if output is None:
         assert "ModelFailed: its answer is no City: " in told.error_message
+        assert "City: City" not in told.error_message
         assert attempts(manager)[0].outcome is AttemptOutcome.FAILED
+        # It is no fault of anybody's code.
+        assert told.error_traceback is None
     else:
         assert told.output_as(City) == City(name="Kandy", people=5)
 

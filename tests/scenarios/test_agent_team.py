@@ -10,9 +10,9 @@ from muster.agents import TaskManager, TraceLog, follow
 from muster.agents.diagram import check_diagram, find_diagrams
 from muster.agents.kernel.model.records import AttemptOutcome
 from muster.agents.report.model import RunReport
-from muster.messages import InvalidInput, TaskStatus
+from muster.messages import InvalidInput, ModelUnusable, TaskStatus
 from muster.scenarios.agent_team import URL_VARIABLE, AgentTeam, answer
-from muster.scenarios.model_server import ModelCall, ModelServer
+from muster.scenarios.model_server import ModelCall, ModelReply, ModelServer
 
 pytestmark = pytest.mark.ceylon
 
@@ -78,3 +78,62 @@ def test_with_a_url_it_asks_the_models_that_its_arguments_name(
 def test_it_takes_two_models_or_none() -> None:
     with pytest.raises(InvalidInput, match="agent_team takes two names of models, not 1"):
         AgentTeam(arguments=["tiny"])
+
+
+@pytest.mark.parametrize(
+    ("plan", "told"),
+    [
+        ("I am sorry, but I can't plan that.", "its answer is no Plan: "),
+        ('{"steps": []}', "its answer is no Plan: steps: []: "),
+        ('{"steps": [{"kind": "research", "text": "Why?"}]}', "the last step must be the one of"),
+        ("", "it answered nothing"),
+    ],
+    ids=["no JSON", "no steps", "nothing written", "nothing"],
+)
+def test_a_model_that_plans_nothing_usable_ends_the_run_with_the_reason_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, plan: str, told: str
+) -> None:
+    async def story() -> RunReport:
+        async with ModelServer(lambda call: plan) as server:
+            monkeypatch.setenv(URL_VARIABLE, server.url)
+            return await asyncio.wait_for(AgentTeam(0.05).play(), DEADLINE_S)
+
+    goal, planned = asyncio.run(story()).tasks
+    for each in (goal, planned):
+        message = str(each.error_message)
+        assert told in message
+        assert "\n" not in message
+    assert planned.attempts == 4
+
+
+def test_a_busy_server_and_prose_around_the_plan_do_no_harm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[ModelCall] = []
+
+    def messy(call: ModelCall) -> ModelReply | str:
+        asked.append(call)
+        if len(asked) % 2:
+            return ModelReply("slow down", status=429, headers={"Retry-After": "0"})
+        if call.schema is not None and "steps" in str(call.schema):
+            return f"Sure!\n```json\n{answer(call)}\n```\nWhat else?"
+        return answer(call)
+
+    async def story() -> RunReport:
+        async with ModelServer(messy) as server:
+            monkeypatch.setenv(URL_VARIABLE, server.url)
+            return await asyncio.wait_for(AgentTeam(0.05).play(), DEADLINE_S)
+
+    report = asyncio.run(story())
+    assert report.success_rate == 1.0
+    assert report.tasks[0].output == LABEL
+
+
+def test_an_unknown_model_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        async with ModelServer(answer) as server:
+            monkeypatch.setenv(URL_VARIABLE, server.url)
+            await AgentTeam(0.05, ["small", "huge"]).play()
+
+    with pytest.raises(ModelUnusable, match="has no model 'huge'; it has large, small"):
+        asyncio.run(story())
