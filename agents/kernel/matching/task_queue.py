@@ -325,8 +325,6 @@ class TaskQueue:
 
     def has_free_for(self, record: TaskRecord) -> bool:
         """Whether a worker with a free slot can run a task and has not failed it."""
-        if not self.free:
-            return False
         eligibility = self.eligibility_of(record)
         return any(
             worker.name not in record.failed_by
