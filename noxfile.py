@@ -20,12 +20,6 @@ IN_PARALLEL = ("-n", "logical", "--maxprocesses", "4", "--dist", "worksteal")
 SLOW_IN_PARALLEL = ("-n", "3", "--dist", "worksteal")
 """Slow tests mostly wait, and none of them measures time."""
 
-SLOW_SELECTION = (
-    *("-m", "slow or (hypothesis and not exhaustive)"),
-    "--hypothesis-profile=thorough",
-)
-"""The slow tests, and the properties again with eight times as many examples."""
-
 SHORT_SELECTION = (
     "tests/board",
     "--ignore=tests/board/test_state_machine.py",
@@ -127,9 +121,9 @@ def short(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """The tests that take minutes, and the properties with many examples."""
+    """The tests that take minutes."""
     _install(session, "test")
-    session.run("pytest", *SLOW_SELECTION, *(session.posargs or SLOW_IN_PARALLEL))
+    session.run("pytest", "-m", "slow", *(session.posargs or SLOW_IN_PARALLEL))
 
 
 @nox.session

@@ -14,8 +14,8 @@ from .nats_server import NatsServer, running_nats_server
 from .open_databases import failing_on_open_databases
 
 # A busy machine makes single examples slow; a property holds or fails whatever the clock says.
-settings.register_profile("muster", deadline=None, print_blob=True, max_examples=25)
-# For `nox -s slow`, which runs the properties once more: --hypothesis-profile=thorough.
+settings.register_profile("muster", deadline=None, print_blob=True, max_examples=50)
+# By hand, for more: pytest -m hypothesis --hypothesis-profile=thorough.
 settings.register_profile("thorough", settings.get_profile("muster"), max_examples=200)
 settings.load_profile("muster")
 

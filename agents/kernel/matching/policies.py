@@ -194,7 +194,7 @@ def describe_shortfall(policy: MatchingPolicy, task: Task, workers: Iterable[Wor
     willing = [worker for worker in workers if _missing_handler(task, worker) is None]
     if not willing:
         nearest = workers[0]
-        others = f", and {len(workers) - 1} more workers have none either" if workers[1:] else ""
+        others = f", nor have {len(workers) - 1} more" if workers[1:] else ""
         return f"{nearest.name} {_missing_handler(task, nearest)}{others}"
     best = max(willing, key=lambda worker: (effective_skill(task, worker), -worker.order))
     skill = effective_skill(task, best)
