@@ -194,7 +194,7 @@ def describe_shortfall(policy: MatchingPolicy, task: Task, workers: Iterable[Wor
     willing = [worker for worker in workers if _missing_handler(task, worker) is None]
     if not willing:
         nearest = workers[0]
-        others = f", nor have {len(workers) - 1} more" if workers[1:] else ""
+        others = f"; the same goes for {len(workers) - 1} more" if workers[1:] else ""
         return f"{nearest.name} {_missing_handler(task, nearest)}{others}"
     best = max(willing, key=lambda worker: (effective_skill(task, worker), -worker.order))
     skill = effective_skill(task, best)
