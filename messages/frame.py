@@ -27,9 +27,8 @@ FRAME_VERSION = 1
 MAX_FRAME_BYTES = MAX_MESSAGE_BYTES + 1024 * 1024
 """The largest frame, before compression, that is sent or accepted."""
 
-COMPRESS_ABOVE_BYTES = 1_024
-"""Bodies up to this size are not compressed: it would save little, and zstd's tables would take the
-processor's cache from everything else."""
+COMPRESS_ABOVE_BYTES = 256
+"""Bodies up to this size are not compressed: zstd saves nothing on short ones."""
 
 EVERYONE = "*"
 """The address of all members of the workspace."""

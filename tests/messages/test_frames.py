@@ -48,7 +48,7 @@ SAMPLE = Frame(
         Section("Asha", encode_letter(Segment("a:b", 3, 9, (b"one", b"two")))),
     ),
 )
-LARGE = Frame("12D3KooW", (Section(EVERYONE, b"tea " * 400),))
+LARGE = Frame("12D3KooW", (Section(EVERYONE, b"tea " * 200),))
 
 
 def _flaw(data: bytes) -> Flaw:

@@ -119,7 +119,8 @@ ended = threading.Event()
 
 async def open_place(**faults: Any) -> tuple[Place, TaskManager, OverMemory]:
     place = Place(**faults)
-    manager = await place.open()
+    # With so many losses a worker may not be heard for ten seconds; here none is to be lost.
+    manager = await place.open(lost_after_s=60.0)
     worker = WorkerAgent("Ada", 5, handlers=handlers, slots=4)
     link = place.network.join("Ada", worker.receive)
     place.running.append(asyncio.ensure_future(worker.serve_over(link)))

@@ -4,13 +4,6 @@ from __future__ import annotations
 
 _MAX_KEPT_BACK_OFF = 4
 
-LONGEST_BACK_OFF_S = 2.0
-"""The maximum wait of a network that was measured to be faster than this, in seconds.
-
-Heartbeats wait behind what is sent again. With a wait of 5 s and a fifth of all frames lost, one
-member of ten was not heard for 10 s in a minute, and counted as lost.
-"""
-
 USUAL_ROUND_TRIP_S = 0.1
 """A network that answers within this time needs no delay between frames, in seconds."""
 
@@ -88,8 +81,7 @@ class RetryTimer:
 
     def back_off(self, retry_after_s: float) -> float:
         """The wait after one that was too short."""
-        bound_s = max(LONGEST_BACK_OFF_S, self._measured_retry_after_s)
-        return min(2 * retry_after_s, bound_s, self._longest_s)
+        return min(2 * retry_after_s, self._longest_s)
 
     def keep(self, retry_after_s: float, round_trip_at_least_s: float) -> None:
         """Keep a wait that was long enough until a round trip can be measured.
