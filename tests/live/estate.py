@@ -126,6 +126,7 @@ async def open_estate(
 
 _TOO_WIDE = """[...document.querySelectorAll("body *")]
   .filter(each => each.getBoundingClientRect().right > innerWidth)
+  .filter(each => !each.parentElement.closest(".wide"))
   .map(each => `${each.tagName}#${each.id}.${each.className}`).slice(0, 9).join(" ")"""
 
 
