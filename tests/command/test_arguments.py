@@ -462,7 +462,7 @@ def test_an_id_that_no_task_can_have_is_refused(invoke: Invoke, report_file: Pat
 
 @pytest.mark.parametrize("arguments", [(), ("7", "--failed")])
 def test_retry_takes_tasks_or_all_that_failed(invoke: Invoke, arguments: tuple[str, ...]) -> None:
-    ended = invoke("retry", *arguments, "--join", "ticket")
+    ended = invoke("retry", *arguments, "--join", TaskManager(quiet=True).ticket())
     assert ended.code == 2
     assert "give the ids of tasks, or --failed for all that failed" in ended.err
 
