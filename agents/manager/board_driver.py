@@ -432,12 +432,14 @@ class BoardDriver:
             self._wake()
 
     def _let_time_pass(self) -> None:
+        # During a slow write no message is handled, and no assignment sent.
+        late_s = 0.0 if self.commit is None else self.commit.take_slow_s()
         if self._loop_watch is not None:
-            late_s = self._loop_watch.late_since(self._loop_watched_at)
+            late_s += self._loop_watch.late_since(self._loop_watched_at)
             self._loop_watched_at = self._clock.now()
-            if late_s >= LATE_FROM_S:
-                # Messages that arrived during the delay are not handled yet.
-                self.apply(ListeningInterrupted(late_s))
+        if late_s >= LATE_FROM_S:
+            # Messages that arrived during the delay are not handled yet.
+            self.apply(ListeningInterrupted(late_s))
         self.apply(TimePassed())
 
 

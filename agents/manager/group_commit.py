@@ -21,6 +21,7 @@ from ..kernel.board.schedule_rows import changed_schedules
 from ..kernel.board.state import BoardState
 from ..kernel.model.instructions import Instruction
 from ..kernel.model.occurrences import Occurrence
+from ..runtime.loop_watch import LATE_FROM_S
 from ..store.protocol import Store
 
 
@@ -75,6 +76,7 @@ class GroupCommit:
         self._heard_at: dict[str, float] = {}
         self._heard_from: list[str] = []
         self._write_watcher: Callable[[float], None] | None = None
+        self._slow_s = 0.0
         self._fault: BaseException | None = None
         self._is_closed = False
 
@@ -120,8 +122,19 @@ class GroupCommit:
             self._report_write(self._timed_write(rows))
         else:
             loop = asyncio.get_running_loop()
-            self._report_write(await loop.run_in_executor(self._thread, self._timed_write, rows))
+            began_at = loop.time()
+            took_s = await loop.run_in_executor(self._thread, self._timed_write, rows)
+            # In virtual time no write is slow.
+            waited_s = min(took_s, loop.time() - began_at)
+            if waited_s >= LATE_FROM_S:
+                self._slow_s += waited_s
+            self._report_write(took_s)
         self._release(last)
+
+    def take_slow_s(self) -> float:
+        """For how long slow writes have kept messages unread since the last call, in seconds."""
+        slow_s, self._slow_s = self._slow_s, 0.0
+        return slow_s
 
     def write_at_once(self, instructions: Sequence[ManagerInstruction] = ()) -> None:
         """Write what is held back, wait until it is written, and carry it out.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,29 @@ async def test_nothing_leaves_while_it_is_written() -> None:
     await asyncio.wait_for(managing, DEADLINE_S)
     await working
     assert worker.performed == [(1, 1), (2, 1)]
+
+
+class Slow(MemoryStore):
+    """A store that takes longer for each write than tasks may take."""
+
+    waits = True
+
+    def write(self, rows: Rows) -> None:
+        time.sleep(0.6)
+        super().write(rows)
+
+
+async def test_no_attempt_times_out_while_a_slow_store_keeps_it_from_its_worker() -> None:
+    network, tasks = MemoryNetwork(), [Task(id=1, type="dig", timeout=0.4)]
+    manager = manager_of(Slow(), tasks=tasks, lost_after_s=20.0)
+    worker = WorkerAgent("Ada", 5)
+    worker.task("dig")(lambda task: "a hole")
+    managing = asyncio.ensure_future(manager.serve_over(network.join("boss", manager.receive)))
+    working = asyncio.ensure_future(worker.serve_over(network.join("Ada", worker.receive)))
+    await asyncio.wait_for(managing, DEADLINE_S)
+    await working
+    (result,) = manager.task_results
+    assert (result.success, result.error_message) == (True, None)
 
 
 @pytest.mark.parametrize("told", ["dismissed", "replaced", "answered"])
