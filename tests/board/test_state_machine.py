@@ -991,6 +991,30 @@ class FailingMuster(Muster):
         raise AssertionError("the step")
 
 
+def test_an_attempt_whose_slot_was_taken_waits_for_it_after_a_restart_too() -> None:
+    machine = BusyMuster()
+    machine.start(
+        policy="in_order",
+        expected=0,
+        patience_s=None,
+        max_losses=0,
+        reassigns_failed=False,
+        quarantine_after=1,
+        prefetch_s=8.0,
+    )
+    address, ((task_id, attempt, _), *_) = next(iter(machine.held.items()))
+    machine.waits[task_id, attempt] = "kept"
+    machine.say_that_it_waits(address, task_id, attempt)
+    worker = machine.board.worker_registry.present[address]
+    (began,) = worker.running
+    machine.tell(ResumptionReported(address, AttemptResumed(task_id=task_id, attempt=attempt)))
+    assert list(worker.running) == [(task_id, attempt)]
+    machine.restart()
+    restored = machine.board.workers[worker.name]
+    assert restored.running.keys() | restored.prefetched.keys() == {(task_id, attempt), began}
+    assert len(restored.running) == 1
+
+
 def test_a_step_that_fails_is_reported_and_not_what_follows_from_it() -> None:
     once = settings(database=None, phases=[Phase.generate], deadline=None)
     with pytest.raises(AssertionError, match="the step"):

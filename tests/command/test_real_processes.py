@@ -505,5 +505,7 @@ def test_a_manager_serves_its_metrics_while_it_runs(
     url = managing.wait_for("metrics at ").split()[-1]
     with urllib.request.urlopen(url, timeout=60) as answer:
         assert b'muster_tasks{status="pending"} 1.0' in answer.read()
+    # Before this line an interrupt ends the process without a report.
+    managing.wait_for("join with:")
     managing.interrupt()
     assert managing.end().code == 1

@@ -14,6 +14,7 @@ from itertools import islice
 
 from ....messages import TaskId
 from ..matching.policies import describe_unavailability
+from ..matching.prefetched_matches import max_prefetched
 from ..matching.task_queue import TaskQueue
 from ..model.instructions import SendRecall
 from ..model.leases import limit_attempt
@@ -81,6 +82,18 @@ class Prefetch:
             # The row may have been written when the attempt was still prefetched.
             _, attempt.deadline = self._limit(record)
         return False
+
+    def restore_displaced(self, workers: Iterable[WorkerRecord]) -> None:
+        """Mark the restored attempts that got a slot and lost it again.
+
+        Their rows don't say so. But no worker prefetches so many that a quarantine would begin
+        before their last, so those beyond that number were displaced.
+        """
+        for worker in workers:
+            most = max_prefetched(worker, self._context.rules.quarantine_after)
+            excess = max(len(worker.prefetched) - most, 0)
+            for attempt in islice(attempts_of(worker.prefetched), excess):
+                attempt.is_displaced = True
 
     def release(self, attempt: Attempt) -> None:
         """Remove a prefetched attempt that has ended or got a slot."""

@@ -171,6 +171,7 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
         board.lifecycle.watch_expiry(record)
         board.lifecycle.watch_deadline(record)
         board.questions.restore(record)
+    board.prefetch.restore_displaced(board.workers.values())
     board.context.forgotten_begins.restore(snapshot.forgotten_begins)
     board.count_begun(is_restored=True)
     for worker in workers.present.values():
