@@ -127,6 +127,15 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """The quick tests, with the lines that they reach; too few of them, and it fails."""
+    _install(session, "test")
+    session.run(
+        "pytest", "--cov", "--cov-report=term:skip-covered", *(session.posargs or IN_PARALLEL)
+    )
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The site, built to build/site without a warning, and loading nothing from elsewhere."""
     _install(session, "docs")

@@ -67,7 +67,15 @@ from .errors import (
 from .functions import TaskFunction, WorkerFunctions
 from .limit import Limit
 from .membership import Goodbye, Heartbeat, Hello, ManagerReplaced, Refusal, Shutdown, Welcome
-from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
+from .parcel import (
+    BlobPlace,
+    BlobsReached,
+    BlobsWanted,
+    Parcel,
+    RequestParcel,
+    ResultRecorded,
+)
+from .pieces import MessagePiece, PieceTaken
 from .plain_data import to_plain
 from .retry import Retry
 from .streaming import MAX_PART_BYTES, PartsTaken, TaskPart
@@ -162,6 +170,7 @@ __all__ = [
     "MeasurementFailed",
     "MemoryLimit",
     "Message",
+    "MessagePiece",
     "ModelFailed",
     "ModelUnusable",
     "MusterError",
@@ -173,11 +182,13 @@ __all__ = [
     "PartsTaken",
     "Payload",
     "PeerError",
+    "PieceTaken",
     "PortInUse",
     "PriorityTask",
     "RecallTasks",
     "Refusal",
     "Rejected",
+    "RequestParcel",
     "ResultForgotten",
     "ResultRecorded",
     "Retry",

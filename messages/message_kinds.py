@@ -9,7 +9,15 @@ from pydantic import BaseModel
 from .client import AwaitTasks, ClientHello, ManagerReply, ManagerRequest, SubmitTasks
 from .functions import WorkerFunctions
 from .membership import Goodbye, Heartbeat, Hello, ManagerReplaced, Refusal, Shutdown, Welcome
-from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
+from .parcel import (
+    BlobPlace,
+    BlobsReached,
+    BlobsWanted,
+    Parcel,
+    RequestParcel,
+    ResultRecorded,
+)
+from .pieces import MessagePiece, PieceTaken
 from .streaming import PartsTaken, TaskPart
 from .work import (
     AskAboutAttempts,
@@ -57,6 +65,9 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         ManagerReply,
         TaskPart,
         PartsTaken,
+        RequestParcel,
+        MessagePiece,
+        PieceTaken,
     )
 }
 """Muster's own messages by their names on the wire."""

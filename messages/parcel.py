@@ -40,12 +40,28 @@ class Parcel(Message):
     )
 
 
-class BlobPlace(Message):
-    """The manager sends a worker the location of the blob store, and the worker tries to open it.
+class RequestParcel(Message):
+    """A client's `SubmitTasks` whose tasks are in blobs.
 
     Args:
-        url: the location; "" if there is none that this worker could open.
-        probe: a blob for the worker to read as a test.
+        number: the number of the request.
+        skeleton: the encoded message without the large values.
+        cuts: for each removed value, its position in the skeleton and its blob, in order.
+    """
+
+    number: int = Field(ge=1)
+    skeleton: bytes
+    cuts: tuple[tuple[Annotated[int, Field(ge=0)], BlobName], ...] = Field(
+        min_length=1, max_length=MAX_CUTS
+    )
+
+
+class BlobPlace(Message):
+    """The manager sends a worker or client the location of the blob store, which tries to open it.
+
+    Args:
+        url: the location; "" if there is none that this member could open.
+        probe: a blob for the member to read as a test.
         reason: why the manager itself has no blob store, as text.
     """
 
@@ -55,14 +71,14 @@ class BlobPlace(Message):
 
 
 class BlobsWanted(Message):
-    """A worker with a large result asks for the location of the blob store."""
+    """A worker with a large result, or a client with large tasks, asks where the blob store is."""
 
 
 class BlobsReached(Message):
-    """A worker reports whether it can use the blob store.
+    """A worker or client reports whether it can use the blob store.
 
     Args:
-        reached: whether it can; otherwise all data travels in frames.
+        reached: whether it can; otherwise all data travels in frames or pieces.
         reason: why not, as text.
     """
 
@@ -71,10 +87,11 @@ class BlobsReached(Message):
 
 
 class ResultRecorded(Message):
-    """The manager has recorded the result of a parcel, and no longer needs its blobs.
+    """The result of a parcel has been read, and its blobs are no longer needed.
 
-    Until then the worker keeps the result, because the arrival of a parcel does not show that its
-    blobs could be read.
+    The manager says so to a worker when it has recorded the result, and a client to the manager.
+    Until then the sender keeps it, because the arrival of a parcel does not show that its blobs
+    could be read.
 
     Args:
         task_id: the task's id.

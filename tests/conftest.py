@@ -8,15 +8,26 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from .nats_server import NatsServer, running_nats_server
 from .open_databases import failing_on_open_databases
 
-# A busy machine makes single examples slow; a property holds or fails whatever the clock says.
-settings.register_profile("muster", deadline=None, print_blob=True, max_examples=50)
-# By hand, for more: pytest -m hypothesis --hypothesis-profile=thorough.
-settings.register_profile("thorough", settings.get_profile("muster"), max_examples=200)
+# By hand, to search for what is new: pytest -m hypothesis --hypothesis-profile=thorough. A busy
+# machine makes single examples slow; a property holds or fails whatever the clock says.
+settings.register_profile(
+    "thorough",
+    settings.get_profile("default"),
+    deadline=None,
+    max_examples=200,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+# Otherwise the same examples each time, so that no change is refused for an old fault by luck.
+settings.register_profile(
+    "muster", settings.get_profile("thorough"), derandomize=True, max_examples=50
+)
 settings.load_profile("muster")
 
 # Processes of a pool import the tests' functions by the names that pytest gives their modules.
@@ -46,6 +57,12 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[NatsServe
     """
     with running_nats_server(tmp_path_factory.mktemp("nats")) as server:
         yield server
+
+
+def pytest_sessionstart() -> None:
+    """Keep Hypothesis from drawing what the modules that happen to be loaded contain."""
+    if settings().derandomize:
+        providers.is_local_module_file = lambda _: False
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,7 +7,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping
 from functools import partial
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
@@ -19,6 +19,7 @@ from ...messages import (
     Flaw,
     MusterError,
     Parcel,
+    RequestParcel,
     TaskAssignment,
     TaskId,
     TaskResult,
@@ -42,6 +43,7 @@ SWEEP_EVERY_S = 3600.0
 
 _MAX_REASON_CHARACTERS = 1_000
 
+_Result = TypeVar("_Result")
 _Queue: TypeAlias = "deque[asyncio.Future[bytes | None] | bytes]"
 
 
@@ -216,6 +218,42 @@ class ManagerOffload:
             reach.set_result(False)
         return reach.result()
 
+    async def run(self, step: Callable[[], _Result]) -> _Result:
+        """Call a function in one of the threads that encode and decode large messages."""
+        return await self._threads.run(step)
+
+    async def put_result(
+        self, address: str, result: TaskResult, encoded: bytes, holder: Hashable
+    ) -> Parcel | None:
+        """Write the blobs of a large result for a client.
+
+        Args:
+            address: the client's address.
+            result: the result.
+            encoded: the same, encoded.
+            holder: what `confirm` must be called with when the client has read it.
+
+        Returns:
+            The message to send; None if the client does not reach the store.
+        """
+        threshold_bytes = self.threshold_bytes
+        if threshold_bytes is None or len(encoded) <= threshold_bytes:
+            return None
+        try:
+            blobs = await self._open()
+            if not await self._reaches(address, blobs):
+                return None
+            async with self._packing:
+                _, parts = await blobs.split(lambda: encoded, threshold_bytes)
+                if parts is None:
+                    return None
+                self._collector.hold(holder, parts.names)
+                await self._put(blobs, parts)
+        except BlobUnusable as fault:
+            log.warning("can't write a result to the blob store", reason=str(fault))
+            return None
+        return parts.parcel(result.task_id, result.attempt, result.worker)
+
     # ------------------------------------------------------------------ where the store is
 
     def wanted(self, worker_id: str) -> None:
@@ -230,8 +268,8 @@ class ManagerOffload:
         reach.set_result(answer.reached)
         if not answer.reached:
             log.warning(
-                "a worker can't reach the blob store; large data is sent to it in frames",
-                worker=worker_id[:80],
+                "a member can't reach the blob store; large data is sent to it in frames",
+                member=worker_id[:80],
                 reason=answer.reason[:500],
             )
 
@@ -305,6 +343,22 @@ class ManagerOffload:
             then()
         else:
             self._begin(_wait_and(tuple(reads), then))
+
+    async def open_request(self, parcel: RequestParcel) -> BaseModel:
+        """Read the blobs of a client's large request, and delete them.
+
+        Raises:
+            BlobUnusable: they can't be read, or were changed.
+            DecodeError: the joined parts are no known message.
+        """
+        reading = object()
+        self._collector.hold(reading, (name for _, name in parcel.cuts))
+        try:
+            blobs = await self._open()
+            async with self._unpacking:
+                return await blobs.open(parcel, self._also)
+        finally:
+            self._collector.release(reading)
 
     async def _read(self, sender: str, parcel: Parcel) -> None:
         reading = object()

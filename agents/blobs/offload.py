@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
-from ...messages import BlobUnusable, Parcel, TaskId, decode_message
+from ...messages import BlobUnusable, Parcel, RequestParcel, TaskId, decode_message
 from ...messages.cutting import OffloadedParts, cut, splice
 from ..kernel.security.blob_seal import BlobSeal
 from ..runtime.daemon_threads import DaemonThreads
@@ -160,7 +160,9 @@ class Blobs:
 
         return await self._threads.run(step)
 
-    async def open(self, parcel: Parcel, also: Mapping[str, type[BaseModel]]) -> BaseModel:
+    async def open(
+        self, parcel: Parcel | RequestParcel, also: Mapping[str, type[BaseModel]]
+    ) -> BaseModel:
         """Read the blobs that a message refers to, and decode the original message.
 
         Args:

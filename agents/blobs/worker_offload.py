@@ -6,15 +6,12 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable, Container, Coroutine, Iterable, Iterator, Mapping
-from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from pydantic import BaseModel
 
 from ...messages import (
     BlobPlace,
-    BlobsReached,
-    BlobsWanted,
     BlobUnusable,
     CancelTask,
     DecodeError,
@@ -26,28 +23,12 @@ from ...messages import (
     TaskResult,
     encode_message,
 )
-from ..kernel.security.blob_seal import BlobSeal
 from ..runtime.error_text import describe_fault
 from ..runtime.log import log
 from .offload import MAX_AT_ONCE, Blobs, BlobThreads, NamedParts
-from .places import open_place
-
-ANSWER_WITHIN_S = 10.0
-"""How long a manager may take to tell where the blob store is; then results go in frames."""
+from .place_finder import PlaceFinder
 
 Key: TypeAlias = "tuple[TaskId, int]"
-
-
-class _Place(NamedTuple):
-    """The blob store that the manager has named.
-
-    Args:
-        blobs: the store; None if this worker can't reach it.
-        fault: why nobody can use it, or "".
-    """
-
-    blobs: Blobs | None
-    fault: str = ""
 
 
 class WorkerOffload:
@@ -72,20 +53,18 @@ class WorkerOffload:
         queue: Callable[[Key, bytes], None],
         unqueue: Callable[[Container[Key]], None],
     ) -> None:
-        self._post = post
         self._take = take
         self._report_result = report_result
         self._queue = queue
         self._unqueue = unqueue
         self._worker = ""
         self._session = ""
-        self._seal = BlobSeal(None)
         self._also: Mapping[str, type[BaseModel]] = {}
         self._threads = BlobThreads()
+        self._finder = PlaceFinder(post, self._threads)
         self._packing = asyncio.Semaphore(MAX_AT_ONCE)
         self._unpacking = asyncio.Semaphore(MAX_AT_ONCE)
         self._threshold_bytes: int | None = None
-        self._place: asyncio.Future[_Place] | None = None
         # All are bounded by the attempts that the worker is given.
         self._openings: dict[Key, asyncio.Task[None]] = {}
         self._unrecorded: dict[Key, bytes] = {}
@@ -109,7 +88,7 @@ class WorkerOffload:
         """
         self._worker = worker
         self._session = session
-        self._seal = BlobSeal(blob_key)
+        self._finder.begin(worker, blob_key)
         self._also = also
 
     @property
@@ -144,11 +123,11 @@ class WorkerOffload:
         for task in self._tasks:
             task.cancel()
         self._openings.clear()
-        self._place = None
+        self._finder.forget()
 
     def set_place(self, place: BlobPlace) -> None:
         """The manager tells where the blob store is."""
-        self._begin(self._try_place(place))
+        self._begin(self._finder.take(place))
 
     async def clear(self) -> None:
         """Delete the blobs of results that nobody will read any more: the run is over."""
@@ -162,42 +141,6 @@ class WorkerOffload:
         """Begin nothing more, and stop the threads."""
         self.break_off()
         self._threads.close()
-
-    async def _try_place(self, place: BlobPlace) -> None:
-        found = await self._look_at(place)
-        answer = self._expected_place()
-        if answer.done():
-            answer = self._place = asyncio.get_running_loop().create_future()
-        answer.set_result(found)
-
-    async def _look_at(self, place: BlobPlace) -> _Place:
-        if not place.url or place.probe is None:
-            return _Place(None, place.reason)
-        probe = place.probe
-        try:
-            store = await self._threads.run(partial(open_place, place.url))
-            blobs = Blobs(store, self._seal, self._threads)
-            await blobs.try_probe(probe)
-        except BlobUnusable as fault:
-            log.info("can't reach the blob store", worker=self._worker, reason=str(fault))
-            self._post(BlobsReached(reached=False, reason=describe_fault(fault)))
-            return _Place(None)
-        self._post(BlobsReached(reached=True))
-        return _Place(blobs)
-
-    def _expected_place(self) -> asyncio.Future[_Place]:
-        if self._place is None:
-            self._place = asyncio.get_running_loop().create_future()
-        return self._place
-
-    async def _find_place(self) -> _Place:
-        if self._place is None:
-            self._post(BlobsWanted())
-        answer = self._expected_place()
-        await asyncio.wait({answer}, timeout=ANSWER_WITHIN_S)
-        if not answer.done():
-            answer.set_result(_Place(None))
-        return answer.result()
 
     # ------------------------------------------------------------------ coming in
 
@@ -239,7 +182,7 @@ class WorkerOffload:
             self._take(assignment)
 
     async def _read(self, key: Key, parcel: Parcel) -> TaskAssignment:
-        place = await self._find_place()
+        place = await self._finder.find()
         if place.blobs is None:
             raise BlobUnusable(place.fault or "this worker can't reach the blob store")
         async with self._unpacking:
@@ -302,7 +245,7 @@ class WorkerOffload:
         """Write the blobs of a result; None if it is to be sent in a frame."""
         if self._threshold_bytes is None or not self.is_large(message):
             return None
-        place = await self._find_place()
+        place = await self._finder.find()
         if place.fault:
             raise BlobUnusable(place.fault)
         if place.blobs is None:

@@ -11,14 +11,18 @@ from typing import Any
 from pydantic import BaseModel
 
 from ...messages import (
+    BlobPlace,
     ClientHello,
     Goodbye,
     Heartbeat,
     JoinRefused,
     ManagerReplaced,
     ManagerReply,
+    MessagePiece,
     MusterError,
+    Parcel,
     Payload,
+    PieceTaken,
     Refusal,
     RunEnded,
     Shutdown,
@@ -41,6 +45,7 @@ from ..transport.link import Link
 from ..worker.manager_requests import ManagerRequests, Replied
 from ..worker.manager_session import Connect, ManagerSession
 from ..worker.session_holder import SessionHolder
+from .offload import ClientOffload
 
 SETTLE_TIMEOUT_S = 2.0
 """How long a client that leaves waits until its last messages are acknowledged."""
@@ -74,7 +79,12 @@ class ClientConversation(SessionHolder):
         self._ended = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._calls = itertools.count(1)
-        self._requests = ManagerRequests()
+        self._offload = ClientOffload(
+            post=self._post,
+            take=self._take,
+            ask_again=self._ask_again,
+        )
+        self._requests = ManagerRequests(self._offload)
         self._end_listeners: set[Callable[[MusterError], None]] = set()
 
     # ------------------------------------------------------------------ tasks and results
@@ -167,6 +177,7 @@ class ClientConversation(SessionHolder):
             calls=self._calls,
             former=self._manager_session,
         )
+        self._offload.begin(self.name, self.session_id, None if seal is None else seal.blob_key)
         watch = LoopWatch.begin(_name_no_task)
         background: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(endpoint.run()),
@@ -188,6 +199,19 @@ class ClientConversation(SessionHolder):
             await asyncio.gather(*background, return_exceptions=True)
             endpoint.close_direct_connections()
             session.end()
+            self._offload.break_off()
+            if self._ended.is_set():
+                await self._offload.close()
+
+    def _post(self, message: BaseModel) -> None:
+        if self._manager_session is not None:
+            self._manager_session.post(message)
+
+    def _take(self, result: TaskResult) -> None:
+        self._requests.take(result.task_id, result)
+
+    def _ask_again(self, task_id: TaskId) -> None:
+        self._requests.ask_again(task_id)
 
     def leave(self) -> None:
         """Say goodbye; the tasks that were submitted go on."""
@@ -241,9 +265,18 @@ class ClientConversation(SessionHolder):
             case _ if sender != session.manager:
                 pass
             case TaskResult():
-                self._requests.take(message.task_id, message)
+                self._take(message)
             case ManagerReply():
+                self._offload.replied(message.number)
                 self._requests.replied(message)
+            case Parcel():
+                self._offload.receive(message)
+            case MessagePiece():
+                self._offload.take_piece(message)
+            case PieceTaken():
+                self._offload.pieces_taken(message)
+            case BlobPlace():
+                self._offload.set_place(message)
             case Shutdown():
                 self.end(RunEnded(f"the run ended before the task was settled: {message.reason}"))
             case _:
@@ -256,6 +289,7 @@ class ClientConversation(SessionHolder):
         if welcomed is Welcomed.ANOTHER:
             session.end()
         session.begin(sender, welcome)
+        self._offload.welcomed(welcome.blob_threshold_bytes)
         self._requests.resume(session)
         self.joined.set()
 

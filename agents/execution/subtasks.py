@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -22,10 +21,10 @@ from ...messages import (
     WrongCall,
 )
 from ...messages.codec import encode_whole_task
-from ...messages.task import MAX_NAME_CHARACTERS
 from ...messages.wording import show, summarize
 from .handler_calls import HandlerCalls, SubtaskOutcome
 from .handler_waiting import HandlerCall, HandlerWaiting
+from .subtask_ids import make_subtask_id, next_place_in_part
 from .suspension import FOR_SUBTASK
 from .typed_function import ReadResult, task_to_submit, typed_function_of
 
@@ -36,8 +35,6 @@ ADDED_AT_ONCE = 250
 """How many of them are submitted together at most."""
 
 MAX_KEY_CHARACTERS = 100
-
-_HASH_BYTES = 16
 
 OnParentCancel: TypeAlias = Literal["cancel", "keep"]
 
@@ -355,7 +352,7 @@ class SubtaskCalls(HandlerWaiting):
         if key is None:
             if self._positions is None:
                 self._positions = itertools.count(1)
-            return f"/{next(self._positions)}"
+            return next_place_in_part() or f"/{next(self._positions)}"
         if not isinstance(key, str) or not key.strip() or len(key) > MAX_KEY_CHARACTERS:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidInput(
                 f"key is {show(key)}; it must be text that is not blank, {MAX_KEY_CHARACTERS} "
@@ -422,22 +419,6 @@ def open_outcome(outcome: SubtaskOutcome, *, unwrap: bool) -> Payload:
     if isinstance(outcome, MusterError):
         raise outcome
     return outcome.unwrap() if unwrap else outcome
-
-
-def make_subtask_id(parent_id: TaskId, place: str) -> str:
-    """The id of a subtask, the same in each attempt of its parent.
-
-    It is "PARENT/POSITION" or "PARENT:KEY". Where that is too long, a hash stands for the parent.
-
-    Args:
-        parent_id: the id of its parent.
-        place: its position with a leading "/", or its key with a leading ":".
-    """
-    subtask_id = f"{parent_id}{place}"
-    if len(subtask_id) <= MAX_NAME_CHARACTERS:
-        return subtask_id
-    digest = hashlib.blake2b(str(parent_id).encode(), digest_size=_HASH_BYTES).hexdigest()
-    return f"{digest}{place}"
 
 
 def _for_subtasks(count: int) -> str:

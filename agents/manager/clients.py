@@ -15,6 +15,7 @@ from ...messages import (
     ClientHello,
     EncodeError,
     Goodbye,
+    Heartbeat,
     ManagerReply,
     ManagerRequest,
     MusterError,
@@ -27,12 +28,14 @@ from ...messages import (
     Welcome,
     encode_message,
 )
+from ..blobs.manager_offload import ManagerOffload
 from ..runtime.clock import now
 from ..runtime.log import log
 from ..submission.result_source import Outcome, Settle
 from ..transport.lane_router import LaneRouter
 from .awaited_results import AwaitedResults
 from .board_driver import BoardDriver
+from .client_transfers import ClientTransfers
 from .part_replies import PartReplies
 from .request_answers import RequestAnswers, refusal, task_id_in
 from .settled_tasks import SettledTasks
@@ -88,6 +91,7 @@ class Clients:
         awaited: tells the results of tasks.
         answers: answers the requests.
         parts: tells the parts of tasks.
+        offload: reads and writes blobs.
     """
 
     def __init__(
@@ -96,7 +100,16 @@ class Clients:
         awaited: AwaitedResults,
         answers: RequestAnswers,
         parts: TaskParts,
+        offload: ManagerOffload,
     ) -> None:
+        self.transfers = ClientTransfers(
+            offload,
+            post=self._post,
+            post_encoded=self._post_encoded,
+            arrived=self.arrived,
+            refuse=lambda address, number, fault: self._post(address, refusal(number, fault)),
+        )
+        """The large data of clients."""
         self._driver = driver
         self._awaited = awaited
         self._part_replies = PartReplies(parts, self._post)
@@ -155,6 +168,7 @@ class Clients:
             worker_call=hello.call,
             heartbeat_s=rules.heartbeat_s,
             lost_after_s=rules.lost_after_s,
+            blob_threshold_bytes=self.transfers.threshold_bytes,
         )
         router.post_datagram(sender, welcome, also_direct=True)
 
@@ -209,6 +223,7 @@ class Clients:
     def _forget(self, address: str) -> None:
         self._part_replies.drop(address)
         self._settled_tasks.drop(address)
+        self.transfers.drop(address)
         client = self._clients.pop(address, None)
         if client is not None:
             self._awaited.stop_waiting(client.awaiting, client.settle)
@@ -220,8 +235,10 @@ class Clients:
     # ------------------------------------------------------------------ requests
 
     def arrived(self, sender: str, message: BaseModel) -> None:
-        """Take a message of a client."""
-        client = self._clients[sender]
+        """Take a message of a client, if it is still there."""
+        client = self._clients.get(sender)
+        if client is None:
+            return
         match message:
             case ManagerRequest(method="read_parts" | "settled"):
                 self._reply_in_time(sender, message)
@@ -235,9 +252,11 @@ class Clients:
             case Goodbye():
                 self._forget(sender)
                 asyncio.get_running_loop().call_later(ACKNOWLEDGE_WITHIN_S, self._close, sender)
-            case _:
-                # A heartbeat has done what it is for by its arrival.
+            case Heartbeat():
+                # It has done what it is for by its arrival.
                 pass
+            case _:
+                self.transfers.arrived(sender, message)
 
     def _reply_in_time(self, sender: str, request: ManagerRequest) -> None:
         """Reply to what may have no answer yet; these replies are not kept to be repeated."""
@@ -255,7 +274,8 @@ class Clients:
         if client is None or not isinstance(outcome, TaskResult):
             return
         client.awaiting.discard(task_id)
-        self._post(address, outcome)
+        if not self.transfers.take_large(address, outcome):
+            self._post(address, outcome)
 
     def _withhold(self, address: str, client: _Client, reply: ManagerReply) -> None:
         client.withheld.append(reply)
@@ -279,9 +299,24 @@ class Clients:
         client = self._clients.get(address)
         if client is not None and client.withheld:
             self._send_withheld_to(address, client)
+        try:
+            encoded = encode_message(message)
+        except EncodeError as fault:
+            if isinstance(message, TaskResult):
+                error = f"EncodeError: {fault}"
+                update = {"success": False, "output": None, "error_message": error}
+                self._post(address, message.model_copy(update=update))
+            return
+        if isinstance(message, TaskResult) and self.transfers.take_encoded(
+            address, message, encoded
+        ):
+            return
+        self._post_encoded(address, encoded)
+
+    def _post_encoded(self, address: str, message: bytes) -> None:
         assert self._router is not None
         try:
-            self._router.post_encoded(address, encode_message(message))
+            self._router.post_encoded(address, message)
         except UnknownPeer:
             # It has left; if it is still there, it asks again.
             self._forget(address)
@@ -289,8 +324,3 @@ class Clients:
             log.warning("a client does not receive: its send queue is full", address=address)
             # It will ask again, and then for what it has not got.
             asyncio.get_running_loop().call_soon(self._drop, address)
-        except EncodeError as fault:
-            if isinstance(message, TaskResult):
-                error = f"EncodeError: {fault}"
-                update = {"success": False, "output": None, "error_message": error}
-                self._post(address, message.model_copy(update=update))

@@ -54,6 +54,9 @@ HANDOVER_TIMEOUT_S = 0.5
 SHUTDOWN_TIMEOUT_S = 2.0
 """How long a manager waits for its workers to acknowledge the shutdown, in seconds."""
 
+TRANSFER_TIMEOUT_S = 10.0
+"""How long a manager waits until its clients have their large results, in seconds."""
+
 TELLS_FOR_TIMEOUTS = 2.0
 """For how long a manager that resumes a run says so, as a multiple of `lost_after_s`."""
 
@@ -109,7 +112,9 @@ class ManagerShell:
         self.handover = Handover(self.driver, self.hand_over, self._lose)
         """Knows who shares the store."""
         answers = RequestAnswers(self.driver, self.awaited, self.handover)
-        self._clients = Clients(self.driver, self.awaited, answers, self.parts)
+        self._clients = Clients(
+            self.driver, self.awaited, answers, self.parts, self._outgoing.offload
+        )
         self._worker_calls = WorkerCalls(self.driver, self.awaited, answers, self._outgoing.watch)
         self._incoming = Incoming(
             self.driver,
@@ -339,6 +344,7 @@ class ManagerShell:
                 self._tell_members_to_ask_again()
                 await router.settle(HANDOVER_TIMEOUT_S)
             else:
+                await self._clients.transfers.settle(TRANSFER_TIMEOUT_S)
                 self._outgoing.dismiss_workers()
                 self._clients.dismiss(self._outgoing.farewell)
                 await router.settle(SHUTDOWN_TIMEOUT_S)

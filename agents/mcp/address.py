@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 
 from ...messages import InvalidInput
 from ...messages.wording import show
+from ..runtime.http_url import split_http_url
 
 _PREFIX = re.compile(r"[A-Za-z0-9_./:-]{0,64}")
+_URL = re.compile(r"https?:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _MAX_TOLD_CHARACTERS = 80
 
 
@@ -65,7 +67,7 @@ class McpAddress:
                 f"the prefix {show(prefix)} of an MCP server must be up to 64 letters, digits and "
                 "any of _ . / : -, such as 'files.'"
             )
-        is_url = re.match(r"https?:", text.strip(), re.IGNORECASE) is not None
+        is_url = _URL.match(text.strip()) is not None
         return cls(
             () if is_url else _split_command(text),
             _check_url(text.strip()) if is_url else "",
@@ -87,12 +89,7 @@ class McpAddress:
 
 
 def _check_url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        port_is_number = parts.port is None or parts.port > 0
-    except ValueError:
-        parts, port_is_number = None, False
-    if parts is None or not parts.hostname or not port_is_number:
+    if split_http_url(text) is None:
         raise InvalidInput(
             f"{show(text)} is no URL of an MCP server; write one such as http://127.0.0.1:8000/mcp"
         )

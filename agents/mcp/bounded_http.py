@@ -1,10 +1,11 @@
-"""An HTTP client that refuses answers whose messages are too long."""
+"""An HTTP client that refuses long messages, and tells what never reached its server."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
 import httpx
+from mcp.client.streamable_http import MCP_PROTOCOL_VERSION
 
 from .stdio_process import MAX_LINE_BYTES, LineTooLong
 
@@ -31,10 +32,23 @@ def make_bounded_client(
 
 
 class _BoundedTransport(httpx.AsyncHTTPTransport):
-    """Ends an answer whose next message is longer than `MAX_LINE_BYTES`."""
+    """Ends an answer whose next message is longer than `MAX_LINE_BYTES`.
+
+    A message of a session that has not reached the server, or that it refuses, is answered with
+    404, by which the package `mcp` knows that the session has ended and nothing has begun. Many
+    servers answer 400 to a session that they do not know any more.
+    """
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await super().handle_async_request(request)
+        is_of_session = request.method == "POST" and MCP_PROTOCOL_VERSION in request.headers
+        try:
+            response = await super().handle_async_request(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if not is_of_session:
+                raise
+            return httpx.Response(httpx.codes.NOT_FOUND)
+        if is_of_session and response.is_client_error:
+            response.status_code = httpx.codes.NOT_FOUND
         is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
         assert isinstance(response.stream, httpx.AsyncByteStream)
         response.stream = _BoundedStream(response.stream, is_stream=is_stream)

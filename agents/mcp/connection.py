@@ -88,9 +88,10 @@ class McpConnection:
             if ready.done():
                 return
             reason = self._reason or (
-                f"it did not answer the request to initialize within {within_s:g} s; check that it "
-                "is an MCP server"
+                f"it did not answer the request to initialize within {within_s:g} s"
             )
+            if "; check " not in reason:
+                reason += "; check that it is an MCP server"
             raise McpUnusable(f"the MCP server {self._address}: {reason}")
         finally:
             if not ready.done():

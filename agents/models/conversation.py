@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -14,6 +16,7 @@ from ...messages import ModelFailed, Payload
 from ...messages.wording import summarize
 from ..execution.handler_requests import RetryLater
 from ..execution.handlers import TaskContext
+from ..execution.subtask_ids import numbered_within
 from ..runtime.error_text import describe_fault
 from .answer import ModelAnswer, ToolCall, without_surrogates
 from .function_tool import check_names
@@ -126,6 +129,7 @@ class ModelConversation:
         self._form = form
         self._take = take
         self._is_repaired = False
+        self._called: Counter[str] = Counter()
         self._waits = 0
         self.waits_for_server = False
         """Whether it waits until the server may be asked again."""
@@ -242,7 +246,15 @@ class ModelConversation:
             return f"error: the arguments are no JSON: {fault}"
         if not isinstance(arguments, dict):
             return "error: the arguments must be a JSON object"
-        return as_text(await tool.call(cast("dict[str, Payload]", arguments), self._context))
+        with numbered_within(self._name_call(call.name, arguments)):
+            return as_text(await tool.call(cast("dict[str, Payload]", arguments), self._context))
+
+    def _name_call(self, name: str, arguments: Mapping[object, object]) -> str:
+        """A name of a call that the same call has in another attempt, which may order them anew."""
+        told = json.dumps(arguments, sort_keys=True)
+        same = f"{name}-{hashlib.blake2b(told.encode(), digest_size=8).hexdigest()}"
+        self._called[same] += 1
+        return f"{same}-{self._called[same]}"
 
 
 def _check_end(answer: ModelAnswer) -> None:

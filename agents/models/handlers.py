@@ -17,6 +17,7 @@ from ...messages.wording import show
 from ..execution.handler_requests import RetryLater
 from ..execution.handlers import Handlers, TaskContext
 from ..execution.reviews import Review
+from ..runtime.http_url import split_http_url
 from ..runtime.timeouts import within
 from .conversation import ModelConversation, OutputForm
 from .function_tool import ToolLike, make_tools
@@ -34,6 +35,7 @@ PARTS_EVERY_S = 0.1
 """How often the text that has come is sent on as a part."""
 
 _OPENAI_URL = "https://api.openai.com/v1"
+_ENDPOINTS = ("/chat/completions", "/completions", "/responses", "/models")
 _ValueT = TypeVar("_ValueT")
 
 
@@ -205,11 +207,15 @@ def _make_client(model: str, base_url: str | None, key_file: str | Path | None) 
     if not model.strip():
         raise InvalidInput(f"the model is called {model!r}; give the name that its server has")
     url = (base_url or os.environ.get("OPENAI_BASE_URL", "").strip() or _OPENAI_URL).rstrip("/")
-    if not url.startswith(("http://", "https://")) or _without_user(url) != url:
+    parts = split_http_url(url)
+    if parts is None or parts.query or parts.username is not None:
         raise InvalidInput(
-            f"the base URL is {_without_user(url)!r}; it must begin with http:// or https://, and "
-            "have no user and password"
+            f"the base URL is {_without_user(url)!r}; it must begin with http:// or https:// and a "
+            "host, and have no spaces, no '?', and no user and password"
         )
+    endpoint = next((each for each in _ENDPOINTS if url.endswith(each)), "")
+    if endpoint:
+        raise InvalidInput(f"the base URL is {url!r}; leave out {endpoint!r} at its end")
     key = find_key(key_file, os.environ)
     if key is None and url == _OPENAI_URL:
         raise InvalidInput(

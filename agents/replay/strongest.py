@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ...messages import Task, TaskId, TaskStatus
 from ..kernel.board.state import BoardState
 from ..kernel.matching.scorecards.skill_model import REMEMBERED
-from ..kernel.model.records import TaskRecord, WorkerRecord
+from ..kernel.model.records import AttemptOutcome, TaskRecord, WorkerRecord
 from .expected_outcomes import ExpectedOutcomes
 from .recorded_run import RecordedAttempt, recorded_in_store
 
@@ -245,79 +245,99 @@ class _Expected:
     def _expect(self, worker: WorkerRecord, task_type: str) -> _Total:
         """Let it do the tasks of a type."""
         own, tasks = self.by_worker[worker.name], self.by_type[task_type]
-        ids = {task.id for task in tasks}
-        costs = [each.cost for each in own if each.task_id in ids]
-        if len(costs) < _ENOUGH_COSTS:
-            costs = [each.cost for each in own]
-        usual_cost = math.fsum(costs) / len(costs)
-        unseen: list[Task] = []
-        completed, seen_attempts, unseen_attempts, seen_cost = 0, 0, 0, 0.0
+        ids = {task.id: task for task in tasks}
+        at_type = [each for each in own if each.task_id in ids]
+        costs = [each.cost for each in (at_type if len(at_type) >= _ENOUGH_COSTS else own)]
+        completed, seen_attempts, seen_cost = 0, 0, 0.0
+        # By how many attempts are left: the tasks that it was not seen to complete.
+        unseen: defaultdict[int, list[Task]] = defaultdict(list)
         for task in tasks:
-            seen = self.outcomes.times_seen(task, worker)
-            for number in range(task.max_attempts):
-                if number < seen:
-                    outcome = self.outcomes.next(task, worker)
-                    seen_attempts += 1
-                    seen_cost += outcome.cost
-                else:
-                    outcome = self.outcomes.expect(task, worker)
-                    unseen_attempts += 1
-                    if number == seen:
-                        unseen.append(task)
+            seen = min(self.outcomes.times_seen(task, worker), task.max_attempts)
+            for _ in range(seen):
+                outcome = self.outcomes.next(task, worker)
+                seen_attempts += 1
+                seen_cost += outcome.cost
                 if outcome.is_success:
                     completed += 1
                     break
-        cost, variance = seen_cost + unseen_attempts * usual_cost, 0.0
-        if unseen:
-            variance = _variance(
-                len(unseen),
-                unseen_attempts,
-                costs,
-                _mean_chance(worker, unseen, self.outcomes),
-                may_retry=any(task.max_attempts > 1 for task in unseen),
-            )
+            else:
+                unseen[task.max_attempts - seen].append(task)
+        unseen.pop(0, None)
+        left = {number: len(each) for number, each in unseen.items()}
+        chance = 1.0
+        if left:
+            missed = [task for each in unseen.values() for task in each]
+            chance = self._chance_at(worker, missed, [(ids[e.task_id], e) for e in at_type])
+        attempts = _attempts(left, chance)
+        usual_cost = math.fsum(costs) / len(costs)
+        cost = seen_cost + attempts * usual_cost
+        variance = _variance(left, costs, chance, len(at_type))
         # What is left of equal costs is a rounding error.
         deviation = math.sqrt(variance) if variance > (1e-9 * cost) ** 2 else 0.0
+        sure = sum(count * (1 - (1 - chance) ** number) for number, count in left.items())
         return _Total(
-            completed,
+            completed + round(sure),
             cost,
             deviation,
-            seen_attempts + unseen_attempts,
+            seen_attempts + round(attempts),
             seen_attempts,
             seen_cost=seen_cost,
-            known_costs=len(self.by_worker[worker.name]),
+            known_costs=len(own),
         )
 
+    def _chance_at(
+        self,
+        worker: WorkerRecord,
+        tasks: Sequence[Task],
+        seen: Sequence[tuple[Task, RecordedAttempt]],
+    ) -> float:
+        """Its mean chance of success at tasks of a type.
 
-def _variance(
-    tasks: int,
-    attempts: int,
-    costs: Sequence[float],
-    chance: float,
-    *,
-    may_retry: bool,
-) -> float:
+        What scorecards expect fades and is cautious, so it is corrected by as much as it was wrong
+        at the attempts that were seen.
+        """
+        good = sum(each.outcome is AttemptOutcome.SUCCEEDED for _, each in seen)
+        expected = 0.0
+        if seen:
+            expected = _mean_chance(worker, [task for task, _ in seen], self.outcomes) * len(seen)
+        off = (good - expected) / (len(seen) + _UNSETTLING_SHARE)
+        return min(max(_mean_chance(worker, tasks, self.outcomes) + off, 0.01), 1.0)
+
+
+def _attempts(left: Mapping[int, int], chance: float) -> float:
+    """How many attempts are expected.
+
+    Args:
+        left: how many tasks have how many attempts left.
+        chance: the chance that one of them succeeds.
+    """
+    return sum(count * (1 - (1 - chance) ** number) / chance for number, count in left.items())
+
+
+def _variance(left: Mapping[int, int], costs: Sequence[float], chance: float, seen: int) -> float:
     """The variance of what the unseen attempts of a worker at a type cost together.
 
     Args:
-        tasks: how many tasks these attempts are at.
-        attempts: how many attempts are expected.
+        left: how many tasks have how many attempts left.
         costs: what the worker's seen attempts have cost.
         chance: its chance of success.
-        may_retry: whether a failed attempt is followed by another.
+        seen: from how many results that is known.
     """
-    seen, mean = len(costs), math.fsum(costs) / len(costs)
+    attempts, mean = _attempts(left, chance), math.fsum(costs) / len(costs)
     # One cost says nothing about how much they differ.
-    spread = sum((each - mean) ** 2 for each in costs) / (seen - 1) if seen > 1 else mean**2
+    spread = mean**2
+    if len(costs) > 1:
+        spread = sum((each - mean) ** 2 for each in costs) / (len(costs) - 1)
     # Each attempt's cost differs, and so may the mean that was seen from the true one.
-    variance = attempts * spread + attempts**2 * spread / seen
-    if may_retry:
-        failing = 1 - chance
-        # The number of attempts at each task differs, and the chance itself is uncertain.
-        variance += mean**2 * tasks * failing / chance**2
-        slope = tasks * mean / chance**2
-        variance += slope**2 * chance * failing / (seen + _UNSETTLING_SHARE)
-    return variance
+    variance = attempts * spread + attempts**2 * spread / len(costs)
+    # The number of attempts at each task differs, and the chance itself is uncertain.
+    for number, count in left.items():
+        squares = sum((2 * n + 1) * (1 - chance) ** n for n in range(number))
+        variance += mean**2 * count * max(squares - _attempts({number: 1}, chance) ** 2, 0.0)
+    unsure = math.sqrt(chance * (1 - chance) / (seen + _UNSETTLING_SHARE)) + 1e-9
+    lower, upper = max(chance - unsure, 0.01), min(chance + unsure, 1.0)
+    slope = (_attempts(left, upper) - _attempts(left, lower)) / max(upper - lower, 1e-9)
+    return variance + (mean * slope * unsure) ** 2
 
 
 def _may_do(worker: WorkerRecord, task_type: str) -> bool:
@@ -325,7 +345,7 @@ def _may_do(worker: WorkerRecord, task_type: str) -> bool:
 
 
 def _mean_chance(worker: WorkerRecord, tasks: Sequence[Task], outcomes: ExpectedOutcomes) -> float:
-    sample = tasks[:_TASKS_COMPARED_OF_TYPE]
+    sample = tasks[:: -(-len(tasks) // _TASKS_COMPARED_OF_TYPE)]
     total = sum(outcomes.chance(task, worker) for task in sample)
     return max(total / len(sample), 1e-3)
 

@@ -52,14 +52,37 @@ class RequestSession(Protocol):
         ...
 
 
+class RequestCarrier(Protocol):
+    """Sends large requests another way than in a frame."""
+
+    def is_large(self, message: bytes) -> bool:
+        """Whether an encoded request is for it."""
+        ...
+
+    def carry(self, number: int, message: bytes) -> None:
+        """Send a request in the current conversation.
+
+        Args:
+            number: its number.
+            message: the encoded request.
+        """
+        ...
+
+
 class ManagerRequests:
     """The requests of one client or worker, and the tasks whose results it waits for.
 
     Each request is repeated until a reply arrives, also after the connection or the manager was
     lost, and has one effect. The results of tasks that were added are asked for again.
+
+    Args:
+        carrier: sends large requests; None sends all of them in frames.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, carrier: RequestCarrier | None = None) -> None:
+        self._carrier = carrier
+        # The large request that has no reply yet. Those after it wait: they may be about its tasks.
+        self._carried: int | None = None
         self._session: RequestSession | None = None
         self._numbers = itertools.count(1)
         # Requests without a reply, in the order of their numbers.
@@ -162,6 +185,10 @@ class ManagerRequests:
             request = AwaitTasks(number=next(self._numbers), task_ids=part)
             self._request(request, partial(self._awaited, part))
 
+    def ask_again(self, task_id: TaskId) -> None:
+        """Ask for the result of a task that is settled, since what arrived could not be read."""
+        self._await((task_id,))
+
     def _awaited(self, task_ids: Sequence[TaskId], reply: Payload | MusterError) -> None:
         if isinstance(reply, MusterError):
             for task_id in task_ids:
@@ -212,10 +239,16 @@ class ManagerRequests:
         session = self._session
         if session is None or not session.is_member or session.manager is None:
             return
-        while self._unsent:
+        while self._unsent and self._carried is None:
             number = next(iter(self._unsent))
+            message = self._requests[number][0]
+            if self._carrier is not None and self._carrier.is_large(message):
+                self._carried = number
+                del self._unsent[number]
+                self._carrier.carry(number, message)
+                return
             try:
-                session.endpoint.post_encoded(session.manager, self._requests[number][0])
+                session.endpoint.post_encoded(session.manager, message)
             except BacklogFull:
                 asyncio.get_running_loop().call_later(RESEND_AFTER_S, self.send)
                 return
@@ -225,6 +258,9 @@ class ManagerRequests:
         """Take the reply to a request."""
         _, replied = self._requests.pop(reply.number, (b"", None))
         self._unsent.pop(reply.number, None)
+        if reply.number == self._carried:
+            self._carried = None
+            self.send()
         if replied is not None:
             replied(_error_of(reply.error_kind, reply.error) if reply.error_kind else reply.value)
 
@@ -233,6 +269,7 @@ class ManagerRequests:
     def resume(self, session: RequestSession) -> None:
         """Send all that has no reply by a new conversation, and ask for results again."""
         self._session = session
+        self._carried = None
         self._unsent = dict.fromkeys(self._requests)
         if self._added:
             self._await(tuple(self._added))

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from muster.agents import Handlers, TaskManager, WorkerAgent, rehearse, run_in_virtual_time
-from muster.agents.blobs import worker_offload as worker_parcels
+from muster.agents.blobs import place_finder
 from muster.agents.blobs.directory import DirectoryBlobs
 from muster.agents.blobs.store import BlobStore
 from muster.agents.kernel.model.occurrences import OccurrenceKind
@@ -470,7 +470,7 @@ def test_a_worker_that_does_not_reach_the_place_is_served_in_frames(
     run_in_virtual_time(rehearse(manager, [worker()], network))
     assert manager.outputs == {1: BIG, 2: BIG * 2}
     assert network.largest_bytes > 1_000
-    assert caplog.text.count("a worker can't reach the blob store") == 1
+    assert caplog.text.count("a member can't reach the blob store") == 1
 
 
 def test_a_worker_that_reaches_another_place_by_the_same_name_is_found_out(
@@ -492,7 +492,7 @@ def test_a_worker_that_may_read_there_and_not_write_is_served_in_frames(
             raise BlobUnusable("this is read-only here")
 
     folder = Path(place.url.removeprefix("file://"))
-    monkeypatch.setattr(worker_parcels, "open_place", lambda url: ReadOnly(folder))
+    monkeypatch.setattr(place_finder, "open_place", lambda url: ReadOnly(folder))
     manager = RecordingManager([task(1), task(2, "grow", 2)], blobs=place)
     run_in_virtual_time(rehearse(manager, [worker()]))
     assert manager.outputs == {1: BIG, 2: BIG * 2}

@@ -56,7 +56,7 @@ def test_who_is_connected_keeps_its_place_when_it_starts_or_calls_again(
     ),
     max_workers=st.integers(1, 4),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whoever_comes_and_goes_never_more_are_connected(
     watched: Make, comings: list[tuple[str, str, bool]], max_workers: int
 ) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,11 +78,13 @@ def attempts(tmp_path: Path) -> dict[Any, list[tuple[str, str]]]:
 def test_a_task_that_ends_within_the_grace_of_its_worker_is_recorded_once(
     start: Start, tmp_path: Path
 ) -> None:
-    tasks = [{"id": 1, "type": "wait", "data": 3}, {"id": 2, "type": "wait", "data": 0}]
+    tasks = [{"id": 1, "type": "wait until", "data": "go"}, {"id": 2, "type": "wait", "data": 0}]
     managing = start(*manager(tmp_path, tasks))
     leaving = start(*worker("Ada"))
     leaving.wait_until(lambda: bool(begun(tmp_path)))
     leaving.process.send_signal(signal.SIGTERM)
+    leaving.wait_for("finishing 1 task")
+    (tmp_path / "go").touch()
     ended = leaving.end()
     assert ended.code == 0
     assert ended.out == "Ada: 1 task, 1 succeeded\n"
@@ -122,11 +123,9 @@ def test_a_second_sigterm_stops_a_worker_at_once_and_its_task_goes_to_another(
     leaving.wait_until(lambda: bool(begun(tmp_path)))
     leaving.process.send_signal(signal.SIGTERM)
     leaving.wait_for("finishing 1 task")
-    asked_at = time.monotonic()
+    # Its task and its grace would take longer than a test waits for its end.
     leaving.process.send_signal(signal.SIGTERM)
     assert leaving.end().code in (0, 128 + signal.SIGTERM)
-    # 2 s on an idle machine.
-    assert time.monotonic() - asked_at < 20
     staying = start(*worker("Bob"))
     staying.wait_until(lambda: len(begun(tmp_path)) > 1)
     managing.process.send_signal(signal.SIGINT)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from muster.agents.runtime.loop_thread import LoopThread
-from muster.scenarios.model_server import ModelCall, ModelServer
+from muster.scenarios.model_server import ModelCall, ModelReply, ModelServer
 
 pytestmark = [pytest.mark.ceylon, pytest.mark.processes, pytest.mark.slow]
 
@@ -199,3 +199,54 @@ def test_a_tool_that_may_have_acted_is_not_called_again(
     }
     assert told["1"]["error_message"].startswith("worker lost: 1 times, last on Ada; begun, but")
     assert "'pay' may have acted, so it is not tried again" in told["1"]["error_message"]
+
+
+ORDERS = """
+import os
+from muster.agents import ModelHandlers, TaskContext
+
+
+async def pay(name: str, context: TaskContext) -> str:
+    return await context.submit("pay", {"name": name})
+
+
+handlers = ModelHandlers("small", os.environ["MODEL_URL"], types=["order"], tools=[pay])
+"""
+
+
+def test_a_tool_call_that_is_a_task_is_not_done_again_by_the_next_worker(
+    start: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+
+    async def answer(call: ModelCall) -> ModelReply:
+        if not call.tool_results:
+            return ModelReply(calls=[("pay", {"name": "for tea"})])
+        while not gate.is_set():
+            await asyncio.sleep(0.02)
+        return ModelReply(f"Yes: {call.tool_results[0]}")
+
+    server, thread = ModelServer(answer), LoopThread("models")
+    thread.start()
+    thread.wait_for(server.start())
+    monkeypatch.setenv("MODEL_URL", server.url)
+    (tmp_path / "tools.py").write_text(TOOLS)
+    (tmp_path / "orders.py").write_text(ORDERS)
+    (tmp_path / "gate").touch()
+    (tmp_path / "tasks.jsonl").write_text(json.dumps({"id": 1, "type": "order", "data": "tea"}))
+    try:
+        manager = start(*MANAGING)
+        start(*WORKING, "--name", "Cashier", "--mcp", f"{sys.executable} tools.py")
+        ada = start(*WORKING, "--name", "Ada", "--handlers", "orders:handlers")
+        manager.wait_until(lambda: any(call.tool_results for call in server.calls))
+        kill(ada)
+        start(*WORKING, "--name", "Ben", "--handlers", "orders:handlers")
+        gate.set()
+        assert manager.end().code == 0
+    finally:
+        thread.wait_for(server.stop())
+        thread.stop()
+    told = reported(tmp_path)
+    assert [each["outcome"] for each in told["1"]["history"]] == ["lost", "succeeded"]
+    assert "did for tea" in told["1"]["output"]
+    assert (tmp_path / "calls").read_text().splitlines() == ["for tea"]

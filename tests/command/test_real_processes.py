@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import stat
-import time
+import subprocess
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -419,10 +419,11 @@ def test_a_second_signal_ends_a_worker_whose_handler_blocks_its_loop(
     managing = start(*manager(tmp_path / "tasks.jsonl", "--workers", 1))
     working = start(*worker("Ada", 9, "--handlers", "blocking"))
     working.wait_for("it blocks")
-    working.interrupt(number)
     # Two that come before the first is heard are one.
-    time.sleep(2)
-    working.interrupt(number)
+    while working.process.poll() is None:
+        working.interrupt(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            working.process.wait(2)
     assert working.end().code == 128 + number
     managing.interrupt()
     assert managing.end().code == 1

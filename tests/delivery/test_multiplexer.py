@@ -411,7 +411,7 @@ def test_counters_tell_what_was_sent_and_delivered(staff: list[Multiplexer], mak
 
 @settings(
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     fates=st.lists(st.lists(st.floats(0.0, 2.0), max_size=3), max_size=40),

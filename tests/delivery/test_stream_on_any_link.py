@@ -19,7 +19,7 @@ MESSAGES = st.lists(
 BIG_NUMBERS = st.integers(-1, 20) | st.integers(2**31, 2**64)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(fates=FATES, posts=MESSAGES, room_bytes=st.integers(150, 400))
 def test_every_message_arrives_exactly_once_and_in_order(
     make_pair,

@@ -27,6 +27,9 @@ from .conftest import tool_server
         ("python 'x", "", "can't be split into words: no closing quotation; quote it"),
         ("http://", "", "is no URL of an MCP server"),
         ("https://host:no/mcp", "", "is no URL of an MCP server"),
+        ("http://host:99999/mcp", "", "is no URL of an MCP server"),
+        ("http://ho st/mcp", "", "is no URL of an MCP server"),
+        ("ftp://host/mcp", "", "is no URL of an MCP server; write one such as http://"),
         ("python", "a b", "the prefix 'a b' of an MCP server must be up to 64 letters"),
         ("python", "\x1b[0m", "the prefix '\\x1b[0m' of an MCP server must be"),
     ],
@@ -64,8 +67,9 @@ def test_options_that_do_not_fit(
 
 PROGRAMS = {
     "import sys; print('no key', file=sys.stderr); sys.exit(3)": (
-        "it ended with exit code 3; it said: 'no key'"
+        "it ended with exit code 3; it said: 'no key'; check that it is an MCP server"
     ),
+    "print('hello')": "it ended with exit code 0; check that it is an MCP server",
     "import sys; sys.stdin.read()": "it did not answer the request to initialize within 2 s",
     "while True: print('junk')": "1,000 lines to stdout that are no messages of MCP",
     "import sys; sys.stdout.write('x' * 9_000_000); sys.stdout.flush(); sys.stdin.read()": (

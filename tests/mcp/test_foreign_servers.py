@@ -1,9 +1,13 @@
-"""Every tool of four MCP servers that nobody here wrote does a task, all in one worker."""
+"""Every tool of four MCP servers that nobody here wrote does a task, by command and by URL."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shlex
+import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +89,23 @@ def make_repository(folder: Path) -> Path:
     return folder
 
 
+async def call_each(
+    manager: TaskManager,
+    handlers: McpHandlers,
+    calls: Mapping[str, tuple[dict[str, Any], str | None]],
+) -> None:
+    """Have each tool that the server has do a task, and see what it outputs."""
+    for task_type, (arguments, told) in calls.items():
+        if task_type not in handlers:
+            continue
+        result = await manager.submit(Task(type=task_type, data=arguments, timeout=60))
+        if told is None:
+            assert not result.success
+            continue
+        assert result.success, (task_type, result.error_message)
+        assert told.lower() in str(result.output).lower(), (task_type, result.output)
+
+
 async def test_every_tool_of_four_servers_does_a_task(tmp_path: Path) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
@@ -101,17 +122,73 @@ async def test_every_tool_of_four_servers_does_a_task(tmp_path: Path) -> None:
         assert set(calls) - set(handlers) <= {"all.simulate-research-query"}
         manager = TaskManager(port=0, quiet=True)
         await manager.start(b"", [WorkerAgent("Ada", skill_level=5, handlers=handlers)])
-        for task_type, (arguments, told) in calls.items():
-            if task_type not in handlers:
-                continue
-            result = await manager.submit(Task(type=task_type, data=arguments, timeout=60))
-            if told is None:
-                assert not result.success
-                continue
-            assert result.success, (task_type, result.error_message)
-            assert told.lower() in str(result.output).lower(), (task_type, result.output)
+        await call_each(manager, handlers, calls)
         with pytest.raises(WrongCall, match=r"time\.get_current_time needs 'timezone'"):
             await manager.submit(Task(type="time.get_current_time", data={}))
         failed = await manager.submit(Task(type="fs.read_file", data={"path": "/etc/passwd"}))
         assert "outside allowed directories" in failed.error_message
         await manager.stop()
+
+
+async def serve_everything(port: int) -> asyncio.subprocess.Process:
+    """The server of all features, over streamable HTTP."""
+    process = await asyncio.create_subprocess_exec(
+        *node_program(f"{PREFIX}everything", "dist/index.js"),
+        "streamableHttp",
+        env={**os.environ, "PORT": str(port)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            assert process.returncode is None
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
+            return process
+
+
+async def test_every_tool_of_a_server_at_a_url_does_a_task_and_again_after_it_was_killed(
+    tmp_path: Path,
+) -> None:
+    calls = {
+        name: each for name, each in calls_of(tmp_path, tmp_path).items() if name.startswith("all.")
+    }
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = await serve_everything(port)
+    try:
+        async with McpHandlers(
+            McpServer(f"http://127.0.0.1:{port}/mcp", prefix="all.")
+        ) as handlers:
+            assert set(calls) - set(handlers) <= {"all.simulate-research-query"}
+            manager = TaskManager(port=0, quiet=True)
+            await manager.start(b"", [WorkerAgent("Ada", skill_level=5, handlers=handlers)])
+            await call_each(manager, handlers, calls)
+            process.kill()
+            await process.wait()
+            process = await serve_everything(port)
+            # It answers 400, not 404, to the session that it does not know any more. This tool does
+            # not say that it may be repeated, and was not begun.
+            toggled = await manager.submit(Task(type="all.toggle-simulated-logging", data={}))
+            assert "Started" in str(toggled.output)
+            await call_each(manager, handlers, calls)
+            process.kill()
+            await process.wait()
+            # The server is down when the task begins.
+            task = Task(type="all.toggle-subscriber-updates", data={}, timeout=120)
+            toggling = asyncio.ensure_future(manager.submit(task))
+            while not any(
+                each.attempts for each in manager.board.tasks.values() if not each.result
+            ):
+                await asyncio.sleep(0.02)
+            process = await serve_everything(port)
+            toggled = await toggling
+            assert "Started" in str(toggled.output)
+            await manager.stop()
+    finally:
+        process.kill()
+        await process.wait()

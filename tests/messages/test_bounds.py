@@ -111,6 +111,15 @@ BOUNDS = {
     "PartsTaken.task_id": ID,
     "PartsTaken.attempt": ">= 1",
     "PartsTaken.number": ">= 1",
+    "RequestParcel.number": ">= 1",
+    "RequestParcel.cuts": "items >= 1, items <= 100000",
+    "RequestParcel.cuts[]": ">= 0, items >= 2, items <= 2",
+    "MessagePiece.transfer": ">= 1",
+    "MessagePiece.size_bytes": ">= 1",
+    "MessagePiece.offset": ">= 0",
+    "MessagePiece.content": "characters >= 1, characters <= 131072",
+    "PieceTaken.transfer": ">= 1",
+    "PieceTaken.offset": ">= 0",
 }
 
 

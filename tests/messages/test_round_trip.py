@@ -29,11 +29,14 @@ from muster.messages import (
     ManagerReplaced,
     ManagerReply,
     ManagerRequest,
+    MessagePiece,
     Parcel,
     PartsTaken,
+    PieceTaken,
     PriorityTask,
     RecallTasks,
     Refusal,
+    RequestParcel,
     ResultRecorded,
     ReturnTasks,
     Shutdown,
@@ -245,6 +248,20 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
         TaskPart, task_id=ids, attempt=attempts, number=attempts, part=st.binary(max_size=40)
     ),
     PartsTaken: st.builds(PartsTaken, task_id=ids, attempt=attempts, number=attempts),
+    RequestParcel: st.builds(
+        RequestParcel,
+        number=attempts,
+        skeleton=st.binary(max_size=40),
+        cuts=st.lists(st.tuples(st.integers(0, 40), blob_names), min_size=1, max_size=3).map(tuple),
+    ),
+    MessagePiece: st.builds(
+        MessagePiece,
+        transfer=attempts,
+        size_bytes=attempts,
+        offset=st.integers(0, 40),
+        content=st.binary(min_size=1, max_size=40),
+    ),
+    PieceTaken: st.builds(PieceTaken, transfer=attempts, offset=st.integers(0, 40)),
 }
 
 

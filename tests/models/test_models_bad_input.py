@@ -41,8 +41,6 @@ def made(**options: Any) -> ModelHandlers:
 BAD: dict[str, tuple[Callable[[], object], str]] = {
     "no key": (lambda: made(base_url=None), "https://api.openai.com/v1 needs a key; set MUSTER_"),
     "no name": (lambda: made(model=" "), "the model is called ' '; give the name"),
-    "scheme": (lambda: made(base_url="localhost:8000"), "it must begin with http:// or https://"),
-    "user": (lambda: made(base_url="http://me:secret@x/v1"), "'http://…@x/v1'; it must"),
     "price": (lambda: Price(-1, 2), "in_per_million is -1; it must be a finite number of 0 or"),
     "price out": (lambda: Price(1, float("nan")), "out_per_million is nan; it must be"),
     "price text": (lambda: Price(1, "2"), "out_per_million is '2'"),  # type: ignore[arg-type]
@@ -100,6 +98,33 @@ def test_what_is_wrong_is_said_in_one_line(name: str) -> None:
         make()
     assert told in str(fault.value)
     assert "\n" not in str(fault.value)
+    assert "secret" not in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("localhost:8000/v1", "it must begin with http:// or https://"),
+        ("ftp://localhost/v1", "it must begin with http:// or https://"),
+        ("http://", "it must begin with http:// or https:// and a host"),
+        ("http:///v1", "it must begin with http:// or https:// and a host"),
+        ("http://127.0.0.1:99999/v1", "'http://127.0.0.1:99999/v1'; it must"),
+        ("http://127.0.0.1:0/v1", "'http://127.0.0.1:0/v1'; it must"),
+        ("http://127.0.0.1:port/v1", "'http://127.0.0.1:port/v1'; it must"),
+        ("http://[::1/v1", "'http://[::1/v1'; it must"),
+        ("http://127.0.0.1/v 1", "no spaces"),
+        ("http://127.0.0.1/\x1b[31m", "no spaces"),
+        ("http://127.0.0.1/v1?version=2", "no '?'"),
+        ("http://me:secret@127.0.0.1/v1", "'http://…@127.0.0.1/v1'; it must"),
+        ("http://127.0.0.1/v1/chat/completions", "leave out '/chat/completions' at its end"),
+        ("http://127.0.0.1/v1/models/", "leave out '/models' at its end"),
+    ],
+)
+def test_what_is_no_base_url_is_said_in_one_line(url: str, told: str) -> None:
+    with pytest.raises(InvalidInput) as fault:
+        made(base_url=url)
+    assert told in str(fault.value)
+    assert str(fault.value).isprintable()
     assert "secret" not in str(fault.value)
 
 

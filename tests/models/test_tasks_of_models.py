@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
@@ -278,6 +279,43 @@ def test_what_a_tool_returns_is_bounded(ask: Ask) -> None:
     manager = ask(with_tools(("flood", {})), "go", tools=[flood])
     assert len(result(manager).output) < 101_000
     assert "more characters were cut off" in result(manager).output
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "payments"),
+    [
+        ([["a", "b"]], [["a", "b"]], {"a": 1, "b": 1}),
+        ([["a", "b"]], [["b"], ["a"]], {"a": 1, "b": 1}),
+        ([["a"]], [["c"], ["a"]], {"a": 1, "c": 1}),
+        ([["a"], ["a"]], [["a", "a"]], {"a": 2}),
+        ([["a"]], [["a"], ["a"]], {"a": 2}),
+    ],
+)
+def test_tool_calls_that_are_tasks_are_not_done_again_by_another_attempt(
+    ask: Ask, first: list[list[str]], second: list[list[str]], payments: dict[str, int]
+) -> None:
+    paid: Counter[str] = Counter()
+    cashier = WorkerAgent("Cashier", 5, slots=4)
+
+    @cashier.task("pay")
+    async def pay(task: Task) -> str:
+        paid[str(task.data)] += 1
+        return f"paid {task.data}"
+
+    async def pay_by_task(to: str, context: TaskContext) -> Payload:
+        # The calls of a turn run at once, so which is the first to submit is a matter of chance.
+        await asyncio.sleep(0.02 if to == "a" else 0.0)
+        return await context.submit("pay", to)
+
+    def calls(turn: list[str]) -> ModelReply:
+        return ModelReply(calls=[("pay_by_task", {"to": each}) for each in turn])
+
+    cut_off = ModelReply("So", finish="length")
+    replies = iter([*map(calls, first), cut_off, *map(calls, second), ModelReply("Done.")])
+    task = Task("order", type="prompt", max_attempts=2)
+    manager = ask(lambda _: next(replies), task, tools=[pay_by_task], workers=[cashier])
+    assert paid == payments
+    assert manager.get_task_result("order").success  # type: ignore[union-attr]
 
 
 # ------------------------------------------------------------------ limits

@@ -17,7 +17,7 @@ from muster.agents import (
     rehearse,
     run_in_virtual_time,
 )
-from muster.agents.execution.subtasks import make_subtask_id
+from muster.agents.execution.subtask_ids import make_subtask_id
 from muster.agents.manager import subtasks
 from muster.agents.store.memory import SharedRows
 from muster.messages import IllegalTransition, Limit, Task, TaskFailed, TaskResult, TaskStatus
