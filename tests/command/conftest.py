@@ -98,6 +98,8 @@ def invoke(
     root, ours = logging.getLogger(), logging.getLogger("muster")
     handlers, root_level, our_level = list(root.handlers), root.level, ours.level
     thresholds = gc.get_threshold()
+    # What a test has made is not to stay for good.
+    monkeypatch.setattr(gc, "freeze", lambda: None)
 
     def go(*arguments: object) -> Ended:
         with pytest.raises(SystemExit) as ending:
@@ -108,7 +110,6 @@ def invoke(
 
     yield go
     gc.set_threshold(*thresholds)
-    gc.unfreeze()
     root.handlers[:] = handlers
     root.setLevel(root_level)
     ours.setLevel(our_level)
