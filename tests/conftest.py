@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Generator
@@ -63,6 +64,12 @@ def pytest_sessionstart() -> None:
     """Keep Hypothesis from drawing what the modules that happen to be loaded contain."""
     if settings().derandomize:
         providers.is_local_module_file = lambda _: False
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector from examining all that was loaded: half a second each time it is told."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 120.0
 MISSING = "there is no nats-server here; Debian's package is called nats-server"
 
 

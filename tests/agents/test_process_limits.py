@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -17,39 +16,11 @@ from muster.agents.execution.process_limits import ProcessLimits, resident_mb
 from muster.agents.execution.process_pool import ProcessPool
 from muster.messages import InvalidInput, MemoryLimit, Task
 
-MAY_TAKE_S = 180.0
+from .process_work import MAY_TAKE_S, fail, hold, keep, square, wait_for
 
 needs_proc = pytest.mark.skipif(
     resident_mb(os.getpid()) is None, reason="the system does not tell how much memory is used"
 )
-
-
-def square(number: int) -> tuple[int, int]:
-    return number * number, os.getpid()
-
-
-def fail() -> None:
-    raise ValueError
-
-
-kept: list[bytes] = []
-
-
-def keep(megabytes: int) -> int:
-    kept.append(b"x" * megabytes * 1_000_000)
-    return os.getpid()
-
-
-def hold(megabytes: int) -> None:
-    keep(megabytes)
-    time.sleep(3600)
-
-
-def wait_for(path: str) -> str:
-    deadline = time.monotonic() + MAY_TAKE_S
-    while not Path(path).exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return "undisturbed"
 
 
 @pytest.mark.processes

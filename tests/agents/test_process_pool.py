@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -23,7 +21,16 @@ from muster.agents import Handlers, MemoryNetwork, TaskManager, TaskStatus, Work
 from muster.agents.execution.process_pool import ProcessPool
 from muster.messages import InvalidInput, Task
 
-MAY_TAKE_S = 180.0
+from .process_work import (
+    MAY_TAKE_S,
+    begin,
+    begin_deaf,
+    begin_with_a_child,
+    call,
+    exit_with_nine,
+    interrupted,
+    make_lock,
+)
 
 pytestmark = pytest.mark.processes
 
@@ -33,41 +40,6 @@ def pool() -> Iterator[ProcessPool]:
     made = ProcessPool(2)
     yield made
     made.shutdown()
-
-
-def begin(path: str) -> None:
-    Path(path).write_text(str(os.getpid()))
-    time.sleep(3600)
-
-
-def begin_deaf(path: str) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
-    begin(path)
-
-
-def begin_with_a_child(path: str) -> None:
-    # It holds open what it inherits.
-    if os.fork() == 0:
-        time.sleep(5)
-        os._exit(0)
-    begin(path)
-
-
-def make_lock() -> Any:
-    return threading.Lock()
-
-
-def call(what: Any) -> Any:
-    return what()
-
-
-def exit_with_nine() -> None:
-    os._exit(9)
-
-
-def interrupted() -> None:
-    os.kill(os.getpid(), signal.SIGINT)
 
 
 async def begun(path: Path) -> int:

@@ -78,13 +78,13 @@ def picture(task_id: int = 1, size: int = 0, **fields: int) -> Task:
     return Task(task_id, "paint", type="paint", data=data, review=True, **fields)
 
 
-def roster(tasks: list[Task], **options: object) -> TaskManager:
+def roster(tasks: list[Task], lost_after_s: float = 60.0, **options: object) -> TaskManager:
     return TaskManager(
         tasks,
         expected_workers=list(NAMES),
         port=0,
         policy="in_order",
-        lost_after_s=4.0,
+        lost_after_s=lost_after_s,
         quiet=True,
         **options,  # type: ignore[arg-type]
     )
@@ -123,7 +123,7 @@ def test_a_review_of_a_killed_reviewer_is_done_by_another(tmp_path: Path) -> Non
     killed: list[str] = []
 
     async def go() -> TaskManager:
-        manager = roster([picture(max_attempts=3)])
+        manager = roster([picture(max_attempts=3)], lost_after_s=5.0)
         ticket = tmp_path / "ticket"
         write_ticket_file(ticket, manager.ticket())
         with workers_at(tmp_path, ticket, 1.0) as workers:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -18,6 +17,7 @@ from muster.agents import (
     run_in_virtual_time,
 )
 from muster.agents.client.conversation import ClientConversation
+from muster.agents.runtime.ports import claim_port
 from muster.agents.simulation.memory_network import SeededFaults
 from muster.agents.store.memory import SharedRows
 from muster.messages import (
@@ -119,12 +119,6 @@ class OverMemory(Client):
         """End as a killed process does: without a word."""
         self._running.cancel()
         self.link.leave()
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def play(story: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -515,6 +509,6 @@ def test_a_client_that_is_not_connected_says_so() -> None:
 
 
 async def test_a_client_without_a_manager_gives_up_in_time() -> None:
-    ticket = str(TaskManager(port=free_port(), quiet=True).ticket())
+    ticket = str(TaskManager(port=claim_port(), quiet=True).ticket())
     with pytest.raises(ManagerUnavailable, match=r"within 0\.5 s"):
         await Client(ticket, connect_timeout_s=0.5).start()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from muster.agents import Client
+from muster.agents.runtime.ports import claim_port
 from muster.messages import Task
 
 pytestmark = [pytest.mark.ceylon, pytest.mark.processes, pytest.mark.slow]
@@ -91,16 +91,10 @@ async def wait_for_file(path: Path) -> None:
     await asyncio.wait_for(look(), DEADLINE_S)
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 async def test_a_killed_client_loses_no_task_and_another_finds_every_result(
     tmp_path: Path,
 ) -> None:
-    ticket, port = tmp_path / "ticket", free_port()
+    ticket, port = tmp_path / "ticket", claim_port()
     with program(MANAGER, tmp_path / "run.db", ticket, port), contextlib.ExitStack() as stack:
         await wait_for_file(ticket)
         stack.enter_context(program(WORKER, ticket))
@@ -117,7 +111,7 @@ async def test_a_killed_client_loses_no_task_and_another_finds_every_result(
 
 
 async def test_a_client_outlives_its_manager_and_has_each_result(tmp_path: Path) -> None:
-    store, ticket, port = tmp_path / "run.db", tmp_path / "ticket", free_port()
+    store, ticket, port = tmp_path / "run.db", tmp_path / "ticket", claim_port()
     tasks = [Task(id=number, description="wait", type="wait", data=1.0) for number in range(1, 41)]
     with contextlib.ExitStack() as stack:
         with program(MANAGER, store, ticket, port):
@@ -143,7 +137,7 @@ async def started_client(ticket: Path) -> Client:
 
 
 async def test_a_program_without_asyncio_has_its_results(tmp_path: Path) -> None:
-    ticket, port = tmp_path / "ticket", free_port()
+    ticket, port = tmp_path / "ticket", claim_port()
     with program(MANAGER, tmp_path / "run.db", ticket, port), contextlib.ExitStack() as stack:
         await wait_for_file(ticket)
         stack.enter_context(program(WORKER, ticket))

@@ -114,6 +114,7 @@ def test_a_scenario_that_goes_well_ends_with_0_and_its_report_as_json(start: Sta
     assert ended.err == ""
 
 
+@pytest.mark.slow
 def test_a_scenario_with_failures_ends_with_1_and_tells_them(start: Start) -> None:
     ended = start("run", "some_failures", "--time-scale", "0.05").end()
     assert ended.code == 1
@@ -220,6 +221,7 @@ def test_a_scenario_of_the_users_own_can_be_run_as_a_script(start: Start, tmp_pa
     assert (ended.code, json.loads(ended.out)["success_rate"]) == (0, 1.0)
 
 
+@pytest.mark.slow
 def test_what_handlers_print_does_not_get_into_a_report_as_json(
     start: Start, tmp_path: Path
 ) -> None:
@@ -231,6 +233,7 @@ def test_what_handlers_print_does_not_get_into_a_report_as_json(
     assert ended.err.replace("\n", "") == "addingadding"
 
 
+@pytest.mark.slow
 def test_log_lines_for_no_terminal_are_json_on_stderr(start: Start) -> None:
     ended = start("run", "all_well", "--time-scale", "0.05", "-v").end()
     told = [json.loads(line) for line in ended.err.splitlines()]
@@ -296,6 +299,7 @@ def test_with_json_the_ticket_goes_to_stderr_and_only_the_report_to_stdout(
     assert ended.err.startswith("join with: muster worker --join ticket\n")
 
 
+@pytest.mark.slow
 def test_only_its_owner_may_read_a_ticket_file(
     start: Start, tasks_file: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -499,6 +503,7 @@ def is_importing(process_ids: list[str]) -> bool:
     return any("pydantic_core" in Path(f"/proc/{each}/maps").read_text() for each in process_ids)
 
 
+@pytest.mark.slow
 def test_a_manager_serves_its_metrics_while_it_runs(
     start: Start, tasks_file: Callable[..., Path]
 ) -> None:

@@ -322,7 +322,6 @@ def test_whenever_all_is_cancelled_each_connection_is_closed(
     cancelled: str,
     times: int,
     caplog: pytest.LogCaptureFixture,
-    request: pytest.FixtureRequest,
 ) -> None:
     async def keep_open(opens: asyncio.Future[int]) -> None:
         async with opened() as at:
@@ -343,9 +342,6 @@ def test_whenever_all_is_cancelled_each_connection_is_closed(
         # What is left is cancelled by `asyncio.run`.
 
     leaked: list[str] = []
-    # What was there before is not searched again and again.
-    gc.freeze()
-    request.addfinalizer(gc.unfreeze)
     for turns in range(20):
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always", ResourceWarning)

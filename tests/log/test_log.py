@@ -51,6 +51,8 @@ def test_what_the_program_does_with_structlog_is_its_own_affair(
 ) -> None:
     with structlog.testing.capture_logs() as captured:
         log.warning("only for stdlib")
+    # It leaves structlog configured, as if the program had done so.
+    structlog.reset_defaults()
     assert captured == []
     assert caplog.messages == ["only for stdlib"]
 

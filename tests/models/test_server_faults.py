@@ -175,7 +175,9 @@ def first(manager: TaskManager) -> tuple[Attempt, TaskResult]:
 def test_every_fault_of_a_server_ends_in_a_result(ask: Ask, name: str) -> None:
     fault = FAULTS[name]
     task = Task(1, "Go", type="prompt", max_attempts=1)
-    manager = ask(lambda call: fault.reply, task, limits=ModelLimits(max_s=0.7))
+    # Only what hangs is to end by the clock; the others may take long on a busy machine.
+    max_s = 0.7 if "not done within" in fault.told else 60.0
+    manager = ask(lambda call: fault.reply, task, limits=ModelLimits(max_s=max_s))
     attempt, result = first(manager)
     assert fault.told in str(result.error_message)
     assert attempt.outcome is fault.outcome

@@ -40,7 +40,7 @@ OPENS_WITHIN_MS = 10_000
 """A fifth of a second on a quiet machine; with a row for each task it would take far longer."""
 EVIL = "<script>document.title = 'taken'</script><img src=x onerror=\"document.title = 'taken'\">"
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,6 @@ def page(browser: Any, page_file: Path) -> Iterator[Any]:
     opened.close()
 
 
-@pytest.mark.slow
 def test_a_run_of_5000_tasks_opens_in_a_moment(browser: Any, page_file: Path) -> None:
     assert page_file.stat().st_size < MOST_BYTES
     took_ms: list[float] = []
@@ -144,7 +143,6 @@ def test_a_run_of_5000_tasks_opens_in_a_moment(browser: Any, page_file: Path) ->
     assert min(took_ms) < OPENS_WITHIN_MS
 
 
-@pytest.mark.slow
 def test_texts_from_outside_are_shown_and_not_run(page: Any) -> None:
     assert page.title() == "the_muster: 4,000 of 5,000 tasks completed, 1,000 failed"
     assert page.locator("tr.task td.what").nth(6).evaluate("cell => cell.firstChild.data") == EVIL
@@ -316,7 +314,6 @@ def _report_of(task: Task, worker: str) -> RunReport:
     return build_report(board, name="estate", now=START + 1)
 
 
-@pytest.mark.slow
 def test_costs_and_what_workers_have_shown_are_readable(
     browser: Any, learned_run: RunReport, tmp_path: Path
 ) -> None:
@@ -352,7 +349,6 @@ def test_costs_and_what_workers_have_shown_are_readable(
     opened.close()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_to_complain_of(
     browser: Any, learned_run: RunReport, tmp_path: Path, scheme: str

@@ -226,7 +226,7 @@ def test_a_manager_that_acts_before_it_writes_is_noticed(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(GroupCommit, "add", add)
     monkeypatch.setattr(GroupCommit, "_release", release)
-    outcome = first_broken(StressStory, range(5, 60), FaultKind.RESTART)
+    outcome = first_broken(StressStory, range(29, 60), FaultKind.RESTART)
     assert outcome.violation is not None
     assert (
         outcome.violation.invariant == "a settled task stays settled when the manager is replaced"

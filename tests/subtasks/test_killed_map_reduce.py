@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import subprocess
 import sys
 from collections import Counter
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from muster.agents import Client
+from muster.agents.runtime.ports import claim_port
 from muster.messages import Task
 
 pytestmark = [pytest.mark.ceylon, pytest.mark.processes, pytest.mark.slow]
@@ -81,12 +81,6 @@ async def wait_until(holds: Callable[[], bool]) -> None:
     await asyncio.wait_for(look(), DEADLINE_S)
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 class Evidence:
     """Which parts were done, and how often, as they themselves wrote it down."""
 
@@ -105,7 +99,7 @@ class Evidence:
 async def test_ten_thousand_parts_are_done_once_though_manager_and_worker_are_killed(
     tmp_path: Path,
 ) -> None:
-    evidence, ticket, port = Evidence(tmp_path / "done"), tmp_path / "ticket", free_port()
+    evidence, ticket, port = Evidence(tmp_path / "done"), tmp_path / "ticket", claim_port()
     manager = (MANAGER, tmp_path / "run.db", ticket, port)
     worker = (WORKER, ticket, evidence.path, 4)
     with contextlib.ExitStack() as running:
@@ -135,7 +129,7 @@ async def test_ten_thousand_parts_are_done_once_though_manager_and_worker_are_ki
 
 
 async def test_fifty_nested_tasks_over_a_real_network_need_one_slot(tmp_path: Path) -> None:
-    evidence, ticket, port = Evidence(tmp_path / "done"), tmp_path / "ticket", free_port()
+    evidence, ticket, port = Evidence(tmp_path / "done"), tmp_path / "ticket", claim_port()
     with program(MANAGER, tmp_path / "run.db", ticket, port):
         await wait_until(ticket.exists)
         with program(WORKER, ticket, evidence.path, 1):
