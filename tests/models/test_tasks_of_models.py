@@ -92,7 +92,8 @@ def test_the_data_of_a_task_are_the_prompt(ask: Ask, task: Task, heard: list[str
         ({"messages": "hi"}, "messages is 'hi'; it must be a list"),
         ({"messages": [{"role": "boss", "content": "hi"}]}, "message 1 is"),
         ({"messages": [{"role": "user"}]}, "message 1 is"),
-        (" ", "the prompt is blank"),
+        (" ", "the prompt is blank; give the task data, or a description"),
+        (None, "the prompt is blank; give the task data, or a description"),
     ],
     ids=repr,
 )

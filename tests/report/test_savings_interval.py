@@ -13,7 +13,8 @@ from muster.messages import Task
 
 pytestmark = pytest.mark.slow
 
-RUNS, TASKS = 100, 100
+RUNS, TASKS = 102, (40, 100, 300)
+"""Each number of tasks in a third of the runs."""
 
 
 def attempt(seed: int, name: str, task: object, number: int, chance: float) -> tuple[bool, float]:
@@ -49,7 +50,9 @@ def play(seed: int) -> Board:
         return WorkerAgent(name, 5, handlers=handlers)
 
     async def story() -> Board:
-        tasks = [Task(n, type="sum", max_attempts=max_attempts) for n in range(1, TASKS + 1)]
+        tasks = [
+            Task(n, type="sum", max_attempts=max_attempts) for n in range(1, TASKS[seed % 3] + 1)
+        ]
         manager = TaskManager(tasks, len(team), policy="adaptive", thrift=0.05, quiet=True)
         await rehearse(manager, [worker(name, *each) for name, each in team.items()])
         return manager.board
