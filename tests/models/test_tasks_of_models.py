@@ -313,7 +313,7 @@ def test_tool_calls_that_are_tasks_are_not_done_again_by_another_attempt(
 
     cut_off = ModelReply("So", finish="length")
     replies = iter([*map(calls, first), cut_off, *map(calls, second), ModelReply("Done.")])
-    task = Task("order", type="prompt", max_attempts=2)
+    task = Task("order", type="prompt", data="Pay.", max_attempts=2)
     manager = ask(lambda _: next(replies), task, tools=[pay_by_task], workers=[cashier])
     assert paid == payments
     assert manager.get_task_result("order").success  # type: ignore[union-attr]
