@@ -103,7 +103,7 @@ def estimate_strongest(board: BoardState, max_tasks: int) -> StrongestEstimate |
     by_type: defaultdict[str, list[Task]] = defaultdict(list)
     for record in records:
         if record.task_id in by_task:
-            by_type[record.task.type].append(record.task)
+            by_type[record.task.type].append(recorded.tasks[record.task_id])
     workers = [board.workers[name] for name in by_worker if name in board.workers]
     expected = _Expected(ExpectedOutcomes(recorded), by_worker, by_type)
     ranked = sorted(workers, key=expected.rank, reverse=True)
