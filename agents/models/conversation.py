@@ -246,10 +246,11 @@ class ModelConversation:
             return f"error: the arguments are no JSON: {fault}"
         if not isinstance(arguments, dict):
             return "error: the arguments must be a JSON object"
-        with numbered_within(self._name_call(call.name, arguments)):
-            return as_text(await tool.call(cast("dict[str, Payload]", arguments), self._context))
+        given = cast("dict[str, Payload]", arguments)
+        with numbered_within(self._name_call(call.name, given)):
+            return as_text(await tool.call(given, self._context))
 
-    def _name_call(self, name: str, arguments: Mapping[object, object]) -> str:
+    def _name_call(self, name: str, arguments: Mapping[str, Payload]) -> str:
         """A name of a call that the same call has in another attempt, which may order them anew."""
         told = json.dumps(arguments, sort_keys=True)
         same = f"{name}-{hashlib.blake2b(told.encode(), digest_size=8).hexdigest()}"

@@ -31,7 +31,9 @@ def messages_of(context: TaskContext, system: str) -> Messages:
         WrongArguments: the data are no prompt, which no worker can do anything about.
     """
     task = context.task
-    messages = _told(task.data, task.description)
+    # Who gives no description has not meant that the type is the prompt.
+    is_blank = task.data is None and task.description == task.type
+    messages = _told(task.data, "" if is_blank else task.description)
     if system:
         messages.insert(0, {"role": "system", "content": system})
     earlier: dict[str, Payload] = {str(name): each for name, each in context.inputs.items()}
@@ -67,7 +69,7 @@ def _told(given: object, description: str) -> Messages:
     else:
         text = f"{description}\n\n{as_text(data)}".strip()
     if not text.strip():
-        raise WrongArguments("the prompt is blank")
+        raise WrongArguments("the prompt is blank; give the task data, or a description")
     return [{"role": "user", "content": text}]
 
 

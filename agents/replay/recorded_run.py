@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ...messages import Task, TaskId, WorkerProfile
 from ..kernel.board.state import BoardState
+from ..kernel.matching.eligibility import max_attempts_of
 from ..kernel.model.occurrences import (
     SETTLING,
     CancellationCause,
@@ -123,8 +124,15 @@ def recorded_in_store(
                 quality=kept.quality,
             )
         )
-    tasks = {task_id: board.tasks[task_id].task for task_id in recorded.tasks}
+    tasks = {task_id: _task_of(board.tasks[task_id]) for task_id in recorded.tasks}
     return recorded._replace(tasks=tasks, attempts=attempts, policy=board.policy_name)
+
+
+def _task_of(record: TaskRecord) -> Task:
+    """A task that has as many attempts as the manager's retries and its ladder gave it."""
+    most = max_attempts_of(record)
+    task = record.task
+    return task if task.max_attempts == most else task.model_copy(update={"max_attempts": most})
 
 
 def recorded_in_trace(trace: Trace) -> RecordedRun:

@@ -36,6 +36,8 @@ def test_each_failed_attempt_goes_one_step_on(team: Make, task: Make, policy: st
     board = team(policy, large=LARGE, small=SMALL, other={"skill": 10})
     board.add(task(1, escalate=LADDER, max_attempts=4))
     for _ in range(4):
+        told = board.board.explain(1)
+        assert len({each.worker for each in told.considered}) + told.others == 3
         board.fail(1)
     assert [name for _, name in board.handed_out()] == ["small", "large", "large", "large"]
     assert board.status(1) is TaskStatus.FAILED

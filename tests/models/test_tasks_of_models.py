@@ -92,7 +92,8 @@ def test_the_data_of_a_task_are_the_prompt(ask: Ask, task: Task, heard: list[str
         ({"messages": "hi"}, "messages is 'hi'; it must be a list"),
         ({"messages": [{"role": "boss", "content": "hi"}]}, "message 1 is"),
         ({"messages": [{"role": "user"}]}, "message 1 is"),
-        (" ", "the prompt is blank"),
+        (" ", "the prompt is blank; give the task data, or a description"),
+        (None, "the prompt is blank; give the task data, or a description"),
     ],
     ids=repr,
 )
@@ -312,7 +313,7 @@ def test_tool_calls_that_are_tasks_are_not_done_again_by_another_attempt(
 
     cut_off = ModelReply("So", finish="length")
     replies = iter([*map(calls, first), cut_off, *map(calls, second), ModelReply("Done.")])
-    task = Task("order", type="prompt", max_attempts=2)
+    task = Task("order", type="prompt", data="Pay.", max_attempts=2)
     manager = ask(lambda _: next(replies), task, tools=[pay_by_task], workers=[cashier])
     assert paid == payments
     assert manager.get_task_result("order").success  # type: ignore[union-attr]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from muster.agents import Handlers, TaskContext, TaskManager, WorkerAgent, rehearse
 from muster.agents.kernel.board.board import Board
 from muster.agents.replay.strongest import estimate_strongest
 from muster.agents.simulation.virtual_time import run_in_virtual_time
-from muster.messages import Task
+from muster.messages import Retry, Task
 
-pytestmark = pytest.mark.slow
-
-RUNS, TASKS = 100, 100
+RUNS, TASKS = 102, (40, 100, 300)
+"""Each number of tasks in a third of the runs."""
 
 
 def attempt(seed: int, name: str, task: object, number: int, chance: float) -> tuple[bool, float]:
@@ -49,7 +50,9 @@ def play(seed: int) -> Board:
         return WorkerAgent(name, 5, handlers=handlers)
 
     async def story() -> Board:
-        tasks = [Task(n, type="sum", max_attempts=max_attempts) for n in range(1, TASKS + 1)]
+        tasks = [
+            Task(n, type="sum", max_attempts=max_attempts) for n in range(1, TASKS[seed % 3] + 1)
+        ]
         manager = TaskManager(tasks, len(team), policy="adaptive", thrift=0.05, quiet=True)
         await rehearse(manager, [worker(name, *each) for name, each in team.items()])
         return manager.board
@@ -74,6 +77,41 @@ def true_cost(seed: int, board: Board) -> float:
     return total
 
 
+@pytest.mark.parametrize(
+    ("fields", "retries"),
+    [
+        ({"max_attempts": 4}, {}),
+        ({"retry": Retry(max_attempts=4, wait_s=0)}, {}),
+        ({}, {"sum": Retry(max_attempts=4, wait_s=0)}),
+        ({"escalate": ["W1", "W2", "W1", "W2"]}, {}),
+    ],
+    ids=["max_attempts", "retry", "retries of the manager", "ladder"],
+)
+def test_always_the_strongest_has_as_many_attempts_as_the_run(
+    fields: dict[str, Any], retries: Mapping[str, Retry]
+) -> None:
+    def worker(name: str) -> WorkerAgent:
+        handlers = Handlers()
+
+        @handlers.task("sum")
+        async def fail(task: Task, context: TaskContext) -> str:
+            context.cost(1.0)
+            raise ValueError("wrong")
+
+        return WorkerAgent(name, 5, handlers=handlers)
+
+    async def story() -> Board:
+        tasks = [Task(n, type="sum", **fields) for n in range(1, 21)]
+        manager = TaskManager(tasks, 2, policy="adaptive", retries=retries, quiet=True)
+        await rehearse(manager, [worker("W1"), worker("W2")])
+        return manager.board
+
+    estimate = estimate_strongest(run_in_virtual_time(story()), 2_000)
+    assert estimate is not None
+    assert (estimate.cost, estimate.strongest_cost) == (80, pytest.approx(80, rel=0.05))
+
+
+@pytest.mark.slow
 def test_the_truth_lies_within_the_interval_in_nine_of_ten_runs() -> None:
     inside = 0
     for seed in range(RUNS):

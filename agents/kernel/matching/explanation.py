@@ -76,7 +76,7 @@ def explain_decision(record: TaskRecord, policy: str) -> Explanation:
         *_passed_over(decision.candidates, record),
     ]
     named = tuple(considered[:MAX_NAMED])
-    others = decision.candidates.in_all - len(named)
+    others = _count_others(decision.candidates, named)
     return Explanation(record.task_id, record.status, policy, headline, named, others)
 
 
@@ -128,8 +128,13 @@ def explain_wait(
         considered.append(Considered(name, None, verdict))
     considered += _passed_over(candidates, record)
     named = tuple(considered[:MAX_NAMED])
-    others = candidates.in_all - len(named)
+    others = _count_others(candidates, named)
     return Explanation(record.task_id, record.status, policy, headline, named, others)
+
+
+def _count_others(candidates: Candidates, named: Iterable[Considered]) -> int:
+    # A worker is named twice that has failed an attempt, and may do the next one.
+    return candidates.in_all - len({each.worker for each in named})
 
 
 def describe_losses(record: TaskRecord) -> list[str]:
