@@ -168,7 +168,7 @@ def pack_task(task: Task) -> bytes | None:
         EncodeError: the task can't be sent; names the task and the field.
     """
     check_is_task(task)
-    if _is_surely_sent(task):
+    if has_large_bytes(task) and _is_surely_sent(task):
         return None
     try:
         packed = encode_task(task)
@@ -199,10 +199,9 @@ def has_large_bytes(task: Task) -> bool:
 
 
 def _is_surely_sent(task: Task) -> bool:
-    """Whether a large task is known to be sendable without encoding it."""
+    """Whether a task with large bytes is known to be sendable without encoding it."""
     return (
-        has_large_bytes(task)
-        and len(task.data) <= MAX_MESSAGE_BYTES // 2
+        len(task.data) <= MAX_MESSAGE_BYTES // 2
         and type(task) in _SERIALIZED_BY_DEFAULT
         and not task.depends_on
         and plain_fields(task) is not None

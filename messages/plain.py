@@ -6,7 +6,6 @@ Only for Muster's own classes, because a user's class may define how it is seria
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import cast
 
 from pydantic import BaseModel
 
@@ -54,22 +53,20 @@ def plain_fields(message: BaseModel, without: str = "") -> dict[str, Payload] | 
     return fields
 
 
-def is_plain(value: object) -> bool:
+def is_plain(value: Payload) -> bool:
     """Whether a value is a scalar, or a short list or dict of scalars with strings as keys."""
     kind = type(value)
     if kind in SCALARS:
         return True
     if kind is dict:
-        named = cast("dict[object, object]", value)
-        if len(named) > _SHORT:
+        if len(value) > _SHORT:
             return False
-        for key, item in named.items():
+        for key, item in value.items():
             if type(key) is not str or type(item) not in SCALARS:
                 return False
         return True
     if kind is list or kind is tuple:
-        items = cast("list[object]", value)
-        return len(items) <= _SHORT and SCALARS.issuperset(map(type, items))
+        return len(value) <= _SHORT and SCALARS.issuperset(map(type, value))
     return False
 
 

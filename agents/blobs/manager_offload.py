@@ -395,7 +395,9 @@ class ManagerOffload:
 
     def settle(self, task_id: TaskId) -> None:
         """A task will not be assigned again: delete the blobs that only it needed."""
-        self._collector.release(task_id)
+        # Until the store is open there are none.
+        if self._blobs is not None:
+            self._collector.release(task_id)
 
     # ------------------------------------------------------------------ the end
 

@@ -121,6 +121,9 @@ class OutgoingMessages:
         # the old one, the other end has not. One entry for each connected worker.
         self._admissions: dict[str, int] = {}
         self._last_admission = 0
+        # What is posted while instructions are carried out, by worker: it is posted together.
+        self._gathered: dict[str, list[bytes]] = {}
+        self._is_carrying_out = False
         self._stamp: Stamp | None = None
         self._watchers: list[Watcher] = []
         self._listener: SettlementListener | None = None
@@ -172,42 +175,49 @@ class OutgoingMessages:
 
     def carry_out(self, instructions: deque[ManagerInstruction]) -> None:
         """Carry out instructions, the first one first, and remove each from the queue."""
-        while instructions:
-            instruction = instructions.popleft()
-            match instruction:
-                case Occurrence():
-                    self._report(instruction)
-                case SendAssignment():
-                    self._assign(instruction)
-                # The frequent ones come first: each case costs time.
-                case ConfirmResult():
-                    self._confirm(instruction)
-                case SendCancel(worker_id, task_id, attempt, reason):
-                    self._post(
-                        worker_id, CancelTask(task_id=task_id, attempt=attempt, reason=reason)
-                    )
-                case SendGrant(worker_id, task_id, attempt, is_given):
-                    change = ChangeGrant(task_id=task_id, attempt=attempt, is_given=is_given)
-                    self._post(worker_id, change)
-                case SendRecall(worker_id, attempts):
-                    self._post(worker_id, RecallTasks(attempts=attempts))
-                case AskAboutLeases(worker_id, attempts):
-                    self._post(worker_id, AskAboutAttempts(attempts=attempts))
-                case SendWelcome():
-                    self._welcome(instruction)
-                case RefuseWorker(worker_id, session, reason):
-                    self.post_datagram(worker_id, Refusal(worker_session=session, reason=reason))
-                case DropWorker(worker_id):
-                    self._drop(worker_id)
-                case RetireWorker(worker_id):
-                    self._post(worker_id, Shutdown(reason="not needed any more", goes_on=True))
-                case StartAssigning():
-                    self._calls.add("assign_tasks", self._hooks.assign_tasks())
-                case ComeToRest():
-                    self._calls.add("rest", self._confirm_rest())
-                case EndRun(failure):
-                    self.farewell = failure or self.farewell
-                    self._calls.add("end_task_management", self._finish())
+        self._is_carrying_out = True
+        try:
+            while instructions:
+                instruction = instructions.popleft()
+                match instruction:
+                    case Occurrence():
+                        self._report(instruction)
+                    case SendAssignment():
+                        self._assign(instruction)
+                    # The frequent ones come first: each case costs time.
+                    case ConfirmResult():
+                        self._confirm(instruction)
+                    case SendCancel(worker_id, task_id, attempt, reason):
+                        self._post(
+                            worker_id, CancelTask(task_id=task_id, attempt=attempt, reason=reason)
+                        )
+                    case SendGrant(worker_id, task_id, attempt, is_given):
+                        change = ChangeGrant(task_id=task_id, attempt=attempt, is_given=is_given)
+                        self._post(worker_id, change)
+                    case SendRecall(worker_id, attempts):
+                        self._post(worker_id, RecallTasks(attempts=attempts))
+                    case AskAboutLeases(worker_id, attempts):
+                        self._post(worker_id, AskAboutAttempts(attempts=attempts))
+                    case SendWelcome():
+                        self._welcome(instruction)
+                    case RefuseWorker(worker_id, session, reason):
+                        self.post_datagram(
+                            worker_id, Refusal(worker_session=session, reason=reason)
+                        )
+                    case DropWorker(worker_id):
+                        self._drop(worker_id)
+                    case RetireWorker(worker_id):
+                        self._post(worker_id, Shutdown(reason="not needed any more", goes_on=True))
+                    case StartAssigning():
+                        self._calls.add("assign_tasks", self._hooks.assign_tasks())
+                    case ComeToRest():
+                        self._calls.add("rest", self._confirm_rest())
+                    case EndRun(failure):
+                        self.farewell = failure or self.farewell
+                        self._calls.add("end_task_management", self._finish())
+        finally:
+            self._is_carrying_out = False
+            self._post_gathered()
 
     def dismiss_workers(self) -> None:
         """Tell all connected workers to stop."""
@@ -295,6 +305,8 @@ class OutgoingMessages:
             self._last_admission += 1
             self._admissions[worker_id] = self._last_admission
         admission = self._admissions[worker_id]
+        # What was posted before belongs to an earlier conversation.
+        self._post_gathered()
         self._endpoint.open(worker_id, f"{session}.{call}/{self._session}/{admission}")
         rules = self._driver.rules
         welcome = Welcome(
@@ -316,6 +328,7 @@ class OutgoingMessages:
         self.offload.forget_worker(worker_id)
         self._admissions.pop(worker_id, None)
         if self._endpoint is not None:
+            self._post_gathered()
             self._endpoint.close(worker_id)
 
     def _post(self, worker_id: str, message: BaseModel) -> None:
@@ -324,16 +337,21 @@ class OutgoingMessages:
             self._post_encoded(worker_id, encoded)
 
     def _post_encoded(self, worker_id: str, message: bytes) -> None:
-        if self._endpoint is None:
-            return
-        try:
-            self._endpoint.post_encoded(worker_id, message)
-        except UnknownPeer:
-            # Its welcome is not written to the store yet, or it has just left.
-            log.info("a worker without a conversation is told nothing", worker=worker_id[:80])
-        except BacklogFull:
-            left = WorkerLeft(worker_id, "does not receive: its send queue is full")
-            asyncio.get_running_loop().call_soon(self._driver.apply, left)
+        self._gathered.setdefault(worker_id, []).append(message)
+        if not self._is_carrying_out:
+            self._post_gathered()
+
+    def _post_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, {}
+        for worker_id, messages in gathered.items() if self._endpoint is not None else ():
+            try:
+                self._endpoint.post_encoded(worker_id, *messages)
+            except UnknownPeer:
+                # Its welcome is not written to the store yet, or it has just left.
+                log.info("a worker without a conversation is told nothing", worker=worker_id[:80])
+            except BacklogFull:
+                left = WorkerLeft(worker_id, "does not receive: its send queue is full")
+                asyncio.get_running_loop().call_soon(self._driver.apply, left)
 
     # ------------------------------------------------------------------ notifications and hooks
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from ...messages import DecodeError, Flaw, TaskResult, decode_message, encode_message
 from ...messages.frame import Section
-from ..kernel.delivery.arrival import Overhearer
+from ..kernel.delivery.arrival import Arrival, Overhearer
 from ..kernel.delivery.multiplexer import Multiplexer
 from ..kernel.security.seal import Seal
 from ..runtime.clock import now
@@ -117,11 +117,10 @@ class Endpoint:
         """
         self.post_encoded(peer, encode_message(message))
 
-    def post_encoded(self, peer: str, message: bytes) -> int:
-        """Send an encoded message as `post` does; return its number in the conversation, from 0."""
-        number = self._multiplexer.post(peer, message)
+    def post_encoded(self, peer: str, *messages: bytes) -> int:
+        """Send encoded messages as `post` does; return the number of the last one, from 0."""
         self._due.set()
-        return number
+        return self._multiplexer.post(peer, *messages)
 
     def post_datagram(self, to: str, message: BaseModel, *, also_direct: bool = False) -> None:
         """Send a message that may get lost, to one address or to everyone; see `Multiplexer`."""
@@ -248,29 +247,37 @@ class Endpoint:
         results: list[TaskResult] = []
         sender = ""
         for arrival in arrivals:
-            try:
-                message = decode_message(arrival.message, self._also)
-            except DecodeError as fault:
-                self._drop(fault.flaw, f"{fault.detail} (from {arrival.sender[:80]})")
-                continue
-            if not arrival.is_managers and type(message) not in self._also.values():
-                self._drop(
-                    Flaw.FORGED_SENDER,
-                    f"a {type(message).__name__}, which only a manager may send, from "
-                    f"{arrival.sender[:80]!r}",
-                )
-                continue
-            if results and (arrival.sender != sender or type(message) is not TaskResult):
-                self._deliver_results(sender, results)
-                results = []
-            sender = arrival.sender
-            if self._results_arrived is not None and type(message) is TaskResult:
-                results.append(message)
-            else:
-                self._deliver(sender, message)
+            for encoded in arrival.messages:
+                message = self._decode(encoded, arrival)
+                if message is None:
+                    continue
+                if results and (arrival.sender != sender or type(message) is not TaskResult):
+                    self._deliver_results(sender, results)
+                    results = []
+                sender = arrival.sender
+                if self._results_arrived is not None and type(message) is TaskResult:
+                    results.append(message)
+                else:
+                    self._deliver(sender, message)
         if results:
             self._deliver_results(sender, results)
         self._due.set()
+
+    def _decode(self, encoded: bytes, arrival: Arrival) -> BaseModel | None:
+        """Decode a message; None if it is unreadable, or if its sender may not send it."""
+        try:
+            message = decode_message(encoded, self._also)
+        except DecodeError as fault:
+            self._drop(fault.flaw, f"{fault.detail} (from {arrival.sender[:80]})")
+            return None
+        if not arrival.is_managers and type(message) not in self._also.values():
+            self._drop(
+                Flaw.FORGED_SENDER,
+                f"a {type(message).__name__}, which only a manager may send, from "
+                f"{arrival.sender[:80]!r}",
+            )
+            return None
+        return message
 
     def end(self) -> None:
         """Make `run` return after its current step: it must not be interrupted while it writes."""

@@ -204,9 +204,9 @@ class LaneRouter:
         """Send a message in the conversation with a peer; see `Endpoint`."""
         self._with(peer).post(peer, message)
 
-    def post_encoded(self, peer: str, message: bytes) -> int:
-        """Send an encoded message as `post` does; return its number in the conversation, from 0."""
-        return self._with(peer).post_encoded(peer, message)
+    def post_encoded(self, peer: str, *messages: bytes) -> int:
+        """Send encoded messages as `post` does; return the number of the last one, from 0."""
+        return self._with(peer).post_encoded(peer, *messages)
 
     def post_datagram(self, to: str, message: BaseModel, *, also_direct: bool = False) -> None:
         """Send a message that may get lost, to one address or to everyone on all lanes."""

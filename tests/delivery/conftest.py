@@ -106,7 +106,7 @@ class Exchange:
                 self._let_all_hear(sender, outgoing)
 
     def messages(self, address: str) -> list[bytes]:
-        return [arrival.message for arrival in self.arrived[address]]
+        return [each for arrival in self.arrived[address] for each in arrival.messages]
 
     def _let_all_hear(self, sender: str, outgoing: Outgoing) -> None:
         for address, room in self.rooms.items():

@@ -206,7 +206,7 @@ class Network:
                 from_direct = other if outgoing.is_direct else None
                 arrivals = end.receive(outgoing.frame, self.now, from_direct=from_direct)
                 for arrival in arrivals:
-                    self.arrived[end.address].append(arrival.message)
+                    self.arrived[end.address] += arrival.messages
 
 
 @given(

@@ -116,8 +116,8 @@ def test_each_member_gets_what_is_for_it(staff: list[Multiplexer], make_exchange
     exchange.run()
     for worker in WORKERS:
         assert exchange.arrived[worker] == [
-            Arrival("boss", b"to all", False),
-            Arrival("boss", worker.encode(), True),
+            Arrival("boss", (b"to all",), False),
+            Arrival("boss", (worker.encode(),), True),
         ]
 
 
@@ -372,13 +372,15 @@ def test_letters_for_others_stay_closed(boss: Multiplexer) -> None:
 def test_a_member_hears_only_the_common_addresses_it_listens_to(boss: Multiplexer) -> None:
     frame = framed("ada", ANY_MANAGER, Datagram((b"hello",)))
     assert boss.receive(frame, 0.0, frozenset({EVERYONE})) == []
-    assert boss.receive(frame, 0.0, frozenset({ANY_MANAGER})) == [Arrival("ada", b"hello", False)]
+    assert boss.receive(frame, 0.0, frozenset({ANY_MANAGER})) == [
+        Arrival("ada", (b"hello",), False)
+    ]
 
 
 def test_a_broken_letter_is_counted_and_the_others_are_read(boss: Multiplexer) -> None:
     good = encode_letter(Datagram((b"good",)))
     frame = encode_frame(Frame("ada", (Section("boss", b"\xc1"), Section("boss", good))))
-    assert boss.receive(frame, 0.0) == [Arrival("ada", b"good", False)]
+    assert boss.receive(frame, 0.0) == [Arrival("ada", (b"good",), False)]
     assert boss.counters.broken_letters == 1
 
 
@@ -445,7 +447,7 @@ def test_whatever_the_direct_connection_does_all_numbered_messages_arrive_once_a
     arrived: dict[tuple[str, str], list[bytes]] = {}
     for receiver, arrivals in exchange.arrived.items():
         for arrival in arrivals:
-            arrived.setdefault((arrival.sender, receiver), []).append(arrival.message)
+            arrived.setdefault((arrival.sender, receiver), []).extend(arrival.messages)
     assert arrived == posted
     assert not any(room.has_unsettled() for room in exchange.rooms.values())
     assert [room.next_alarm() for room in exchange.rooms.values()] == [None] * 4

@@ -51,8 +51,6 @@ class Dependents:
 
     def link(self, record: TaskRecord) -> CancellationFacts | None:
         """Link a new task with those that it names. Returns why it can never start, if it can't."""
-        if not record.task.depends_on and record.task.parent_id is None:
-            return None
         reason: CancellationFacts | None = None
         for needed in self.link_named(record):
             if needed.finished_at is not None:

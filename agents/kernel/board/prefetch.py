@@ -154,12 +154,14 @@ class Prefetch:
             is_idled = describe_unavailability(worker) is not None or self._queue.is_too_dear(
                 worker
             )
+            if not (is_idled or self._queue.free):
+                continue
             stuck = [
                 (attempt.task.task_id, attempt.number)
                 for attempt in attempts_of(worker.prefetched)
                 if not attempt.is_recalled
                 and attempt.started_at <= now - RECALL_AFTER_S
-                and (is_idled or (self._queue.free and self._queue.has_free_for(attempt.task)))
+                and (is_idled or self._queue.has_free_for(attempt.task))
             ]
             for task_id, number in stuck:
                 worker.prefetched[task_id, number].attempts[number - 1].is_recalled = True

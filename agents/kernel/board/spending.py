@@ -106,14 +106,14 @@ class Spending:
     def note_result(self, attempt: Attempt, result: TaskResult) -> None:
         """Charge an attempt by its worker's report; called once for each attempt, also late."""
         attempt.quality, attempt.usage = result.quality, result.usage
-        self._charge_for_result(attempt, result)
+        worker = attempt.worker
+        if result.cost is not None or worker.cost_per_s or worker.cost_per_task or attempt.cost:
+            self._charge_for_result(attempt, result)
         if attempt.usage is not None:
             self._add_usage(attempt.usage, attempt.cost)
 
     def _charge_for_result(self, attempt: Attempt, result: TaskResult) -> None:
         worker, cost = attempt.worker, result.cost
-        if cost is None and not (worker.cost_per_s or worker.cost_per_task or attempt.cost):
-            return
         unit = self.budget.unit
         if cost is not None and result.cost_unit not in ("", unit):
             self._note_other_unit(attempt, cost, result.cost_unit)

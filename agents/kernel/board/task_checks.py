@@ -188,7 +188,9 @@ def _check_circles(batch: Mapping[TaskId, Task]) -> None:
 def _check_parents(batch: Mapping[TaskId, Task]) -> None:
     # A parent that is known has known parents, so a cycle is always among the new tasks.
     checked: set[TaskId] = set()
-    for task_id in batch:
+    for task_id, task in batch.items():
+        if task.parent_id is None:
+            continue
         # In their order; each is looked up in it, too.
         path: dict[TaskId, None] = {}
         each: TaskId | None = task_id

@@ -95,7 +95,8 @@ class TaskLifecycle:
         tasks = find_new(given, registry.by_id)
         has_retries = bool(context.rules.retries) or context.rules.retry is not None
         added: list[TaskRecord] = []
-        packed_by_id = dict(zip((task.id for task in given), packed, strict=False))
+        linked: list[TaskRecord] = []
+        packed_by_id = {task.id: form for task, form in zip(given, packed, strict=False)}
         for sequence, task in enumerate(tasks, registry.next_sequence):
             task_id = task.id
             record = TaskRecord(task_id, task, sequence, context.now)
@@ -104,23 +105,29 @@ class TaskLifecycle:
                 record.retry = context.rules.retry_of(task)
             registry.by_id[task_id] = record
             added.append(record)
+            if task.depends_on or task.parent_id is not None:
+                linked.append(record)
             context.note_task(_TASK_ADDED, record)
         registry.next_sequence += len(added)
         registry.counts[_PENDING] += len(added)
         registry.unsettled += len(added)
         link = self.dependents.link
-        doomed = [(record, facts) for record in added if (facts := link(record))]
+        doomed = [(record, facts) for record in linked if (facts := link(record))]
         for record, facts in doomed:
             if record.status is TaskStatus.PENDING:
                 self.dependents.cancel_unbegun(record, facts)
                 self.dependents.not_completed(record)
         for record in added:
+            task = record.task
             if record.status is _PENDING:
-                if record.task.not_before is not None:
+                if task.not_before is not None:
                     self.wait_for_its_time(record)
                 self.enqueue(record)
-            self.watch_expiry(record)
-            self.watch_deadline(record)
+            # Most tasks have neither.
+            if task.expires_s is not None:
+                self.watch_expiry(record)
+            if task.deadline is not None:
+                self.watch_deadline(record)
 
     def recover(self, event: RecoveryRequested) -> None:
         """Add a copy of a failed task; it avoids the workers at which the original failed."""
@@ -163,7 +170,8 @@ class TaskLifecycle:
             and record.task_id not in self._tasks.held
         ):
             self._queue.push(record, self._context.now)
-            self._check_deadline(record)
+            if record.task.deadline is not None:
+                self._check_deadline(record)
 
     def wait_for_its_time(self, record: TaskRecord) -> None:
         """Delay a pending task that has a `not_before` which has not come."""

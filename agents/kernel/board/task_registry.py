@@ -13,7 +13,6 @@ from ....messages import (
     UnknownTask,
 )
 from ..model.records import TaskRecord
-from ..model.second_opinions import needs_second_opinion
 from ..model.story_text import describe_story
 from .context import BoardContext
 from .durations import in_words
@@ -160,6 +159,5 @@ class TaskRegistry:
                 self.settled.append((self._context.now, record))
             if record.wait_until is not None:
                 self.end_delay(record)
-            if needs_second_opinion(record.task):
-                for attempt in record.attempts:
-                    attempt.result = None
+            for attempt in record.attempts:
+                attempt.result = None

@@ -1,4 +1,4 @@
-"""A message that arrived, and the callback for letters between other members."""
+"""Messages that arrived, and the callback for letters between other members."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Overhearer: TypeAlias = Callable[[str, Section], None]
 
 
 class Arrival(NamedTuple):
-    """A message that arrived.
+    """The messages of one letter that arrived.
 
     Args:
-        sender: the address that its sender claims.
-        message: the encoded message.
-        numbered: whether it belongs to the open conversation, so that it arrives once, in order.
-        is_managers: whether it may be a manager's message; False if another client sent it.
+        sender: the address that their sender claims.
+        messages: the encoded messages.
+        numbered: whether they belong to the open conversation, so that each arrives once, in order.
+        is_managers: whether they may be a manager's messages; False if another client sent them.
     """
 
     sender: str
-    message: bytes
+    messages: tuple[bytes, ...]
     numbered: bool
     is_managers: bool = True

@@ -134,8 +134,10 @@ class Multiplexer:
                 self._streams[peer].hurry()
                 self._due.reconsider(peer, self._streams[peer])
 
-    def post(self, peer: str, message: bytes) -> int:
-        """Queue a message that must arrive, and return its number in the conversation, from 0.
+    def post(self, peer: str, *messages: bytes) -> int:
+        """Queue messages that must arrive, and return the number of the last one, from 0.
+
+        If one is refused, those before it stay queued.
 
         Raises:
             UnknownPeer: no conversation with the peer is open.
@@ -145,9 +147,13 @@ class Multiplexer:
         stream = self._streams.get(peer)
         if stream is None:
             raise UnknownPeer(peer)
-        number = stream.post(message)
-        if peer not in self._due.peers:
-            self._due.reconsider(peer, stream)
+        number = -1
+        try:
+            for message in messages:
+                number = stream.post(message)
+        finally:
+            if peer not in self._due.peers:
+                self._due.reconsider(peer, stream)
         return number
 
     def post_datagram(self, to: str, message: bytes, *, also_direct: bool = False) -> None:
@@ -290,7 +296,9 @@ class Multiplexer:
         arrivals: list[Arrival] = []
         for section in sections:
             if section.to == self.address or section.to in listens_to:
-                arrivals += self._open_letter(sender, section, now, is_direct)
+                arrival = self._open_letter(sender, section, now, is_direct)
+                if arrival is not None:
+                    arrivals.append(arrival)
             if self.overhear is not None and section.to not in (self.address, ANY_MANAGER):
                 self.overhear(sender, section)
         return arrivals
@@ -400,23 +408,23 @@ class Multiplexer:
 
     def _open_letter(
         self, sender: str, section: Section, now: float, is_direct: bool
-    ) -> list[Arrival]:
+    ) -> Arrival | None:
         try:
             letter = decode_letter(section.letter)
         except DecodeError:
             self.counters.broken_letters += 1
-            return []
+            return None
         if isinstance(letter, Datagram):
-            return [Arrival(sender, message, False) for message in letter.messages]
+            return Arrival(sender, letter.messages, False)
         stream = self._streams.get(sender)
         if stream is None or section.to != self.address:
             self.counters.foreign_segments += 1
-            return []
+            return None
         if not is_direct and stream.has(letter):
             self.distrust_direct(sender)
         messages = stream.accept(letter, now)
         self._due.reconsider(sender, stream)
-        return [Arrival(sender, message, True) for message in messages]
+        return Arrival(sender, tuple(messages), True) if messages else None
 
 
 def _receiver_of(to: str) -> str | None:

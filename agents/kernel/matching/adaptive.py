@@ -95,7 +95,6 @@ class AdaptivePolicy:
     def learn(self, settled: SettledAttempt) -> None:
         """Note an attempt that has ended."""
         self.scorecards.learn(settled)
-        self.declared.learn(settled)
         self._noted.append(settled)
 
     def meet(self, workers: Sequence[WorkerRecord]) -> None:
@@ -138,7 +137,9 @@ class AdaptivePolicy:
     def _choice(self, kind: TaskKind, head: WaitingHead, worker: WorkerRecord) -> Choice:
         kind.recent += 1.0
         self.market.events += 1
-        return Choice(head, worker, kind.figures_for(self.market.crew.index[worker]))
+        figures = kind.figures_for(self.market.crew.index[worker])
+        # Calling the class of a named tuple takes twice as long.
+        return tuple.__new__(Choice, (head, worker, figures))
 
     # ------------------------------------------------------------------ by declared skills
 
@@ -157,12 +158,12 @@ class AdaptivePolicy:
             while ranked and head.count and head.level == level:
                 _, _, worker = ranked[0]
                 yield self._choice(kind, head, worker)
-                if worker in waiting.free:
+                if worker not in waiting.free:
+                    heapq.heappop(ranked)
+                elif len(ranked) > 1:
                     heapq.heapreplace(
                         ranked, (-_declared_score(head, worker), worker.order, worker)
                     )
-                else:
-                    heapq.heappop(ranked)
         if others and waiting.free:
             yield from self._pair_learned(others, waiting, now)
 
@@ -403,6 +404,7 @@ class AdaptivePolicy:
         """Take the results into account that came since the last choice."""
         if self._noted:
             self.scorecards.settle()
+            self.declared.learn(self._noted)
             self.market.note_results(self._noted)
             self._noted.clear()
 

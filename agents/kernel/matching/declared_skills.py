@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ....messages import Task
@@ -38,16 +39,16 @@ class DeclaredSkills:
         self.are_believed = True
         """Whether declared skills decide."""
 
-    def learn(self, settled: SettledAttempt) -> None:
-        """Count an attempt that tells something about skill."""
-        if not settled.counts_as_skill:
-            return
-        self.results += 1
-        succeeded = settled.outcome is _SUCCEEDED
-        if succeeded is not is_declared_able(settled.task, settled.worker):
-            self.contradictions += 1
-        limit = BELIEVED_TO if self.are_believed else BELIEVED_AGAIN_AT
-        self.are_believed = self.contradictions <= limit * self.results
+    def learn(self, settled: Iterable[SettledAttempt]) -> None:
+        """Count the attempts that tell something about skill."""
+        for task, worker, _, outcome, _, _, _, _, counts_as_skill, _ in settled:
+            if not counts_as_skill:
+                continue
+            self.results += 1
+            if (outcome is _SUCCEEDED) is not is_declared_able(task, worker):
+                self.contradictions += 1
+            limit = BELIEVED_TO if self.are_believed else BELIEVED_AGAIN_AT
+            self.are_believed = self.contradictions <= limit * self.results
 
 
 def is_declared_able(task: Task, worker: WorkerRecord) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import groupby
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from ....messages import Payload, Task
 from .market_rows import KindWriter, write_prices
 from .policies import MatchingPolicy
 from .prices import TimePrice, adjust_prices
+from .scorecards.result_order import WORKER_AND_TYPE
 from .scorecards.scorecards import Scorecards
 from .scorecards.sharpness import Sharpness
 from .task_kinds import BLOCKED, Crew, TaskKind
@@ -132,15 +134,17 @@ class Market:
     def note_results(self, settled: Iterable[SettledAttempt]) -> None:
         """Follow the scorecards of the workers that had results."""
         index_of, types = self.crew.index, self._types
-        for each in settled:
-            self.events += 1
-            index = index_of.get(each.worker)
-            known = types.get(each.task.type)
+        # Results of one worker and type that arrived together are noted together.
+        for (worker, task_type), attempts in groupby(settled, WORKER_AND_TYPE):
+            results = len(list(attempts))
+            self.events += results
+            index = index_of.get(worker)
+            known = types.get(task_type)
             if index is None or known is None:
                 continue
             figures, kinds = known
-            if figures.note_result(index, each.task):
-                self.changed.add(each.worker)
+            if figures.note_results(index, results):
+                self.changed.add(worker)
                 self._follow(kinds, index)
 
     def _follow(self, kinds: Iterable[TaskKind], index: int) -> None:
@@ -213,7 +217,9 @@ class Market:
         known = self._types.get(task.type)
         if known is None:
             rows = self._known.get(task.type, {})
-            figures = TypeFigures(task, self.crew.workers, self._scorecards, self._sharpness, rows)
+            figures = TypeFigures(
+                task.type, self.crew.workers, self._scorecards, self._sharpness, rows
+            )
             known = self._types[task.type] = (figures, [])
         kind = self._kinds[key] = TaskKind(
             task,
@@ -270,11 +276,7 @@ class Market:
         if self._scorecards.sharpness.published != self._sharpness.published:
             self._publish_sharpness()
         for figures, of_type in self._types.values():
-            changed = [
-                index
-                for index in range(len(self.crew.workers))
-                if figures.look_up(index, of_type[0].task)
-            ]
+            changed = [index for index in range(len(self.crew.workers)) if figures.look_up(index)]
             if changed:
                 for kind in of_type:
                     kind.stale.update(changed)

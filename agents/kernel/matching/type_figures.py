@@ -35,7 +35,7 @@ class TypeFigures:
     All lists are by the index of the worker.
 
     Args:
-        task: a task of the type.
+        task_type: the type.
         workers: the workers.
         scorecards: what they have shown.
         sharpness: how sharply success depends on skill.
@@ -60,13 +60,13 @@ class TypeFigures:
 
     def __init__(
         self,
-        task: Task,
+        task_type: str,
         workers: Sequence[WorkerRecord],
         scorecards: Scorecards,
         sharpness: Sharpness,
         known: Mapping[str, FiguresRow],
     ) -> None:
-        self.task_type = task.type
+        self.task_type = task_type
         self._scorecards = scorecards
         self._sharpness = sharpness
         self._workers = workers
@@ -85,7 +85,7 @@ class TypeFigures:
             if row is not None:
                 self._restore(index, row)
             else:
-                self.look_up(index, task)
+                self.look_up(index)
 
     def rows(self) -> dict[str, FiguresRow]:
         """The figures of all workers by name, from which to begin again."""
@@ -112,23 +112,24 @@ class TypeFigures:
         if is_on_probation:
             self.on_probation.add(index)
 
-    def note_result(self, index: int, task: Task) -> bool:
-        """Note that a worker had a result. Returns whether its figures have changed."""
-        due = self._due[index] - 1
+    def note_results(self, index: int, results: int) -> bool:
+        """Note that a worker had results. Returns whether its figures have changed."""
+        has_changed = False
+        due = max(self._due[index], 1) - results
+        while due <= 0:
+            due += min(1 + self.results[index] // _RESULTS_PER_DELAY, _LONGEST_DELAY)
+            has_changed = self.look_up(index) or has_changed
         self._due[index] = due
-        if due > 0:
-            return False
-        self._due[index] = min(1 + self.results[index] // _RESULTS_PER_DELAY, _LONGEST_DELAY)
-        return self.look_up(index, task)
+        return has_changed
 
-    def look_up(self, index: int, task: Task) -> bool:
+    def look_up(self, index: int) -> bool:
         """Look a worker up if anything is new. Returns whether its figures have changed."""
         worker, scorecards = self._workers[index], self._scorecards
         version = scorecards.version(worker.name, self.task_type)
         if version == self._versions[index] and index not in self.on_probation:
             return False
         self._versions[index] = version
-        skill, variance, results, seconds, cost = scorecards.figures(worker, task)
+        skill, variance, results, seconds, cost = scorecards.figures(worker, self.task_type)
         self.results[index] = results
         is_on_probation = scorecards.is_on_probation(worker.name, self.task_type)
         deviation = self.deviations[index]

@@ -34,10 +34,10 @@ class Urgency:
         urgency = policy.urgency(task, sequence)
         if not self.puts_priority_first:
             return urgency
-        level, *others = urgency
+        level = urgency[0]
         if self.aging_s is not None:
             # All waiting tasks age alike, so that only the time of adding makes a difference.
             level += record.added_at // self.aging_s
         limit_s = task.deadline
         due_at = math.inf if limit_s is None else record.added_at + limit_s * self.time_scale
-        return (level, due_at, *others)
+        return (level, due_at, *urgency[1:])

@@ -1,11 +1,15 @@
-"""The canonical order of results that arrived together."""
+"""The canonical order of results that arrived together, and what they have in common."""
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..learning_policy import SettledAttempt
+
+WORKER_AND_TYPE = attrgetter("worker", "task.type")
+"""The key to group results by, since those of one worker and type are taken together."""
 
 _NO_SKILLS: list[tuple[str, float]] = []
 

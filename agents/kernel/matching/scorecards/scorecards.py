@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import groupby
 from math import log, prod, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +13,7 @@ from .additive_belief import SharedBelief
 from .card_state import load_shared, load_worker, save_shared, save_worker
 from .change_detector import weigh_change
 from .pace_model import log_duration, observe_pace
-from .result_order import canonical_order
+from .result_order import WORKER_AND_TYPE, canonical_order
 from .sharpness import Sharpness
 from .skill_model import EASE_DEVIATION, observe_outcomes, scale_level
 from .type_commons import CommonEase, TypeCommons
@@ -104,8 +105,8 @@ class Scorecards:
             return
         self._buffer = []
         buffer.sort(key=canonical_order)
-        for settled in buffer:
-            self._take(settled)
+        for (worker, task_type), attempts in groupby(buffer, WORKER_AND_TYPE):
+            self._take(worker, task_type, attempts)
 
     def chance(self, worker: WorkerRecord, task: Task) -> Chance:
         """What is expected of an attempt of this worker at this task."""
@@ -119,12 +120,14 @@ class Scorecards:
                 success *= named.success(named.outlook(self.sharpness, scale_level(level)))
         return Chance(success, outlook.mean, sqrt(outlook.variance), of_type.results)
 
-    def figures(self, worker: WorkerRecord, task: Task) -> tuple[float, float, int, float, float]:
-        """The mean and variance of a worker's skill for tasks of this type, and its results.
+    def figures(
+        self, worker: WorkerRecord, task_type: str
+    ) -> tuple[float, float, int, float, float]:
+        """The mean and variance of a worker's skill for tasks of a type, and its results.
 
         Then what `expected_s` and `expected_cost` return.
         """
-        card = self._type_card(worker, task.type)
+        card = self._type_card(worker, task_type)
         mean, variance = card.skill.belief()
         return mean, variance, card.results, card.expected_s(), card.expected_cost(worker)
 
@@ -262,46 +265,45 @@ class Scorecards:
 
     # ------------------------------------------------------------------ learning
 
-    def _take(self, settled: SettledAttempt) -> None:
-        task, worker, _, outcome, duration_s, _, quality, cost, counts_as_skill, _ = settled
-        graded = _GRADED.get(outcome)
-        if graded is None:
+    def _take(
+        self, worker: WorkerRecord, task_type: str, settled: Iterable[SettledAttempt]
+    ) -> None:
+        graded_ones = [each for each in settled if each.outcome in _GRADED]
+        if not graded_ones:
             return
-        name = worker.name
-        card = self.workers.get(name)
-        if card is None or card.profile is not worker.profile:
-            card = self._card(worker)
-        of_type = card.types.get(task.type) or self._add_type(card, worker, task.type)
-        noted = of_type.noted
-        self._changed.add(name)
-        if cost or of_type.costs or noted.costs:
-            noted.costs += 1
-            noted.cost_sum += min(cost, MAX_COST)
-        if outcome is _SUCCEEDED:
-            breaker = of_type.breaker
-            if breaker.failures or breaker.reason:
-                breaker.note_success()
-                of_type.version += 1
-            noted.paces += 1
-            noted.pace_sum += log_duration(duration_s)
-        elif outcome is not _REJECTED:
-            self._note_failure(of_type, settled)
-        if counts_as_skill:
-            # A grade lowers a success. It raises a rejection, but not a failure.
-            if quality is not None and outcome in _GRADABLE:
-                graded = quality
-            of_type.results += 1
-            of_type.successes += graded
-            self.types[task.type].results += 1
-            if task.required_skills:
-                self._learn_named(card, of_type, worker, task, graded)
-            else:
-                difficulty = task.difficulty
-                count, total = noted.outcomes.get(difficulty, _NONE)
-                noted.outcomes[difficulty] = count + 1, total + graded
-        noted.weight += 1 if graded == 1.0 else _FAILURE_WEIGHT
-        if noted.weight > of_type.results // _PATIENCE or noted.weight > _LONGEST_PATIENCE:
-            self._apply(card, of_type)
+        card = self._card(worker)
+        of_type = card.types.get(task_type) or self._add_type(card, worker, task_type)
+        commons, breaker = self.types[task_type], of_type.breaker
+        self._changed.add(worker.name)
+        for each in graded_ones:
+            task, _, _, outcome, duration_s, _, quality, cost, counts_as_skill, _ = each
+            graded, noted = _GRADED[outcome], of_type.noted
+            if cost or of_type.costs or noted.costs:
+                noted.costs += 1
+                noted.cost_sum += min(cost, MAX_COST)
+            if outcome is _SUCCEEDED:
+                if breaker.failures or breaker.reason:
+                    breaker.note_success()
+                    of_type.version += 1
+                noted.paces += 1
+                noted.pace_sum += log_duration(duration_s)
+            elif outcome is not _REJECTED:
+                self._note_failure(of_type, each)
+            if counts_as_skill:
+                # A grade lowers a success. It raises a rejection, but not a failure.
+                if quality is not None and outcome in _GRADABLE:
+                    graded = quality
+                of_type.results += 1
+                of_type.successes += graded
+                commons.results += 1
+                if task.required_skills:
+                    self._learn_named(card, of_type, worker, task, graded)
+                else:
+                    count, total = noted.outcomes.get(task.difficulty, _NONE)
+                    noted.outcomes[task.difficulty] = count + 1, total + graded
+            noted.weight += 1 if graded == 1.0 else _FAILURE_WEIGHT
+            if noted.weight > of_type.results // _PATIENCE or noted.weight > _LONGEST_PATIENCE:
+                self._apply(card, of_type)
 
     def _apply(self, card: WorkerCard, of_type: TypeCard) -> None:
         noted, pace = of_type.noted, of_type.pace
