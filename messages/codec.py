@@ -37,6 +37,7 @@ __all__ = [
     "encode_task",
     "encode_whole_task",
     "has_large_bytes",
+    "keep_packed",
     "open_assignment",
     "pack",
     "pack_task",
@@ -178,6 +179,17 @@ def pack_task(task: Task) -> bytes | None:
     if not packed or len(packed) > MAX_MESSAGE_BYTES - _ENVELOPE_BYTES:
         # Raises the error that names the task and the field.
         encode_message(TaskAssignment(task=task))
+    return packed if len(packed) <= KEPT_PACKED_BYTES else None
+
+
+def keep_packed(task: Task, packed: bytes) -> bytes | None:
+    """What `pack_task` returns for a task that was decoded from these bytes, without encoding it.
+
+    Raises:
+        EncodeError: the task can't be sent; names the task and the field.
+    """
+    if len(packed) > MAX_MESSAGE_BYTES - _ENVELOPE_BYTES:
+        return pack_task(task)
     return packed if len(packed) <= KEPT_PACKED_BYTES else None
 
 

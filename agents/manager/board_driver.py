@@ -21,7 +21,7 @@ from ...messages import (
     TaskResult,
     TaskStatus,
 )
-from ...messages.codec import pack_task
+from ...messages.codec import keep_packed, pack_task
 from ...messages.limit import check_limits, check_weights
 from ..kernel.board.board import Board
 from ..kernel.board.restoration import restore_into
@@ -148,8 +148,8 @@ class BoardDriver:
 
     # ------------------------------------------------------------------ commands
 
-    def add_tasks(self, tasks: Iterable[Task]) -> None:
-        """Add tasks, before or during the run.
+    def add_tasks(self, tasks: Iterable[Task], received: Sequence[bytes] = ()) -> None:
+        """Add tasks, before or during the run; those `received` as bytes are not encoded again.
 
         Raises:
             InvalidTask: an item is not a task, an id is taken, or a dependency is unknown or
@@ -159,7 +159,7 @@ class BoardDriver:
         """
         batch = tuple(tasks)
         self.functions.check(batch)
-        packed = tuple(map(pack_task, batch))
+        packed = tuple(map(keep_packed, batch, received) if received else map(pack_task, batch))
         self.apply(TasksAdded(batch, packed), at_once=True)
 
     def begin_assigning(self) -> None:

@@ -161,7 +161,7 @@ class RequestAnswers:
         if worker_address and request.asked_by is not None:
             self._subtasks.add(tasks, request.asked_by, worker_address)
         else:
-            self._driver.add_tasks(tasks)
+            self._driver.add_tasks(tasks, request.tasks)
         if request.wants_results:
             self._await(caller, [task.id for task in tasks])
 
