@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 
 from ...messages import InvalidInput, NatsUnusable, StoreUnusable
-from ..client.client import Client
 from ..store.managers import ManagerEntry, ManagerList, standbys_in
 from ..store.places import StorePlace, managers_at, name_of_place
 
@@ -14,20 +14,6 @@ TIMEOUT_S = 30.0
 """How long a handover may take."""
 
 _LOOK_EVERY_S = 0.1
-
-
-async def hand_over_by_ticket(client: Client) -> str:
-    """Ask the manager that leads to hand its run over; returns what to print.
-
-    Args:
-        client: a client that is not connected yet.
-
-    Raises:
-        InvalidInput: no manager stands by.
-    """
-    async with client:
-        standbys = await client.hand_over()
-    return f"handing the run over to {_describe(standbys)}"
 
 
 def hand_over_by_store(store: StorePlace) -> str:
@@ -102,6 +88,7 @@ def _what_is_missing(
     return f"{asked}, it still leads; see its log, or end it"
 
 
-def _describe(standbys: list[ManagerEntry]) -> str:
+def describe_standbys(standbys: Sequence[ManagerEntry]) -> str:
+    """The managers that stand by, as text: the only one, or the first of them."""
     first = standbys[0].describe()
     return first if len(standbys) == 1 else f"one of {len(standbys)} managers, such as {first}"

@@ -35,19 +35,14 @@ class ManagerStatus(NamedTuple):
 
 
 async def ask_for_status(client: Client) -> ManagerStatus:
-    """Ask a running manager.
-
-    Args:
-        client: a client that is not connected yet.
-    """
-    async with client:
-        return ManagerStatus(
-            await client.state(),
-            await client.workers(),
-            await client.questions(),
-            await client.schedules(),
-            states_of(await client.managers()),
-        )
+    """Ask the manager of a connected client."""
+    return ManagerStatus(
+        await client.state(),
+        await client.workers(),
+        await client.questions(),
+        await client.schedules(),
+        states_of(await client.managers()),
+    )
 
 
 def status_as_json(status: ManagerStatus) -> str:

@@ -1,4 +1,4 @@
-"""`muster submit` and `muster cancel`: submit tasks to a running manager, and cancel one."""
+"""`muster submit`: submits tasks to a running manager."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 
 from pydantic import ValidationError
 
-from ...messages import InvalidInput, Task, TaskId, TaskResult
+from ...messages import InvalidInput, Task, TaskResult
 from ...messages.codec import summarize
 from ..client.client import Client
 from ..report.json_value import to_json_value
@@ -64,46 +64,6 @@ async def submit_tasks(client: Client, tasks: Sequence[Task], *, waits: bool, as
             else:
                 write_line(describe_result(result))
     return EXIT_FAILED if has_failed else EXIT_OK
-
-
-async def cancel_task(client: Client, task_ids: Sequence[TaskId], reason: str) -> TaskId:
-    """Cancel a task, and return its id.
-
-    Args:
-        client: a client that is not connected yet.
-        task_ids: the possible ids of the task; the first that the manager knows counts.
-        reason: why it is cancelled.
-
-    Raises:
-        UnknownTask: the manager has no such task.
-        IllegalTransition: it is settled already.
-    """
-    async with client:
-        task_id = await client.find(task_ids)
-        await client.cancel(task_id, reason)
-        return task_id
-
-
-async def retry_tasks(client: Client, tasks: Sequence[Sequence[TaskId]]) -> list[TaskId]:
-    """Try failed or cancelled tasks again, all of them or none.
-
-    Args:
-        client: a client that is not connected yet.
-        tasks: the possible ids of each task, the first that the manager knows counts; empty for
-            all tasks that failed.
-
-    Returns:
-        The tasks that begin anew, with those that were cancelled for their sake.
-
-    Raises:
-        UnknownTask: the manager has no such task.
-        IllegalTransition: a task can't be tried again.
-    """
-    async with client:
-        if not tasks:
-            return await client.retry(reason="by muster retry")
-        known = [await client.find(task_ids) for task_ids in tasks]
-        return await client.retry(known, "by muster retry")
 
 
 def describe_result(result: TaskResult, *, with_output: bool = True) -> str:

@@ -10,7 +10,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from ...messages import InvalidInput, TaskId, UnknownTask
 from ...messages.wording import find_by_short_id
-from ..client.client import Client
 from ..report.model import RunReport
 from ..runtime.strict_json import JsonFault, decode_json, describe_json_fault
 from ..store.places import StorePlace, name_of_place
@@ -36,20 +35,6 @@ def possible_task_ids(text: str) -> list[TaskId]:
             "above 0, or text of 1 to 200 characters that is not blank"
         )
     return possible
-
-
-async def ask_manager(client: Client, task_ids: Sequence[TaskId]) -> Sequence[str]:
-    """Ask a running manager about a task.
-
-    Args:
-        client: a client that is not connected yet.
-        task_ids: the possible ids of the task; the first that the manager knows counts.
-
-    Raises:
-        UnknownTask: the manager has no such task.
-    """
-    async with client:
-        return await client.why(await client.find(task_ids))
 
 
 def ask_report(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:

@@ -471,5 +471,5 @@ def test_why_needs_someone_to_ask(invoke: Invoke) -> None:
     ended = invoke("why", "7")
     assert ended.code == 2
     assert ended.err == (
-        "muster: give exactly one of --join (to ask a running manager), --report and --store\n"
+        "muster: give exactly one of --report, --store and --join (to ask a running manager)\n"
     )

@@ -56,7 +56,7 @@ def test_without_a_standby_a_handover_by_store_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "give either --join TICKET or --store FILE"),
+        ((), "give exactly one of --store and --join"),
         (("--store", "none.db"), "there is no store"),
         (("--store", "none.db", "--http", "0"), "there is no store"),
         (("--store", "run.db", "--http", "0", "--token-file", "short"), "token"),

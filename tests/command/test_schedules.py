@@ -129,7 +129,7 @@ def test_a_store_without_schedules_and_no_place_at_all(invoke: Invoke) -> None:
     assert invoke("schedules", "--store", "run.db").out == "there are no schedules\n"
     neither = invoke("schedules")
     assert neither.code == 2
-    assert "give either --join" in neither.err
+    assert "give exactly one of --store and --join" in neither.err
 
 
 @pytest.mark.ceylon

@@ -24,7 +24,8 @@ def add_options(
         instead_of: a parameter of the command that `run` provides, so that it is no option.
     """
     # Only the parameter that is left out may have a type that is not imported at runtime.
-    unknown = {} if instead_of is None else {command.__annotations__[instead_of]: object}
+    left_out = "" if instead_of is None else command.__annotations__[instead_of]
+    unknown = {left_out.removesuffix(" | None"): object}
     signature = inspect.signature(command, eval_str=True, locals=unknown)
     own = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ....messages import InvalidInput
+from ....messages import InvalidInput, TaskId
 from ..output import write_line
-from .connecting import asks_manager
+from .connecting import ask, asks_manager
 
 if TYPE_CHECKING:
     from ...client.client import Client
@@ -77,11 +77,16 @@ def cancel(
     reason: Annotated[str, typer.Option(help="Why, for the report.")] = "by a client",
 ) -> None:
     """Cancel a task of a running manager; a worker that runs it is told to stop."""
-    from ..submit import cancel_task
     from ..why import possible_task_ids
 
-    task_id = asyncio.run(cancel_task(client, possible_task_ids(task), reason))
-    write_line(f"task {task_id} is cancelled")
+    task_ids = possible_task_ids(task)
+
+    async def cancel_first(manager: Client) -> TaskId:
+        task_id = await manager.find(task_ids)
+        await manager.cancel(task_id, reason)
+        return task_id
+
+    write_line(f"task {ask(client, cancel_first)} is cancelled")
 
 
 @asks_manager
@@ -97,12 +102,17 @@ def retry(
     They begin anew with all their attempts, and so do the tasks that were cancelled because they
     depend on them.
     """
-    from ..submit import retry_tasks
     from ..why import possible_task_ids
 
     if failed is bool(tasks):
         raise InvalidInput("give the ids of tasks, or --failed for all that failed")
-    retried = asyncio.run(retry_tasks(client, [possible_task_ids(each) for each in tasks or ()]))
+    possible = [possible_task_ids(each) for each in tasks or ()]
+
+    async def retry_all(manager: Client) -> list[TaskId]:
+        known = [await manager.find(task_ids) for task_ids in possible]
+        return await manager.retry(known or None, "by muster retry")
+
+    retried = ask(client, retry_all)
     if not retried:
         write_line("no task has failed")
         return

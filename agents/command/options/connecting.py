@@ -1,22 +1,26 @@
-"""What commands that ask a running manager by a client have in common."""
+"""What commands have in common that ask a running manager, or read a file in its place."""
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from ..console.credentials import take_secret, take_ticket
+from ....messages import InvalidInput
+from ..console.credentials import take_secret, take_ticket, ticket_of_environment
 from ..console.logging_setup import configure_logging
 from .added_options import add_options
 from .shared import Insecure, Join, SecretFile, Verbose
 
 if TYPE_CHECKING:
     from ...client.client import Client
+
+_Answer = TypeVar("_Answer")
 
 CONNECT_TIMEOUT_S = 10.0
 ConnectTimeout = Annotated[
@@ -52,6 +56,16 @@ def make_client(
     )
 
 
+def ask(client: Client, call: Callable[[Client], Awaitable[_Answer]]) -> _Answer:
+    """What a manager answers to a call of its client, which connects for this call alone."""
+
+    async def connect_and_call() -> _Answer:
+        async with client:
+            return await call(client)
+
+    return asyncio.run(connect_and_call())
+
+
 _OPTIONS: dict[str, tuple[Any, object]] = {
     "join": (Join, inspect.Parameter.empty),
     "connect_timeout": (ConnectTimeout, CONNECT_TIMEOUT_S),
@@ -59,15 +73,50 @@ _OPTIONS: dict[str, tuple[Any, object]] = {
     "insecure": (Insecure, False),
     "verbose": (Verbose, 0),
 }
+_JOIN_IF_WANTED = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TICKET", help="Ask the running manager with this ticket, or ticket file."
+    ),
+]
 
 
 def asks_manager(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options by which a manager is reached; it gets `client` for them."""
+    return _with_client(command, ())
 
+
+def asks_manager_or_reads(*places: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options by which a manager is reached, beside others that name a file.
+
+    Args:
+        places: the parameters for those others, of which one is given in place of `--join`. Then
+            the command gets None as its `client`.
+    """
+    return functools.partial(_with_client, places=places)
+
+
+def check_one_place(join: str | None, **places: object) -> str | None:
+    """The ticket, if no other place is given: that of the option, or that of the environment.
+
+    Raises:
+        InvalidInput: several places are given, or none.
+    """
+    if join is None and all(place is None for place in places.values()):
+        join = ticket_of_environment()
+    if [join, *places.values()].count(None) != len(places):
+        raise InvalidInput(
+            f"give exactly one of {', '.join(f'--{name}' for name in places)} and --join (to ask a "
+            "running manager)"
+        )
+    return join
+
+
+def _with_client(command: Callable[..., None], places: tuple[str, ...]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(
         *,
-        join: str,
+        join: str | None,
         connect_timeout: float,
         secret_file: Path | None,
         insecure: bool,
@@ -75,7 +124,13 @@ def asks_manager(command: Callable[..., None]) -> Callable[..., None]:
         **given: Any,
     ) -> None:
         configure_logging(verbose)
-        command(client=make_client(join, secret_file, connect_timeout, insecure=insecure), **given)
+        if places:
+            join = check_one_place(join, **{name: given[name] for name in places})
+        client = None
+        if join is not None:
+            client = make_client(join, secret_file, connect_timeout, insecure=insecure)
+        command(client=client, **given)
 
-    add_options(run, command, _OPTIONS, instead_of="client")
+    join = {"join": (_JOIN_IF_WANTED, None)} if places else {}
+    add_options(run, command, {**_OPTIONS, **join}, instead_of="client")
     return run

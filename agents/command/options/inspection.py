@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ....messages import InvalidInput
 from ...report.file import REPORT_ENDINGS
-from ..console.credentials import ticket_of_environment
 from ..console.logging_setup import configure_logging
 from ..diagram_form import DiagramForm
 from ..output import write_json, write_json_text, write_line
-from .connecting import ConnectTimeout, make_client
-from .shared import AsJson, Insecure, SecretFile, TimeScale, Verbose
+from .connecting import ask, asks_manager_or_reads
+from .shared import AsJson, TimeScale, Verbose
+
+if TYPE_CHECKING:
+    from ...client.client import Client
 
 # Each command imports its own modules when it runs, so that a worker starts quickly.
 # ruff: noqa: PLC0415
@@ -31,14 +32,10 @@ Real = Annotated[
 ]
 
 
+@asks_manager_or_reads("report", "store")
 def why(
+    client: Client | None,
     task: Annotated[str, typer.Argument(help="The task's id.")],
-    join: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TICKET", help="Ask the running manager with this ticket, or ticket file."
-        ),
-    ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Read this report.")
     ] = None,
@@ -46,54 +43,37 @@ def why(
         str | None,
         typer.Option(metavar="STORE", help="Read this store: a file, or a nats:// URL."),
     ] = None,
-    connect_timeout: ConnectTimeout = 10.0,
-    secret_file: SecretFile = None,
-    insecure: Insecure = False,
-    verbose: Verbose = 0,
 ) -> None:
     """Explain the status of a task.
 
     For a task that was assigned: which workers were considered. For a task that waits: what it
     waits for.
     """
-    from ..why import ask_manager, ask_report, ask_store, possible_task_ids
+    from ..why import ask_report, ask_store, possible_task_ids
 
-    configure_logging(verbose)
     task_ids = possible_task_ids(task)
-    if join is None and report is None and store is None:
-        join = ticket_of_environment()
-    match (join, report, store):
-        case (str(), None, None):
-            client = make_client(join, secret_file, connect_timeout, insecure=insecure)
-            lines = asyncio.run(ask_manager(client, task_ids))
-        case (None, Path(), None):
-            lines = ask_report(task_ids, report)
-        case (None, None, str()):
-            lines = ask_store(task_ids, store)
-        case _:
-            raise InvalidInput(
-                "give exactly one of --join (to ask a running manager), --report and --store"
-            )
+
+    async def explain(manager: Client) -> Sequence[str]:
+        return await manager.why(await manager.find(task_ids))
+
+    if client is not None:
+        lines = ask(client, explain)
+    elif report is not None:
+        lines = ask_report(task_ids, report)
+    else:
+        lines = ask_store(task_ids, store or "")
     for line in lines:
         write_line(line)
 
 
+@asks_manager_or_reads("store")
 def status(
+    client: Client | None,
     store: Annotated[
         str | None,
         typer.Option(metavar="STORE", help="The store of the run: a file, or a nats:// URL."),
     ] = None,
-    join: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TICKET", help="Ask the running manager with this ticket, or ticket file."
-        ),
-    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    connect_timeout: ConnectTimeout = 10.0,
-    secret_file: SecretFile = None,
-    insecure: Insecure = False,
-    verbose: Verbose = 0,
 ) -> None:
     """Summarize a run: its tasks, workers and managers.
 
@@ -104,18 +84,12 @@ def status(
     from ..status import state_of, status_lines
     from ..stored_run import read_stored_run
 
-    configure_logging(verbose)
-    if join is None and store is None:
-        join = ticket_of_environment()
-    if (join is None) == (store is None):
-        raise InvalidInput("give exactly one of --store and --join (to ask a running manager)")
-    if store is not None:
-        found = read_stored_run(store)
-        state, lines = state_of(found).model_dump_json(indent=2), status_lines(found)
-    else:
-        client = make_client(join or "", secret_file, connect_timeout, insecure=insecure)
-        told = asyncio.run(ask_for_status(client))
+    if client is not None:
+        told = ask(client, ask_for_status)
         state, lines = status_as_json(told), manager_lines(told)
+    else:
+        found = read_stored_run(store or "")
+        state, lines = state_of(found).model_dump_json(indent=2), status_lines(found)
     if as_json:
         write_json_text(state)
         return

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from ....messages import InvalidInput
-from ..console.credentials import FROM_STDIN, ticket_of_environment
+from ..console.credentials import FROM_STDIN
 from ..console.logging_setup import configure_logging
-from .connecting import ConnectTimeout, make_client
+from .connecting import ConnectTimeout, check_one_place, make_client
 from .shared import Insecure, SecretFile, Verbose
 
 # Each command imports its own modules when it runs, so that a worker starts quickly.
@@ -61,20 +61,14 @@ def mcp(
     Over stdio, the assistant starts this command. The exit is when stdin ends.
     """
     configure_logging(verbose)
-    join = join or (None if store is not None else ticket_of_environment())
-    if (join is None) is (store is None):
-        raise InvalidInput("give either --join TICKET or --store FILE")
+    join = check_one_place(join or None, store=store)
     if http is None and token_file is not None:
         raise InvalidInput("--token-file is for --http; over stdio there is no token")
     if http is None and join is not None and join.strip() == FROM_STDIN:
         raise InvalidInput("--join - reads stdin, which belongs to the MCP client; give a file")
     from ..mcp import serve_over_http, serve_over_stdio
 
-    if join is not None:
-        run = make_client(join, secret_file, connect_timeout, insecure=insecure)
-    else:
-        assert store is not None
-        run = store
+    run = store or make_client(join or "", secret_file, connect_timeout, insecure=insecure)
     if http is None:
         asyncio.run(serve_over_stdio(run))
     else:

@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ....messages import InvalidInput
-from ..console.credentials import ticket_of_environment
-from ..console.logging_setup import configure_logging
 from ..output import write_line
-from .connecting import ConnectTimeout, asks_manager, make_client
-from .shared import Insecure, SecretFile, Verbose
+from .connecting import ask, asks_manager, asks_manager_or_reads
 
 if TYPE_CHECKING:
     from ...client.client import Client
 
-# Each command imports its own modules when it runs, so that a worker starts quickly.
-# ruff: noqa: PLC0415
-# Each option of a command is a parameter; Typer passes them by name.
-# ruff: noqa: PLR0917
-
 
 @asks_manager
-def pause(
-    client: Client,
-) -> None:
+def pause(client: Client) -> None:
     """Let a running manager assign no more tasks until `muster resume`.
 
     Tasks that run go on, and tasks can be submitted. With a store, a manager that is started again
     is paused, too.
     """
-    from ..pause import pause_run
-
-    write_line(asyncio.run(pause_run(client)))
+    running = ask(client, lambda manager: manager.pause())
+    tasks = "1 task runs on" if running == 1 else f"{running:,} tasks run on"
+    write_line(f"paused: {tasks}" if running else "paused: no task runs")
 
 
 @asks_manager
@@ -46,9 +34,8 @@ def resume(
     ] = None,
 ) -> None:
     """Let a paused manager assign tasks again, or give tasks to a drained worker again."""
-    from ..pause import resume_run
-
-    write_line(asyncio.run(resume_run(client, worker)))
+    ask(client, lambda manager: manager.resume(worker))
+    write_line("resumed" if worker is None else f"{worker} gets tasks again")
 
 
 @asks_manager
@@ -61,44 +48,32 @@ def drain(
     ] = False,
 ) -> None:
     """Give a worker no more tasks; it finishes those it has begun, and leaves."""
-    from ..pause import drain_worker
+    running = ask(client, lambda manager: manager.drain(worker, leaves=not no_leave))
+    tasks = "1 task" if running == 1 else f"{running:,} tasks"
+    then = "and gets no more until it is resumed" if no_leave else "then it leaves"
+    write_line(f"{worker} finishes {tasks}, {then}" if running else f"{worker} is idle, {then}")
 
-    write_line(asyncio.run(drain_worker(client, worker, leaves=not no_leave)))
 
-
+@asks_manager_or_reads("store")
 def handover(
-    join: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TICKET", help="The ticket of the manager that leads, or its ticket file."
-        ),
-    ] = None,
+    client: Client | None,
     store: Annotated[
         str | None,
         typer.Option(
             metavar="STORE", help="The store that the managers share: a file, or a nats:// URL."
         ),
     ] = None,
-    connect_timeout: ConnectTimeout = 10.0,
-    secret_file: SecretFile = None,
-    insecure: Insecure = False,
-    verbose: Verbose = 0,
 ) -> None:
     """Let a standby manager lead a run, for example before an upgrade; nothing is lost.
 
     The manager that leads writes everything to its store and closes it. Workers go on with what
     they run, and hand it in to the manager that leads then.
     """
-    from ..handover import hand_over_by_store, hand_over_by_ticket
+    # Each command imports its own modules when it runs, so that a worker starts quickly.
+    from ..handover import describe_standbys, hand_over_by_store  # noqa: PLC0415
 
-    configure_logging(verbose)
-    if join is None and store is None:
-        join = ticket_of_environment()
-    if (join is None) == (store is None):
-        raise InvalidInput("give exactly one of --join and --store")
-    if store is not None:
-        line = hand_over_by_store(store)
+    if client is not None:
+        standbys = ask(client, lambda manager: manager.hand_over())
+        write_line(f"handing the run over to {describe_standbys(standbys)}")
     else:
-        client = make_client(join or "", secret_file, connect_timeout, insecure=insecure)
-        line = asyncio.run(hand_over_by_ticket(client))
-    write_line(line)
+        write_line(hand_over_by_store(store or ""))

@@ -10,7 +10,7 @@ import typer
 
 from ....messages import InvalidInput
 from ..output import write_json_text, write_line
-from .connecting import asks_manager
+from .connecting import ask, asks_manager
 
 if TYPE_CHECKING:
     from ...client.client import Client
@@ -26,9 +26,9 @@ def questions(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what the tasks of a running manager ask people."""
-    from ..questions import ask_for_questions, question_lines
+    from ..questions import question_lines
 
-    found = asyncio.run(ask_for_questions(client))
+    found = ask(client, lambda manager: manager.questions())
     if as_json:
         write_json_text(json.dumps([each.to_payload() for each in found], indent=2))
         return
@@ -52,10 +52,16 @@ def answer(
     ] = None,
 ) -> None:
     """Answer what a task of a running manager asks; whoever is first decides."""
-    from ..questions import give_answer
+    from ..questions import user_name
     from ..why import possible_task_ids
 
-    asyncio.run(give_answer(client, possible_task_ids(task), answer, by, question))
+    task_ids = possible_task_ids(task)
+    who = by or f"{user_name()}, with muster answer"
+
+    async def give(manager: Client) -> None:
+        await manager.answer(await manager.find(task_ids), answer, by=who, question=question)
+
+    ask(client, give)
     write_line(f"task {task} goes on with {answer!r}")
 
 

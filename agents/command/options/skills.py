@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,11 +9,12 @@ import typer
 
 from ..console.logging_setup import configure_logging
 from ..output import write_json, write_json_text, write_line
-from .connecting import CONNECT_TIMEOUT_S, make_client
-from .shared import Insecure, SecretFile, Verbose
+from .connecting import ask, asks_manager_or_reads, check_one_place
+from .shared import Verbose
 
 if TYPE_CHECKING:
     from ...client.client import Client
+    from ...kernel.matching.scorecards.scorecard_file import SkillsFile
 
 # Each command imports its own modules when it runs, so that a worker starts quickly.
 # ruff: noqa: PLC0415
@@ -34,27 +34,18 @@ _Join = Annotated[
 ]
 
 
-def _make_client(secret_file: Path | None, join: str, *, insecure: bool) -> Client:
-    return make_client(join, secret_file, CONNECT_TIMEOUT_S, insecure=insecure)
-
-
 @skills.command("show")
+@asks_manager_or_reads("store", "file")
 def show_skills(
+    client: Client | None,
     store: _Store = None,
-    join: _Join = None,
     file: _File = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    secret_file: SecretFile = None,
-    insecure: Insecure = False,
-    verbose: Verbose = 0,
 ) -> None:
     """Show what workers have shown, as a table of workers and types of task."""
     from ...skills.table import make_table, table_lines
-    from ..skills import SkillsPlace, read_place
 
-    configure_logging(verbose)
-    connect = partial(_make_client, secret_file, insecure=insecure)
-    table = make_table(read_place(SkillsPlace(store, file, join), connect))
+    table = make_table(_read(client, store, file))
     if as_json:
         write_json(table)
         return
@@ -63,9 +54,10 @@ def show_skills(
 
 
 @skills.command("export")
+@asks_manager_or_reads("store", "file")
 def export_skills(
+    client: Client | None,
     store: _Store = None,
-    join: _Join = None,
     file: _File = None,
     output: Annotated[
         Path | None,
@@ -73,22 +65,25 @@ def export_skills(
             "--output", "--out", metavar="FILE.json", help="Write to this file [default: stdout]."
         ),
     ] = None,
-    secret_file: SecretFile = None,
-    insecure: Insecure = False,
-    verbose: Verbose = 0,
 ) -> None:
     """Export what workers have shown as a skills file."""
     from ...skills.policy_skills import content_of
     from ...skills.skills_file import skills_text, write_skills
-    from ..skills import SkillsPlace, read_place
 
-    configure_logging(verbose)
-    connect = partial(_make_client, secret_file, insecure=insecure)
-    content = content_of(read_place(SkillsPlace(store, file, join), connect))
+    content = content_of(_read(client, store, file))
     if output is None:
         write_json_text(skills_text(content).rstrip())
     else:
         write_skills(output, content)
+
+
+def _read(client: Client | None, store: str | None, file: Path | None) -> SkillsFile:
+    from ...kernel.matching.scorecards.scorecard_file import read_skills_file
+    from ..skills import read_place
+
+    if client is None:
+        return read_place(store, file)
+    return read_skills_file(ask(client, lambda manager: manager.skills()))
 
 
 @skills.command("import")
@@ -109,14 +104,12 @@ def import_skills(
     from ...kernel.matching.scorecards.scorecard_file import read_skills_file
     from ...skills.editing import merge_skills
     from ...skills.skills_file import read_skills
-    from ..skills import SkillsPlace, edit_place
+    from ..skills import edit_place
 
     configure_logging(verbose)
     added = read_skills_file(read_skills(source))
-    known = edit_place(
-        SkillsPlace(store, file, join),
-        lambda known: added if replace else merge_skills(known, added),
-    )
+    check_one_place(join, store=store, file=file)
+    known = edit_place(store, file, lambda known: added if replace else merge_skills(known, added))
     write_line(f"skills of {len(known.workers):,} workers are known")
 
 
@@ -136,12 +129,11 @@ def reset_skills(
 ) -> None:
     """Forget what workers have shown."""
     from ...skills.editing import forget_skills
-    from ..skills import SkillsPlace, edit_place, read_place
+    from ..skills import edit_place, read_place
 
     configure_logging(verbose)
-    place = SkillsPlace(store, file, join)
-    if join is None:
+    if check_one_place(join, store=store, file=file) is None:
         # There must be something; an edit would create it.
-        read_place(place, partial(_make_client, None, insecure=False))
-    known = edit_place(place, lambda known: forget_skills(known, worker, task_type))
+        read_place(store, file)
+    known = edit_place(store, file, lambda known: forget_skills(known, worker, task_type))
     write_line(f"skills of {len(known.workers):,} workers are known")
