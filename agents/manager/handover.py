@@ -42,11 +42,18 @@ class Handover:
         self._driver = driver
         self._hand_over = hand_over
         self._lose = lose
+        self._seen: list[ManagerEntry] | None = None
 
     def managers(self) -> list[ManagerEntry]:
-        """The managers that share the store; this one comes first."""
+        """The managers that share the store; this one comes first.
+
+        While the run goes on, those of a store on a server are as of half a second ago: to ask the
+        server would hold up the event loop.
+        """
         managers = managers_of(self._driver.store)
-        return [] if managers is None else managers.read()
+        if managers is None:
+            return []
+        return managers.read() if self._seen is None else self._seen
 
     def request(self) -> list[ManagerEntry]:
         """Hand the run over soon, and return the managers that stand by.
@@ -78,9 +85,14 @@ class Handover:
         managers = managers_of(store)
         if managers is None:
             return
-        while True:
-            await asyncio.sleep(LOOK_FOR_REQUEST_EVERY_S)
-            # The servers of the store may be gone for a while.
-            with contextlib.suppress(NatsUnusable):
-                if await asyncio.to_thread(is_asked_to_hand_over, managers):
-                    self._hand_over()
+        try:
+            while True:
+                # The servers of the store may be gone for a while.
+                with contextlib.suppress(NatsUnusable):
+                    if isinstance(store, LeasedStore):
+                        self._seen = await asyncio.to_thread(managers.read)
+                    if await asyncio.to_thread(is_asked_to_hand_over, managers):
+                        self._hand_over()
+                await asyncio.sleep(LOOK_FOR_REQUEST_EVERY_S)
+        finally:
+            self._seen = None
