@@ -34,7 +34,7 @@ def told_of(here: Any, task_id: Any) -> tuple[str, str]:
         return "suspended", state[11]
     if len(row) > 5:
         return "blocked", ""
-    if len(state) > 11:
+    if len(state) > 11 and head["waiting"]["others"] != "paused":
         return "delayed", state[11]
     for place, numbers in enumerate(head["wait_numbers"]):
         if record.sequence in numbers:
@@ -96,6 +96,11 @@ def _paused(here: Any) -> None:
     here.add(1)
 
 
+def _not_before_and_paused(here: Any) -> None:
+    _not_before(here)
+    here.handle(PauseRequested())
+
+
 def _drained(here: Any) -> None:
     here.join("Ada", slots=2)
     here.add(9)
@@ -134,6 +139,7 @@ def _person(here: Any) -> None:
         (_nobody, 1, "nobody can", "waits: no connected worker can run it: needs skill 9;"),
         (_budget, 1, "over budget", "waits: the budget of 2.00"),
         (_paused, 1, "paused", ""),
+        (_not_before_and_paused, 1, "paused", ""),
         (_drained, 1, "no worker now", "waits for a worker: all that can run it are in quaranti"),
         (_children, 1, "suspended", "waits for 3 subtasks"),
         (_person, 9, "suspended", "waits for a person: Publish?, until 00:17:40 UTC"),

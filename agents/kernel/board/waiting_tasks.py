@@ -61,10 +61,12 @@ def find_waiting_groups(board: BoardState, max_numbers: int) -> WaitingGroups:
         return WaitingGroups({}, (), WaitKind.SLOT)
     delayed = sum(not each.unfinished for each in board.task_registry.delayed.values())
     kinds = {WaitKind.TASK: max(pending - queue.count - delayed, 0), WaitKind.TIME: delayed}
-    if board.pause.holds or board.began_at is None:
-        others = WaitKind.PAUSE if board.pause.holds else WaitKind.START
-        kinds[others] = queue.count
-        return WaitingGroups(_positive(kinds), (), others)
+    if board.pause.holds:
+        kinds |= {WaitKind.TIME: 0, WaitKind.PAUSE: queue.count + delayed}
+        return WaitingGroups(_positive(kinds), (), WaitKind.PAUSE)
+    if board.began_at is None:
+        kinds[WaitKind.START] = queue.count
+        return WaitingGroups(_positive(kinds), (), WaitKind.START)
     found: dict[tuple[WaitKind, str], list[int]] = {}
     counts: Counter[WaitKind] = Counter()
     for count, entries in islice(_alike(queue), MAX_EXAMINED):

@@ -6,7 +6,7 @@ export const STATUSES = ["pending", "in_progress", "completed", "failed", "cance
 const NOTHING_ASKED = { shown: [], more: 0 };
 const NOTHING_WAITS = { kinds: {}, others: "waiting", texts: [], stuck: "", limits: "" };
 // The manager tells what tasks wait for in the words of `muster why`; these kinds are told apart here.
-const [BLOCKED, DELAYED, SUSPENDED] = ["blocked", "delayed", "suspended"];
+const [BLOCKED, DELAYED, PAUSED, SUSPENDED] = ["blocked", "delayed", "paused", "suspended"];
 export const NOBODY = "nobody can";
 export const LABELS = { pending: "waiting", in_progress: "running", completed: "done", failed: "failed", cancelled: "cancelled" };
 const [PENDING, RUNNING, COMPLETED, FAILED] = [0, 1, 2, 3];
@@ -197,7 +197,7 @@ export class Model {
     if (row.status === RUNNING) return row.wait ? [SUSPENDED, row.wait] : null;
     if (row.status !== PENDING) return null;
     if (row.needs.some((number) => (this.byNumber.get(number)?.status ?? COMPLETED) !== COMPLETED)) return [BLOCKED, ""];
-    if (row.wait && (row.waitUntil === null || row.waitUntil > this.now)) return [DELAYED, row.wait];
+    if (row.wait && this.waiting.others !== PAUSED && (row.waitUntil === null || row.waitUntil > this.now)) return [DELAYED, row.wait];
     return this.waiting.texts[this.waitOfNumber.get(row.number)] || [this.waiting.others, ""];
   }
 
