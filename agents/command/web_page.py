@@ -7,7 +7,6 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
 from ...messages import ExtraMissing
@@ -115,12 +114,7 @@ class WebPage:
         """Return the page; `follow` starts it."""
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         """Stop serving the page."""
         if self._page is not None and self._starting is not None:
             await self._starting

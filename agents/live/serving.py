@@ -7,7 +7,6 @@ import errno
 import ipaddress
 import socket
 from collections.abc import Sequence
-from types import TracebackType
 
 from starlette.types import ASGIApp
 
@@ -97,12 +96,7 @@ class LivePage:
         await self._server.start(self._application)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         """Send the open pages the final state, and stop serving."""
         await self._feed.close()
         await self._server.stop()

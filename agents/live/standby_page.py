@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import html
 from collections.abc import Callable, Sequence
-from types import TracebackType
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -76,12 +75,7 @@ class StandbyPage:
         await self._server.start(Guard(application, self._admission))
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         """Stop serving."""
         await self._server.stop()
 

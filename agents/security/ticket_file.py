@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from types import TracebackType
 
 from ...messages import InvalidInput
 from ..runtime.lock_file import FileId, find_file_id, try_to_lock
@@ -54,12 +53,7 @@ class TicketFile:
                 raise ticket_file_fault(self._path, fault) from None
             raise
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Delete the file."""
         with contextlib.suppress(OSError):
             if find_file_id(self._path) == _file_id_of(self._descriptor):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from types import TracebackType
 
 from ...messages import NatsUnusable, StoreBusy, StoreUnusable
 from ..runtime.clock import now, wall_now
@@ -53,12 +52,7 @@ class Standby:
         self.stand_by_again()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Name it no more."""
         self.withdraw()
 

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Generator
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import TypeAlias
 
 from .exit import exit_now
@@ -60,12 +60,7 @@ class Interrupts:
         self._installing = asyncio.create_task(self._keep_installed())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         """Restore the default signal handlers."""
         if self._installing is not None:
             self._installing.cancel()

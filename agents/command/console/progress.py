@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import sys
 import time
-from types import TracebackType
 from typing import Protocol
 
 from rich.console import Console
@@ -73,12 +72,7 @@ class Progress:
             self._drawing = asyncio.create_task(self._draw_periodically(self._display))
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         """Show the final state."""
         if self._display is None or self._drawing is None:
             return
