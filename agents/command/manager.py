@@ -65,89 +65,58 @@ async def manage(
         StoreTaken: another manager has opened the store.
     """
     collect_garbage_less_often()
-    with _metrics_server(manager, metrics_port):
-        async with WebPage(web, _messages_stream(as_json=as_json)) as page:
-            return await _manage(
-                manager,
-                ticket,
-                ticket_file,
-                report_file,
-                page,
-                as_json=as_json,
-                pool=pool,
-                grace_s=grace_s,
-                is_standby=is_standby,
-            )
-
-
-async def _manage(
-    manager: TaskManager,
-    ticket: Ticket,
-    ticket_file: Path | None,
-    report_file: Path | None,
-    page: WebPage,
-    *,
-    as_json: bool,
-    pool: WorkerPool | None,
-    grace_s: float,
-    is_standby: bool,
-) -> int:
     progress = Progress(None if as_json else find_display())
     progress.follow(manager)
     draw = follow_for_report(manager, report_file)
+    stream = _messages_stream(as_json=as_json)
     failure: RunEnded | WorkersMissing | None = None
     is_leaving = False
 
     async def finish() -> None:
         nonlocal is_leaving
-        if is_standby and standbys_in(manager.managers()):
+        if is_standby and standbys_in(await asyncio.to_thread(manager.managers)):
             is_leaving = True
             manager.hand_over()
             return
         print_finishing(manager.board.counts[TaskStatus.IN_PROGRESS], grace_s)
         await manager.stop(grace_s=grace_s)
 
-    keeping_ticket = (
-        contextlib.nullcontext()
-        if ticket_file is None
-        else TicketFile(ticket_file, ticket, takes_over=is_standby)
-    )
-    beyond: Ticket | None = None
-    nats_file: Path | None = None
-    keeping_beyond = contextlib.nullcontext()
-    if manager.has_nats_beside_ceylon:
-        beyond = manager.nats_ticket(with_secret=ticket.secret is not None)
+    async with contextlib.AsyncExitStack() as serving, contextlib.AsyncExitStack() as running:
+        # Before anything is printed or served: a program that reads it may stop this process.
+        await running.enter_async_context(
+            Interrupts(manager.stop, finish=finish if grace_s or is_standby else None)
+        )
+        serving.enter_context(_metrics_server(manager, metrics_port))
+        page = await serving.enter_async_context(WebPage(web, stream))
         if ticket_file is not None:
-            nats_file = ticket_file.with_name(f"{ticket_file.name}.nats")
-            keeping_beyond = TicketFile(nats_file, beyond, takes_over=is_standby)
-    with keeping_ticket, keeping_beyond, contextlib.ExitStack() as stack:
-        async with Interrupts(manager.stop, finish=finish if grace_s or is_standby else None):
-            # After the signal handlers: a program that reads the ticket may stop this process.
-            stream = _messages_stream(as_json=as_json)
-            write_to(stream, _how_to_join(ticket, ticket_file))
-            if beyond is not None:
-                write_to(stream, _how_to_join(beyond, nats_file))
-            page.follow(manager)
-            loop = asyncio.get_running_loop()
-            # Not for short runs, which may log nothing.
-            loading = loop.call_later(
-                _LOAD_LOG_AFTER_S, loop.run_in_executor, None, load_for_logging
-            )
-            stack.callback(loading.cancel)
-            async with progress:
-                try:
-                    async with pool or contextlib.nullcontext():
-                        await manager.start_agent()
-                except RunHandedOver as handed_over:
-                    if not is_leaving:
-                        raise
-                    print_message(str(handed_over))
-                    return EXIT_OK
-                except (RunEnded, WorkersMissing) as fault:
-                    failure = fault
-    report = manager.report()
-    finish_with_report(report, report_file, draw, as_json=as_json)
-    await page.linger()
+            running.enter_context(TicketFile(ticket_file, ticket, takes_over=is_standby))
+        write_to(stream, _how_to_join(ticket, ticket_file))
+        if manager.has_nats_beside_ceylon:
+            beyond = manager.nats_ticket(with_secret=ticket.secret is not None)
+            nats_file = ticket_file and ticket_file.with_name(f"{ticket_file.name}.nats")
+            if nats_file is not None:
+                running.enter_context(TicketFile(nats_file, beyond, takes_over=is_standby))
+            write_to(stream, _how_to_join(beyond, nats_file))
+        page.follow(manager)
+        loop = asyncio.get_running_loop()
+        # Not for short runs, which may log nothing.
+        loading = loop.call_later(_LOAD_LOG_AFTER_S, loop.run_in_executor, None, load_for_logging)
+        running.callback(loading.cancel)
+        async with progress:
+            try:
+                async with pool or contextlib.nullcontext():
+                    await manager.start_agent()
+            except RunHandedOver as handed_over:
+                if not is_leaving:
+                    raise
+                print_message(str(handed_over))
+                return EXIT_OK
+            except (RunEnded, WorkersMissing) as fault:
+                failure = fault
+        await running.aclose()
+        report = manager.report()
+        finish_with_report(report, report_file, draw, as_json=as_json)
+        await page.linger()
     if failure is not None:
         print_message(str(failure))
         return EXIT_FAILED

@@ -61,13 +61,18 @@ async def serve_over_http(run: Client | Path, port: int, token_file: Path | None
     token = secrets.token_urlsafe(32) if token_file is None else _token_in(token_file)
     with contextlib.closing(_listen(port)) as listening:
         async with _access(run) as access:
-            write_line(f"MCP server: http://{LOOPBACK}:{listening.getsockname()[1]}{PATH}")
-            write_line(
-                f"header: Authorization: Bearer {token}"
-                if token_file is None
-                else f"token: in {token_file}; clients need the header Authorization: Bearer TOKEN"
-            )
-            await _until_interrupted(McpService(access).serve_http(listening, token))
+
+            async def serve() -> None:
+                write_line(f"MCP server: http://{LOOPBACK}:{listening.getsockname()[1]}{PATH}")
+                write_line(
+                    f"header: Authorization: Bearer {token}"
+                    if token_file is None
+                    else f"token: in {token_file}; clients need the header Authorization: Bearer "
+                    "TOKEN"
+                )
+                await McpService(access).serve_http(listening, token)
+
+            await _until_interrupted(serve())
 
 
 @contextlib.asynccontextmanager

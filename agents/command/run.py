@@ -48,28 +48,6 @@ async def play_scenario(
     Returns:
         The exit code.
     """
-    async with WebPage(web, sys.stderr if as_json else sys.stdout) as page:
-        return await _play_scenario(
-            scenario,
-            page,
-            trace_file,
-            report_file,
-            unmatched_after_s,
-            processes=processes,
-            as_json=as_json,
-        )
-
-
-async def _play_scenario(
-    scenario: Scenario,
-    page: WebPage,
-    trace_file: Path | None,
-    report_file: Path | None,
-    unmatched_after_s: float | None,
-    *,
-    processes: bool,
-    as_json: bool,
-) -> int:
     managers: list[TaskManager] = []
     diagrams: list[Callable[[], str | None]] = []
     # In virtual time a run of minutes takes a moment: nobody could read its progress.
@@ -91,19 +69,20 @@ async def _play_scenario(
             await manager.stop()
 
     failure: RunEnded | WorkersMissing | None = None
-    with contextlib.ExitStack() as stack:
-        async with progress, Interrupts(stop):
-            if processes or scenario.has_worker_processes:
-                stack.enter_context(block_sigint_in_children())
-                asyncio.get_running_loop().call_later(SIGINT_BLOCK_S, unblock_sigint)
-            try:
-                await scenario.play(processes=processes, seen=seen)
-            except (RunEnded, WorkersMissing) as fault:
-                failure = fault
-    report = managers[-1].report()
-    conclusion = "" if failure is not None else scenario.conclusion(report)
-    finish_with_report(report, report_file, diagrams[-1], as_json=as_json, conclusion=conclusion)
-    await page.linger()
+    async with WebPage(web, sys.stderr if as_json else sys.stdout) as page:
+        with contextlib.ExitStack() as stack:
+            async with progress, Interrupts(stop):
+                if processes or scenario.has_worker_processes:
+                    stack.enter_context(block_sigint_in_children())
+                    asyncio.get_running_loop().call_later(SIGINT_BLOCK_S, unblock_sigint)
+                try:
+                    await scenario.play(processes=processes, seen=seen)
+                except (RunEnded, WorkersMissing) as fault:
+                    failure = fault
+        report = managers[-1].report()
+        told = "" if failure is not None else scenario.conclusion(report)
+        finish_with_report(report, report_file, diagrams[-1], as_json=as_json, conclusion=told)
+        await page.linger()
     if failure is not None:
         print_message(str(failure))
         return EXIT_FAILED

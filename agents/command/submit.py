@@ -8,9 +8,10 @@ from functools import partial
 
 from pydantic import ValidationError
 
-from ...messages import InvalidInput, Task, TaskResult
+from ...messages import InvalidInput, Task, TaskResult, TaskStatus
 from ...messages.codec import summarize
 from ..client.client import Client
+from ..kernel.model.error_kind import error_kind
 from ..report.json_value import to_json_value
 from ..runtime.strict_json import JsonFault, decode_json, describe_json_fault
 from .console.exit import EXIT_FAILED, EXIT_OK
@@ -72,7 +73,10 @@ def describe_result(result: TaskResult, *, with_output: bool = True) -> str:
     if result.success:
         output = f": {result.output}" if with_output else ""
         return f"{result.task_id}: completed{by} in {result.execution_time:.3g} s{output}"
-    return f"{result.task_id}: failed{by}: {result.error_message}"
+    error = result.error_message or ""
+    if error_kind(error) == TaskStatus.CANCELLED.value:
+        return f"{result.task_id}: {error}"
+    return f"{result.task_id}: failed{by}: {error}"
 
 
 def result_as_json(result: TaskResult) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ....messages import InvalidInput, TaskId
+from ....messages import IllegalTransition, InvalidInput, TaskId
 from ..output import write_line
 from .connecting import ask, asks_manager
 
@@ -70,6 +72,15 @@ def submit(
     raise typer.Exit(asyncio.run(submitting))
 
 
+@contextlib.contextmanager
+def _leaving_out_stories() -> Generator[None]:
+    """Tell in one line why a task can't be changed; `muster why` and the page tell its story."""
+    try:
+        yield
+    except IllegalTransition as fault:
+        raise IllegalTransition(str(fault).partition("; its story: ")[0]) from None
+
+
 @asks_manager
 def cancel(
     client: Client,
@@ -83,7 +94,8 @@ def cancel(
 
     async def cancel_first(manager: Client) -> TaskId:
         task_id = await manager.find(task_ids)
-        await manager.cancel(task_id, reason)
+        with _leaving_out_stories():
+            await manager.cancel(task_id, reason)
         return task_id
 
     write_line(f"task {ask(client, cancel_first)} is cancelled")
@@ -110,7 +122,8 @@ def retry(
 
     async def retry_all(manager: Client) -> list[TaskId]:
         known = [await manager.find(task_ids) for task_ids in possible]
-        return await manager.retry(known or None, "by muster retry")
+        with _leaving_out_stories():
+            return await manager.retry(known or None, "by muster retry")
 
     retried = ask(client, retry_all)
     if not retried:
