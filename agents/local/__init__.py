@@ -7,20 +7,13 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy_exports import export_lazily
 
 if TYPE_CHECKING:
-    from .manager import LocalTaskManager
-    from .task import LocalTask, TaskState
-
-__all__ = [
-    "LocalTask",
-    "LocalTaskManager",
-    "TaskState",
-]
+    from .manager import LocalTaskManager as LocalTaskManager
+    from .task import LocalTask as LocalTask, TaskState as TaskState
 
 _MODULES = {
-    "LocalTask": ".task",
-    "LocalTaskManager": ".manager",
-    "TaskState": ".task",
+    ".manager": ("LocalTaskManager",),
+    ".task": ("LocalTask", "TaskState"),
 }
-"""Where each name lives; a test compares it with what type checkers read above."""
+"""The names of each module; a test compares them with what type checkers read above."""
 
-__getattr__, __dir__ = export_lazily(__name__, _MODULES)
+__getattr__, __dir__, __all__ = export_lazily(__name__, _MODULES)

@@ -7,21 +7,15 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy_exports import export_lazily
 
 if TYPE_CHECKING:
-    from .overridable_hooks import OverridableHooks
-    from .own_matching import WorkerDetail
-    from .task_manager import TaskManager
-
-__all__ = [
-    "OverridableHooks",
-    "TaskManager",
-    "WorkerDetail",
-]
+    from .overridable_hooks import OverridableHooks as OverridableHooks
+    from .own_matching import WorkerDetail as WorkerDetail
+    from .task_manager import TaskManager as TaskManager
 
 _MODULES = {
-    "OverridableHooks": ".overridable_hooks",
-    "TaskManager": ".task_manager",
-    "WorkerDetail": ".own_matching",
+    ".overridable_hooks": ("OverridableHooks",),
+    ".own_matching": ("WorkerDetail",),
+    ".task_manager": ("TaskManager",),
 }
-"""Where each name lives; a test compares it with what type checkers read above."""
+"""The names of each module; a test compares them with what type checkers read above."""
 
-__getattr__, __dir__ = export_lazily(__name__, _MODULES)
+__getattr__, __dir__, __all__ = export_lazily(__name__, _MODULES)

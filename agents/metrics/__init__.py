@@ -10,19 +10,15 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy_exports import export_lazily
 
 if TYPE_CHECKING:
-    from .exposition import METRICS_CONTENT_TYPE, render_metrics, serve_metrics
-
-__all__ = [
-    "METRICS_CONTENT_TYPE",
-    "render_metrics",
-    "serve_metrics",
-]
+    from .exposition import (
+        METRICS_CONTENT_TYPE as METRICS_CONTENT_TYPE,
+        render_metrics as render_metrics,
+        serve_metrics as serve_metrics,
+    )
 
 _MODULES = {
-    "METRICS_CONTENT_TYPE": ".exposition",
-    "render_metrics": ".exposition",
-    "serve_metrics": ".exposition",
+    ".exposition": ("METRICS_CONTENT_TYPE", "render_metrics", "serve_metrics"),
 }
-"""Where each name lives; a test compares it with what type checkers read above."""
+"""The names of each module; a test compares them with what type checkers read above."""
 
-__getattr__, __dir__ = export_lazily(__name__, _MODULES)
+__getattr__, __dir__, __all__ = export_lazily(__name__, _MODULES)

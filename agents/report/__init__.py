@@ -7,27 +7,19 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy_exports import export_lazily
 
 if TYPE_CHECKING:
-    from .file import write_report
-    from .model import RunReport, TaskReport, WorkerReport
-    from .text import render_summary, render_text
-
-__all__ = [
-    "RunReport",
-    "TaskReport",
-    "WorkerReport",
-    "render_summary",
-    "render_text",
-    "write_report",
-]
+    from .file import write_report as write_report
+    from .model import (
+        RunReport as RunReport,
+        TaskReport as TaskReport,
+        WorkerReport as WorkerReport,
+    )
+    from .text import render_summary as render_summary, render_text as render_text
 
 _MODULES = {
-    "RunReport": ".model",
-    "TaskReport": ".model",
-    "WorkerReport": ".model",
-    "render_summary": ".text",
-    "render_text": ".text",
-    "write_report": ".file",
+    ".file": ("write_report",),
+    ".model": ("RunReport", "TaskReport", "WorkerReport"),
+    ".text": ("render_summary", "render_text"),
 }
-"""Where each name lives; a test compares it with what type checkers read above."""
+"""The names of each module; a test compares them with what type checkers read above."""
 
-__getattr__, __dir__ = export_lazily(__name__, _MODULES)
+__getattr__, __dir__, __all__ = export_lazily(__name__, _MODULES)

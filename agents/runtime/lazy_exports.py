@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 
 
 def export_lazily(
-    package: str, modules: Mapping[str, str]
-) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Make a package's `__getattr__` and `__dir__`.
+    package: str, names: Mapping[str, Iterable[str]]
+) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
+    """Make a package's `__getattr__`, `__dir__` and `__all__`.
 
     Args:
         package: the package's `__name__`.
-        modules: the module of each name, relative to the package, such as `".task_manager"`.
+        names: the names of each module, which is relative to the package, such as
+            `".task_manager"`.
 
     Returns:
-        The two functions; the first raises AttributeError for a name that is not in `modules`.
+        Two functions, of which the first raises AttributeError for any other name, and all names.
     """
     namespace = vars(sys.modules[package])
+    modules = {name: module for module, of_module in names.items() for name in of_module}
 
     def find(name: str) -> object:
         module = modules.get(name)
@@ -33,4 +35,4 @@ def export_lazily(
     def list_names() -> list[str]:
         return sorted({*namespace, *modules})
 
-    return find, list_names
+    return find, list_names, sorted(modules)

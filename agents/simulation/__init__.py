@@ -7,33 +7,23 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy_exports import export_lazily
 
 if TYPE_CHECKING:
-    from .memory_network import FaultPlan, MemoryNetwork, SeededFaults
-    from .rehearsal import rehearse
-    from .runner import Conditions, simulate
-    from .virtual_time import run_in_virtual_time
-    from .workload import StressStory
-
-__all__ = [
-    "Conditions",
-    "FaultPlan",
-    "MemoryNetwork",
-    "SeededFaults",
-    "StressStory",
-    "rehearse",
-    "run_in_virtual_time",
-    "simulate",
-]
+    from .memory_network import (
+        FaultPlan as FaultPlan,
+        MemoryNetwork as MemoryNetwork,
+        SeededFaults as SeededFaults,
+    )
+    from .rehearsal import rehearse as rehearse
+    from .runner import Conditions as Conditions, simulate as simulate
+    from .virtual_time import run_in_virtual_time as run_in_virtual_time
+    from .workload import StressStory as StressStory
 
 _MODULES = {
-    "Conditions": ".runner",
-    "FaultPlan": ".memory_network",
-    "MemoryNetwork": ".memory_network",
-    "SeededFaults": ".memory_network",
-    "StressStory": ".workload",
-    "rehearse": ".rehearsal",
-    "run_in_virtual_time": ".virtual_time",
-    "simulate": ".runner",
+    ".memory_network": ("FaultPlan", "MemoryNetwork", "SeededFaults"),
+    ".rehearsal": ("rehearse",),
+    ".runner": ("Conditions", "simulate"),
+    ".virtual_time": ("run_in_virtual_time",),
+    ".workload": ("StressStory",),
 }
-"""Where each name lives; a test compares it with what type checkers read above."""
+"""The names of each module; a test compares them with what type checkers read above."""
 
-__getattr__, __dir__ = export_lazily(__name__, _MODULES)
+__getattr__, __dir__, __all__ = export_lazily(__name__, _MODULES)

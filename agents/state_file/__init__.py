@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy_exports import export_lazily
 
 if TYPE_CHECKING:
-    from .bridge import StateFileBridge
-    from .manager import StateFileTaskManager
-
-__all__ = [
-    "StateFileBridge",
-    "StateFileTaskManager",
-]
+    from .bridge import StateFileBridge as StateFileBridge
+    from .manager import StateFileTaskManager as StateFileTaskManager
 
 _MODULES = {
-    "StateFileBridge": ".bridge",
-    "StateFileTaskManager": ".manager",
+    ".bridge": ("StateFileBridge",),
+    ".manager": ("StateFileTaskManager",),
 }
-"""Where each name lives; a test compares it with what type checkers read above."""
+"""The names of each module; a test compares them with what type checkers read above."""
 
-__getattr__, __dir__ = export_lazily(__name__, _MODULES)
+__getattr__, __dir__, __all__ = export_lazily(__name__, _MODULES)

@@ -7,23 +7,15 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy_exports import export_lazily
 
 if TYPE_CHECKING:
-    from .memory import MemoryStore
-    from .protocol import Store
-    from .sqlite import SqliteStore, read_store
-
-__all__ = [
-    "MemoryStore",
-    "SqliteStore",
-    "Store",
-    "read_store",
-]
+    from .memory import MemoryStore as MemoryStore
+    from .protocol import Store as Store
+    from .sqlite import SqliteStore as SqliteStore, read_store as read_store
 
 _MODULES = {
-    "MemoryStore": ".memory",
-    "SqliteStore": ".sqlite",
-    "Store": ".protocol",
-    "read_store": ".sqlite",
+    ".memory": ("MemoryStore",),
+    ".protocol": ("Store",),
+    ".sqlite": ("SqliteStore", "read_store"),
 }
-"""Where each name lives; a test compares it with what type checkers read above."""
+"""The names of each module; a test compares them with what type checkers read above."""
 
-__getattr__, __dir__ = export_lazily(__name__, _MODULES)
+__getattr__, __dir__, __all__ = export_lazily(__name__, _MODULES)

@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy_exports import export_lazily
 
 if TYPE_CHECKING:
-    from .file import TraceFile
-    from .follow import follow
-
-__all__ = [
-    "TraceFile",
-    "follow",
-]
+    from .file import TraceFile as TraceFile
+    from .follow import follow as follow
 
 _MODULES = {
-    "TraceFile": ".file",
-    "follow": ".follow",
+    ".file": ("TraceFile",),
+    ".follow": ("follow",),
 }
-"""Where each name lives; a test compares it with what type checkers read above."""
+"""The names of each module; a test compares them with what type checkers read above."""
 
-__getattr__, __dir__ = export_lazily(__name__, _MODULES)
+__getattr__, __dir__, __all__ = export_lazily(__name__, _MODULES)

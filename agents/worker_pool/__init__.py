@@ -7,21 +7,15 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy_exports import export_lazily
 
 if TYPE_CHECKING:
-    from .fork_server import ForkServer
-    from .pool import WorkerPool
-    from .processes import LocalProcesses
-
-__all__ = [
-    "ForkServer",
-    "LocalProcesses",
-    "WorkerPool",
-]
+    from .fork_server import ForkServer as ForkServer
+    from .pool import WorkerPool as WorkerPool
+    from .processes import LocalProcesses as LocalProcesses
 
 _MODULES = {
-    "LocalProcesses": ".processes",
-    "ForkServer": ".fork_server",
-    "WorkerPool": ".pool",
+    ".fork_server": ("ForkServer",),
+    ".pool": ("WorkerPool",),
+    ".processes": ("LocalProcesses",),
 }
-"""Where each name lives; a test compares it with what type checkers read above."""
+"""The names of each module; a test compares them with what type checkers read above."""
 
-__getattr__, __dir__ = export_lazily(__name__, _MODULES)
+__getattr__, __dir__, __all__ = export_lazily(__name__, _MODULES)
