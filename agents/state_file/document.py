@@ -46,6 +46,8 @@ class StateDocument:
     """
 
     def __init__(self, content: bytes) -> None:
+        self.is_changed = False
+        """Whether a task or the metadata was changed, which must be written."""
         self._clear()
         self.refresh(content)
 
@@ -180,14 +182,17 @@ class StateDocument:
 
     def add(self, task_id: str, entry: TaskEntry) -> None:
         """Add a task under a new id."""
+        self.is_changed = True
         self._append(*make_line(task_id, entry))
 
     def replace(self, task_id: str, entry: TaskEntry) -> None:
         """Replace a task by a changed one."""
+        self.is_changed = True
         self._put(self._positions[task_id], *make_line(task_id, entry))
 
     def remove(self, task_ids: Collection[str]) -> None:
         """Remove tasks; the others keep their order."""
+        self.is_changed = True
         kept = [
             (line, summary)
             for line, summary in zip(self._lines, self._summaries, strict=True)
@@ -199,8 +204,10 @@ class StateDocument:
         for line, summary in kept:
             self._append(line, summary)
 
-    def next_pending(self, task_types: Sequence[str] | None) -> str | None:
+    def next_pending(self, task_types: Sequence[str] | None, now: float) -> str | None:
         """The id of the first pending task of these types, or of any type if None is given."""
+        # A document has no scheduled tasks.
+        del now
         types = self._pending if task_types is None else task_types
         first = min(
             (min(positions) for each in types if (positions := self._pending.get(each))),
@@ -265,6 +272,7 @@ class StateDocument:
 
     def replace_metadata(self, metadata: TaskEntry) -> None:
         """Replace the metadata of the workflow."""
+        self.is_changed = True
         self._top["metadata"] = metadata
         self._head = self._encode_head()
 

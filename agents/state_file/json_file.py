@@ -7,10 +7,10 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Generator
 from pathlib import Path
 
-from ...messages import StoreBusy, StoreCorrupt, StoreUnusable, TaskStatus
+from ...messages import StoreBusy, StoreCorrupt, StoreUnusable
 from ..runtime.log import log
 from .document import StateDocument, encode_empty
 from .json_text import InvalidStateDocument
@@ -27,7 +27,6 @@ from .rewrite import (
     sync_folder,
     write_all,
 )
-from .table import StatusCounts, TaskEntry
 
 MAX_STATE_FILE_BYTES = 256 * 2**20
 """The largest size of a state file; more tasks belong in a SQLite file."""
@@ -84,7 +83,6 @@ class StateFile:
         self._loaded: StateDocument | None = None
         self._version = OpenVersion(self._path)
         self._process = os.getpid()
-        self._is_changed = False
         self._logged: dict[str, str] = {}
         if not self._exists():
             self._create()
@@ -95,6 +93,12 @@ class StateFile:
         """Close the file; it is opened again when needed."""
         with self._lock.among_threads():
             self._unload()
+
+    @property
+    def tasks(self) -> StateDocument:
+        """The tasks, as they were last read."""
+        assert self._loaded is not None
+        return self._loaded
 
     # ------------------------------------------------------------------ transactions
 
@@ -108,11 +112,11 @@ class StateFile:
         ):
             self._refresh_under_lock()
             self._lock_version(timeout_s)
-            self._is_changed = False
+            document = self.tasks
+            document.is_changed = False
             at = self._clock()
             yield at
-            if self._is_changed:
-                document = self._document
+            if document.is_changed:
                 document.replace_metadata({**document.metadata(), "last_updated": to_timestamp(at)})
                 self._write(document.encode())
             self._version.unlock()
@@ -151,82 +155,6 @@ class StateFile:
             # The document in memory may be half changed.
             self._unload()
             raise
-
-    # ------------------------------------------------------------------ tasks
-
-    @property
-    def _document(self) -> StateDocument:
-        assert self._loaded is not None
-        return self._loaded
-
-    def find(self, task_id: str) -> TaskEntry | None:
-        """A copy of a task; None if no task has this id.
-
-        Raises:
-            UnreadableTask: the task can't be read.
-        """
-        return self._document.find(task_id)
-
-    def add(self, task_id: str, entry: TaskEntry) -> None:
-        """Add a task of a new id."""
-        self._is_changed = True
-        self._document.add(task_id, entry)
-
-    def replace(self, task_id: str, entry: TaskEntry) -> None:
-        """Replace a task by a changed one."""
-        self._is_changed = True
-        self._document.replace(task_id, entry)
-
-    def remove(self, task_ids: Collection[str]) -> None:
-        """Remove tasks permanently."""
-        self._is_changed = True
-        self._document.remove(task_ids)
-
-    def next_pending(self, task_types: Sequence[str] | None, now: float) -> str | None:
-        """The id of the first pending task of these types, or None."""
-        del now  # JSON files have no scheduled tasks.
-        return self._document.next_pending(task_types)
-
-    def held_since_before(self, moment: float) -> list[str]:
-        """The ids of the tasks in progress that were locked before a given time, in order."""
-        return self._document.held_since_before(moment)
-
-    def held_by(self, agent_id: str) -> list[str]:
-        """The ids of the tasks in progress that an agent holds, in order."""
-        return self._document.held_by(agent_id)
-
-    def with_status(self, status: TaskStatus | None, limit: int | None) -> list[str]:
-        """The ids of the first readable tasks of one status, or of any, in order."""
-        return self._document.with_status(status, limit)
-
-    def settled_before(self, moment: float, statuses: Collection[TaskStatus]) -> list[str]:
-        """The ids of the tasks with these statuses that were settled before a given time."""
-        return self._document.settled_before(moment, statuses)
-
-    def families(self) -> list[tuple[str, str]]:
-        """The id of each task that has a parent, with the id of the parent."""
-        return self._document.families()
-
-    def set_aside(self) -> dict[str, str]:
-        """The reason why each unreadable task can't be read, by its id."""
-        return self._document.set_aside()
-
-    def children(self, parent_id: str) -> list[str]:
-        """The ids of the tasks that have this parent, in order."""
-        return self._document.children(parent_id)
-
-    def tallies(self) -> StatusCounts:
-        """How many tasks there are, by status and by type."""
-        return self._document.tallies()
-
-    def metadata(self) -> TaskEntry:
-        """A copy of the metadata of the workflow."""
-        return self._document.metadata()
-
-    def replace_metadata(self, metadata: TaskEntry) -> None:
-        """Replace the metadata of the workflow."""
-        self._is_changed = True
-        self._document.replace_metadata(metadata)
 
     # ------------------------------------------------------------------ reading
 
@@ -318,7 +246,7 @@ class StateFile:
         self._log_unreadable()
 
     def _log_unreadable(self) -> None:
-        set_aside = self._document.set_aside()
+        set_aside = self.tasks.set_aside()
         new = [each for each in set_aside.items() if self._logged.get(each[0]) != each[1]]
         self._logged = set_aside
         for task_id, fault in new[:_LOGGED_TASKS]:

@@ -108,7 +108,7 @@ class StateFileTaskManager(StateFileQueries):
         """
         entry = new_entry(task_type, data, parent_id)
         schedule = schedule_of(priority, not_before, max_attempts)
-        if self._table.has_schedule:
+        if self._file.has_schedule:
             entry |= schedule
         elif schedule != schedule_of(0, None, 1):
             raise InvalidTask(
@@ -119,14 +119,14 @@ class StateFileTaskManager(StateFileQueries):
             if parent_id is not None and self._find_if_any(parent_id) is None:
                 raise UnknownDependency(f"the parent {parent_id!r} does not exist; create it first")
             task_id = self._free_id(task_type)
-            self._table.add(task_id, {**entry, "created_at": to_timestamp(change.at)})
+            self._tasks.add(task_id, {**entry, "created_at": to_timestamp(change.at)})
             change.note(OccurrenceKind.TASK_ADDED, task_id)
         return task_id
 
     def _free_id(self, task_type: str) -> str:
         while True:
             task_id = f"{task_type}_{secrets.token_hex(ID_BYTES)}"
-            if self._table.find(task_id) is None:
+            if self._tasks.find(task_id) is None:
                 return task_id
 
     # ------------------------------------------------------------------ working on tasks
@@ -152,14 +152,14 @@ class StateFileTaskManager(StateFileQueries):
         types = check_types(task_types)
         with self._changing() as change:
             self._release_stale(change)
-            task_id = self._table.next_pending(types, change.at)
+            task_id = self._tasks.next_pending(types, change.at)
             if task_id is None:
                 return None
             entry = self._find(task_id)
             self._move(task_id, entry, Cause.ASSIGNED)
             entry["locked_by"] = agent_id
             entry["locked_at"] = to_timestamp(change.at)
-            self._table.replace(task_id, entry)
+            self._tasks.replace(task_id, entry)
             change.note(OccurrenceKind.TASK_ASSIGNED, task_id, agent_id)
         return view(task_id, entry)
 
@@ -205,13 +205,13 @@ class StateFileTaskManager(StateFileQueries):
             self._settle(change, task_id, entry, outcome)
             if result is not None:
                 entry["result_data"] = result
-            self._table.replace(task_id, entry)
+            self._tasks.replace(task_id, entry)
         return True
 
     def _settle(self, change: Change, task_id: str, entry: TaskEntry, outcome: TaskStatus) -> None:
         agent_id = cast("str", entry["locked_by"])
         entry["locked_by"] = entry["locked_at"] = None
-        if outcome is TaskStatus.FAILED and self._table.has_schedule:
+        if outcome is TaskStatus.FAILED and self._file.has_schedule:
             failures = cast("int", entry["failures"]) + 1
             left = cast("int", entry["max_attempts"]) - failures
             entry["failures"] = failures
@@ -262,7 +262,7 @@ class StateFileTaskManager(StateFileQueries):
         with self._changing() as change:
             entry = self._find_held(task_id, agent_id, "renew")
             entry["locked_at"] = to_timestamp(change.at)
-            self._table.replace(task_id, entry)
+            self._tasks.replace(task_id, entry)
             change.note(
                 OccurrenceKind.TASK_PROGRESSED, task_id, agent_id, "the timeout was restarted"
             )
@@ -276,7 +276,7 @@ class StateFileTaskManager(StateFileQueries):
         raise kind(f"{agent_id!r} can't {action} a task: {describe_holder(task_id, entry)}")
 
     def _release_stale(self, change: Change) -> None:
-        for task_id in self._table.held_since_before(change.at - self._holds_for_s):
+        for task_id in self._tasks.held_since_before(change.at - self._holds_for_s):
             entry = self._find(task_id)
             detail = (
                 f"held for too long: by {entry.get('locked_by')}, since {entry.get('locked_at')}"
@@ -312,7 +312,7 @@ class StateFileTaskManager(StateFileQueries):
             entry["completed_at"] = to_timestamp(change.at)
             if result is not None:
                 entry["result_data"] = result
-            self._table.replace(task_id, entry)
+            self._tasks.replace(task_id, entry)
             change.note(OccurrenceKind.TASK_CANCELLED, task_id, facts=reason or None)
 
     def retry_task(self, task_id: str) -> None:
@@ -337,9 +337,9 @@ class StateFileTaskManager(StateFileQueries):
                 )
             entry["status"] = TaskStatus.PENDING.value
             entry["completed_at"] = entry["locked_by"] = entry["locked_at"] = None
-            if self._table.has_schedule:
+            if self._file.has_schedule:
                 entry["failures"] = 0
-            self._table.replace(task_id, entry)
+            self._tasks.replace(task_id, entry)
             change.note(OccurrenceKind.TASK_REQUEUED, task_id, facts="to be retried")
 
     def purge_tasks(
@@ -365,13 +365,13 @@ class StateFileTaskManager(StateFileQueries):
         settled = check_outcomes(statuses)
         with self._changing() as change:
             before = change.at - older_than_hours * HOUR_S
-            old = dict.fromkeys(self._table.settled_before(before, settled))
-            families = self._table.families() if old else []
+            old = dict.fromkeys(self._tasks.settled_before(before, settled))
+            families = self._tasks.families() if old else []
             while kept := {parent for child, parent in families if child not in old} & old.keys():
                 for task_id in kept:
                     del old[task_id]
             if old:
-                self._table.remove(old.keys())
+                self._tasks.remove(old.keys())
             for task_id in old:
                 change.note(OccurrenceKind.TASK_FORGOTTEN, task_id)
         return len(old)
@@ -384,7 +384,7 @@ class StateFileTaskManager(StateFileQueries):
         holder = entry.get("locked_by")
         self._move(task_id, entry, cause)
         entry["locked_by"] = entry["locked_at"] = None
-        self._table.replace(task_id, entry)
+        self._tasks.replace(task_id, entry)
         change.note(OccurrenceKind.TASK_REQUEUED, task_id, str(holder or ""), detail)
 
     @staticmethod

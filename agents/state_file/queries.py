@@ -33,7 +33,7 @@ class StateFileQueries(StateFileWorkflow):
         Raises:
             UnknownTask: no task has this id.
         """
-        with self._table.reading():
+        with self._file.reading():
             return view(task_id, self._find(task_id))
 
     def get_task_children(self, task_id: str) -> list[TaskEntry]:
@@ -42,20 +42,20 @@ class StateFileQueries(StateFileWorkflow):
         Raises:
             UnknownTask: no task has this id.
         """
-        with self._table.reading():
+        with self._file.reading():
             self._find(task_id)
-            return self._views(self._table.children(task_id))
+            return self._views(self._tasks.children(task_id))
 
     def get_held_tasks(self, agent_id: str) -> list[TaskEntry]:
         """The tasks that an agent holds, such as one that restarted with the same id."""
         check_agent(agent_id)
-        with self._table.reading():
-            return self._views(self._table.held_by(agent_id))
+        with self._file.reading():
+            return self._views(self._tasks.held_by(agent_id))
 
     def get_status_summary(self) -> StatusSummary:
         """Count the tasks by status and by type."""
-        with self._table.reading():
-            tallies = self._table.tallies()
+        with self._file.reading():
+            tallies = self._tasks.tallies()
         counts = {each.value: tallies.by_status.get(each.value, 0) for each in TaskStatus}
         return StatusSummary(
             total_tasks=sum(counts.values()),
@@ -77,8 +77,8 @@ class StateFileQueries(StateFileWorkflow):
         """
         wanted = None if status is None else check_status(status)
         most = check_limit(limit)
-        with self._table.reading():
-            return self._views(self._table.with_status(wanted, most))
+        with self._file.reading():
+            return self._views(self._tasks.with_status(wanted, most))
 
     def get_unreadable_tasks(self) -> dict[str, str]:
         """The reason why each unreadable task can't be read, by its id.
@@ -87,5 +87,5 @@ class StateFileQueries(StateFileWorkflow):
         them, a call that names one raises `UnreadableTask`, and lists leave them out. All other
         tasks can still be used.
         """
-        with self._table.reading():
-            return dict(self._table.set_aside())
+        with self._file.reading():
+            return dict(self._tasks.set_aside())

@@ -134,6 +134,11 @@ class SqliteTaskTable:
             raise
         self._was_opened = True
 
+    @property
+    def tasks(self) -> SqliteTaskTable:
+        """The tasks: this table."""
+        return self
+
     def close(self) -> None:
         """Close the file; it is opened again when needed."""
         with self._lock.among_threads():

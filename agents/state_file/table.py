@@ -27,15 +27,17 @@ class StatusCounts(NamedTuple):
     by_type: Mapping[str, int]
 
 
-class TaskTable(Protocol):
-    """Tasks in the order in which they were added; only one thread changes them at a time.
-
-    All other methods but `close` may only be called within `changing` or `reading`.
-    """
+class TaskFile(Protocol):
+    """A file of tasks; only one thread changes it at a time."""
 
     @property
     def has_schedule(self) -> bool:
         """Whether `priority`, `not_before`, `max_attempts` and `failures` are supported."""
+        ...
+
+    @property
+    def tasks(self) -> TaskTable:
+        """The tasks; only to be used within `changing` or `reading`."""
         ...
 
     def changing(self) -> AbstractContextManager[float]:
@@ -60,6 +62,14 @@ class TaskTable(Protocol):
             StoreUnusable: the file can't be read.
         """
         ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...
+
+
+class TaskTable(Protocol):
+    """Tasks in the order in which they were added."""
 
     def find(self, task_id: str) -> TaskEntry | None:
         """A copy of a task; None if no task has this id.
@@ -145,10 +155,6 @@ class TaskTable(Protocol):
 
     def replace_metadata(self, metadata: TaskEntry) -> None:
         """Replace the metadata of the workflow."""
-        ...
-
-    def close(self) -> None:
-        """Close the file."""
         ...
 
 

@@ -15,7 +15,7 @@ from ..kernel.model.occurrences import Facts, Occurrence, OccurrenceKind, Watche
 from ..runtime.log import log
 from .json_file import StateFile
 from .sqlite import SqliteTaskTable
-from .table import TaskEntry, TaskTable, view
+from .table import TaskEntry, TaskFile, TaskTable, view
 from .validation import check_json, find_sqlite_path
 
 HOUR_S = 3600.0
@@ -81,26 +81,26 @@ class StateFileWorkflow:
         self._holds_for_s = task_timeout_hours * HOUR_S
         self._watchers: list[Watcher] = []
         path = find_sqlite_path(state_file)
-        self._table: TaskTable
+        self._file: TaskFile
         if path is None:
-            self._table = StateFile(
+            self._file = StateFile(
                 Path(state_file), lock_timeout, survives_power_loss=survives_power_loss, clock=clock
             )
         else:
-            self._table = SqliteTaskTable(
+            self._file = SqliteTaskTable(
                 path, lock_timeout, survives_power_loss=survives_power_loss, clock=clock
             )
 
     @property
     def has_schedule(self) -> bool:
         """Whether tasks may have a priority, a start time and retries."""
-        return self._table.has_schedule
+        return self._file.has_schedule
 
     @property
     def workflow_metadata(self) -> TaskEntry:
         """A copy of the metadata of the workflow."""
-        with self._table.reading():
-            return self._table.metadata()
+        with self._file.reading():
+            return self._tasks.metadata()
 
     def update_workflow_metadata(self, metadata: Mapping[str, JsonValue]) -> None:
         """Add to the metadata of the workflow; values under other names stay.
@@ -119,7 +119,7 @@ class StateFileWorkflow:
                 f"the manager itself sets the metadata {reserved[0]!r}; choose another name"
             )
         with self._changing():
-            self._table.replace_metadata({**self._table.metadata(), **added})
+            self._tasks.replace_metadata({**self._tasks.metadata(), **added})
 
     def watch(self, watcher: Watcher) -> None:
         """Register a function that is called with each change by this manager, after it is written.
@@ -133,7 +133,11 @@ class StateFileWorkflow:
 
     def close(self) -> None:
         """Close the file; it is opened again when needed."""
-        self._table.close()
+        self._file.close()
+
+    @property
+    def _tasks(self) -> TaskTable:
+        return self._file.tasks
 
     def _find(self, task_id: str) -> TaskEntry:
         entry = self._find_if_any(task_id)
@@ -144,14 +148,14 @@ class StateFileWorkflow:
     def _find_if_any(self, task_id: str) -> TaskEntry | None:
         # Only text can be the id of a task; the tables can't search for anything else.
         is_text = isinstance(task_id, str)  # pyright: ignore[reportUnnecessaryIsInstance]
-        return self._table.find(task_id) if is_text else None
+        return self._tasks.find(task_id) if is_text else None
 
     def _views(self, task_ids: list[str]) -> list[TaskEntry]:
         return [view(task_id, self._find(task_id)) for task_id in task_ids]
 
     @contextlib.contextmanager
     def _changing(self) -> Generator[Change]:
-        with self._table.changing() as at:
+        with self._file.changing() as at:
             change = Change(at)
             yield change
         for occurrence in change.occurrences:

@@ -309,7 +309,7 @@ def test_a_lock_removed_while_it_is_held_lets_nobody_undo_what_another_does(
 
     def change() -> None:
         with manager._changing():
-            manager._table.add("late", {"type": "brew", "status": "pending"})
+            manager._tasks.add("late", {"type": "brew", "status": "pending"})
             remove(lock)
             with pytest.raises(StoreUnusable, match=r"is locked by|can't be locked"):
                 other.create_task("pour")
@@ -440,7 +440,7 @@ def test_a_sqlite_file_that_goes_within_a_change_makes_it_fail(
 
     def change() -> None:
         with manager._changing():
-            manager._table.replace_metadata({})
+            manager._tasks.replace_metadata({})
             sqlite_file.unlink()
 
     with pytest.raises(StoreUnusable, match="was deleted; nothing was changed"):

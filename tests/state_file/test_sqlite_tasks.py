@@ -154,7 +154,7 @@ def test_a_failure_within_a_change_leaves_everything_as_it_was(
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(manager._table, "metadata", fail)
+        patch.setattr(manager._file, "metadata", fail)
         with pytest.raises(RuntimeError):
             manager.get_next_task("ada")
     assert manager.get_task(task_id)["status"] == "pending"
@@ -177,8 +177,8 @@ def test_a_failure_within_a_change_leaves_everything_as_it_was(
 def test_nothing_looks_at_every_task(make_sqlite: Any, statement: str) -> None:
     sql = getattr(sqlite_task_table, statement)
     manager = make_sqlite()
-    with manager._table.reading():
-        plan = list(manager._table._query(f"EXPLAIN QUERY PLAN {sql}", *[0] * sql.count("?")))
+    with manager._file.reading():
+        plan = list(manager._file._query(f"EXPLAIN QUERY PLAN {sql}", *[0] * sql.count("?")))
     steps = [step for *_, step in plan]
     assert [step for step in steps if "USING INDEX" not in step] == []
     assert all(step.startswith("SEARCH") for step in steps) or "LIMIT 1" in sql

@@ -435,7 +435,7 @@ def test_a_lock_not_had_in_time_names_the_file_and_the_holder(
 ) -> None:
     manager, other = make_either(lock_timeout=0.05), make_either(lock_timeout=0.05)
     file = str(manager.state_file).removeprefix("sqlite:///")
-    with manager._table.changing(), pytest.raises(StoreBusy) as busy:
+    with manager._file.changing(), pytest.raises(StoreBusy) as busy:
         other.create_task("brew")
     assert file in str(busy.value)
     assert "lock_timeout" in str(busy.value)
@@ -454,7 +454,7 @@ def test_another_thread_waits_no_longer_than_the_timeout(make_either: Any) -> No
         except StoreBusy as fault:
             failed.append(fault)
 
-    with manager._table.changing():
+    with manager._file.changing():
         thread = threading.Thread(target=create)
         thread.start()
         thread.join()
@@ -464,7 +464,7 @@ def test_another_thread_waits_no_longer_than_the_timeout(make_either: Any) -> No
 def test_reading_waits_for_nobody(make_either: Any) -> None:
     manager, reader = make_either(), make_either(lock_timeout=0)
     task_id = manager.create_task("brew")
-    with manager._table.changing():
+    with manager._file.changing():
         assert reader.get_task(task_id)["status"] == "pending"
 
 
