@@ -6,25 +6,21 @@ import json
 from itertools import islice
 from typing import cast
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
 from ...messages import TaskId
 from ...messages.question import MAX_ANSWER_CHARACTERS
-from ..kernel.board.questions import open_questions
 from ..kernel.board.state import BoardState
 from ..kernel.model.questions import TaskQuestion
 from ..kernel.model.records import TaskRecord
+from .api_models import ApiModel
 from .task_addresses import write_task_id
 
 MAX_SHOWN = 20
 """How many questions the page shows: of the tasks that asked first."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-
-
-class QuestionView(_Model):
+class QuestionView(ApiModel):
     """A question that waits for an answer."""
 
     task_id: TaskId
@@ -49,7 +45,7 @@ class QuestionView(_Model):
     """The answer if it expires; null if there is none."""
 
 
-class AnswerOrder(_Model):
+class AnswerOrder(ApiModel):
     """An answer to the question of a task."""
 
     answer: str = Field(min_length=1, max_length=MAX_ANSWER_CHARACTERS)
@@ -74,11 +70,6 @@ def view_question(record: TaskRecord, question: TaskQuestion) -> QuestionView:
         expires_at=question.expires_at,
         default=asked.default,
     )
-
-
-def view_questions(record: TaskRecord) -> list[QuestionView]:
-    """The open questions of one task."""
-    return [view_question(record, question) for question in open_questions(record)]
 
 
 def page_questions(board: BoardState) -> JsonValue:

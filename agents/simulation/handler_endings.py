@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import concurrent.futures
+import inspect
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Generator
@@ -190,37 +191,6 @@ def _group(name: str, *parts: BaseException) -> BaseException:
     return Strange("in place of a group") if group is None else group("some", parts)
 
 
-PLAIN_ENDINGS: tuple[Callable[[Task], Payload], ...] = (
-    returns,
-    raises,
-    raises_cancelled,
-    raises_futures_cancelled,
-    raises_stop_iteration,
-    raises_stop_async_iteration,
-    raises_generator_exit,
-    raises_keyboard_interrupt,
-    exits,
-    raises_strange,
-    raises_timeout,
-    raises_recursion,
-    raises_memory,
-    raises_broken_pool,
-    raises_unspeakable,
-    raises_unpicklable,
-    raises_made_once,
-    raises_breaks_at_home,
-    raises_lone_surrogate,
-    raises_group,
-    raises_group_of_cancellations,
-    raises_group_with_an_exit,
-    returns_what_nobody_can_carry,
-    returns_a_lone_surrogate,
-    returns_what_is_too_deep,
-    returns_a_large_number,
-)
-"""The endings of plain functions; coroutines can end in these ways too."""
-
-
 # ------------------------------------------------------------------------------- in a loop
 
 
@@ -321,19 +291,14 @@ def _current() -> asyncio.Task[Any]:
     return current
 
 
-COROUTINE_ENDINGS: tuple[Callable[[Task], Coroutine[Any, Any, Payload]], ...] = (
-    awaits_a_cancelled_task,
-    awaits_a_cancelled_future,
-    cancels_itself,
-    cancels_itself_and_returns,
-    cancels_itself_and_goes_on,
-    is_cancelled_again_and_again,
-    turns_its_cancellation_into_an_exit,
-    awaits_a_task_that_is_interrupted,
-    awaits_a_task_that_exits,
-    awaits_what_yields_nonsense,
-    awaits_itself,
-    awaits_a_closed_coroutine,
+_ENDINGS = [each for name, each in globals().items() if inspect.isfunction(each) and name[0] != "_"]
+PLAIN_ENDINGS: tuple[Callable[[Task], Payload], ...] = tuple(
+    each for each in _ENDINGS if not inspect.iscoroutinefunction(each)
+)
+"""The endings of plain functions; coroutines can end in these ways too."""
+
+COROUTINE_ENDINGS: tuple[Callable[[Task], Coroutine[Any, Any, Payload]], ...] = tuple(
+    filter(inspect.iscoroutinefunction, _ENDINGS)
 )
 """The endings that only coroutines have."""
 

@@ -10,7 +10,7 @@ import hashlib
 import math
 import random
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ...messages import Task
@@ -209,41 +209,6 @@ def mixed_cast() -> tuple[HiddenWorker, ...]:
         HiddenWorker("specialist", 6, 5.0, ("vision",), {"vision": 8.0}, cost_per_task=2.0),
         HiddenWorker("falls", 8, 8.0, falls_to=3.0, cost_per_task=4.0),
     )
-
-
-def without_fall(cast: Sequence[HiddenWorker]) -> tuple[HiddenWorker, ...]:
-    """The same workers, of which none changes."""
-    return tuple(replace(worker, falls_to=None) for worker in cast)
-
-
-def declaring(cast: Sequence[HiddenWorker], level: int) -> tuple[HiddenWorker, ...]:
-    """The same workers, all of which declare the same skill and no specialty."""
-    return tuple(replace(worker, declared=level, specialties=()) for worker in cast)
-
-
-def with_slots(cast: Sequence[HiddenWorker], slots: int) -> tuple[HiddenWorker, ...]:
-    """The same workers with other slots."""
-    return tuple(replace(worker, slots=slots) for worker in cast)
-
-
-def drawn_cast(seed: int, count: int = 8) -> tuple[HiddenWorker, ...]:
-    """Workers drawn by chance: half say nearly what they are."""
-    luck = seeded(seed, "cast")
-    cast: list[HiddenWorker] = []
-    for number in range(1, count + 1):
-        skill = luck.uniform(2.0, 9.5)
-        by_type = {each: min(10.0, max(0.0, skill + luck.gauss(0.0, 1.5))) for each in TYPES}
-        error = luck.gauss(0.0, 0.7 if luck.random() < 0.5 else 3.0)  # noqa: PLR2004 - half
-        declared = min(10, max(1, round(skill + error)))
-        best = max(TYPES, key=lambda each: by_type[each])
-        specialties = (best,) if luck.random() < 0.3 else ()  # noqa: PLR2004 - a few
-        pace_s = math.exp(luck.gauss(math.log(2.0), 0.5))
-        cast.append(
-            HiddenWorker(f"w{number}", declared, skill, specialties, by_type, pace_s=pace_s)
-        )
-    # Somebody declares enough for every task, so that policies that heed it are not stuck.
-    top = max(cast, key=lambda each: each.declared)
-    return tuple(replace(each, declared=9) if each is top else each for each in cast)
 
 
 # ---------------------------------------------------------------------------- tasks

@@ -10,12 +10,8 @@ from typing import Any
 from muster.agents.simulation.hidden_skills import (
     FALL_AT,
     HiddenWorld,
-    declaring,
-    drawn_cast,
     mixed_cast,
     streaming_world,
-    with_slots,
-    without_fall,
 )
 from muster.agents.simulation.hidden_skills_run import PlayedWorld, play_world
 from muster.agents.simulation.reference_policies import Oracle
@@ -35,8 +31,12 @@ from .worlds import (
     batch_world,
     black_hole_world,
     costly_world,
+    declaring,
+    drawn_cast,
     with_hanging,
     with_outages,
+    with_slots,
+    without_fall,
 )
 
 ALL = ("best_fit", "score", "in_order", "random", "round_robin", "true_skills", "oracle")
