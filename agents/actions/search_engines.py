@@ -46,7 +46,15 @@ class SearchEngine(Protocol):
         ...
 
 
-class WikipediaEngine:
+class _EngineAtUrl:
+    def __init__(self, base_url: str, max_hits: int = 10) -> None:
+        check_url(base_url)
+        check_count("max_hits", max_hits)
+        self._base_url = base_url.rstrip("/")
+        self._max_hits = max_hits
+
+
+class WikipediaEngine(_EngineAtUrl):
     """Searches the articles of a Wikipedia; it needs no key and no account.
 
     Args:
@@ -60,10 +68,7 @@ class WikipediaEngine:
     name = "wikipedia"
 
     def __init__(self, base_url: str = "https://en.wikipedia.org", max_hits: int = 10) -> None:
-        check_url(base_url)
-        check_count("max_hits", max_hits)
-        self._base_url = base_url.rstrip("/")
-        self._max_hits = max_hits
+        super().__init__(base_url, max_hits)
 
     async def search(self, query: str) -> Sequence[SearchHit]:
         """Find articles.
@@ -90,7 +95,7 @@ class WikipediaEngine:
         ]
 
 
-class SearxngEngine:
+class SearxngEngine(_EngineAtUrl):
     """Searches the web through a SearXNG server, such as your own.
 
     Its settings must allow the format `json`.
@@ -104,12 +109,6 @@ class SearxngEngine:
     """
 
     name = "searxng"
-
-    def __init__(self, base_url: str, max_hits: int = 10) -> None:
-        check_url(base_url)
-        check_count("max_hits", max_hits)
-        self._base_url = base_url.rstrip("/")
-        self._max_hits = max_hits
 
     async def search(self, query: str) -> Sequence[SearchHit]:
         """Find pages.

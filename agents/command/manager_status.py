@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ...messages import Payload
@@ -11,9 +11,10 @@ from ..client.client import Client
 from ..manager.manager_state import ManagerState
 from ..schedules.listing import ScheduleState
 from ..schedules.table import schedule_lines
+from ..store.managers import ManagerEntry
 from ..submission.questions import OpenQuestion
 from .questions import question_lines
-from .status import RunManager, describe_counts, manager_entry_lines, states_of
+from .status import describe_counts, manager_entry_lines
 
 
 class ManagerStatus(NamedTuple):
@@ -31,7 +32,7 @@ class ManagerStatus(NamedTuple):
     workers: list[dict[str, Payload]]
     questions: list[OpenQuestion]
     schedules: list[ScheduleState]
-    managers: tuple[RunManager, ...] = ()
+    managers: Sequence[ManagerEntry] = ()
 
 
 async def ask_for_status(client: Client) -> ManagerStatus:
@@ -41,7 +42,7 @@ async def ask_for_status(client: Client) -> ManagerStatus:
         await client.workers(),
         await client.questions(),
         await client.schedules(),
-        states_of(await client.managers()),
+        await client.managers(),
     )
 
 
@@ -53,7 +54,7 @@ def status_as_json(status: ManagerStatus) -> str:
             "workers": status.workers,
             "questions": [each.to_payload() for each in status.questions],
             "schedules": status.schedules,
-            "managers": [each.model_dump() for each in status.managers],
+            "managers": [each.to_payload() for each in status.managers],
         },
         indent=2,
     )

@@ -7,9 +7,11 @@ import multiprocessing
 import shlex
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
 from ...messages import InvalidInput
 from ..simulation.faults import ALL_FAULTS, FaultKind
@@ -20,6 +22,9 @@ from .console.interrupts import ignore_sigint
 from .console.logging_setup import configure_logging
 from .output import write_line
 from .scenario_finder import find_scenario, make_scenario
+
+_Item = TypeVar("_Item")
+_Done = TypeVar("_Done")
 
 _RUNS_PER_SHARE = 50
 _STRESS_STORM_S = 20.0
@@ -120,7 +125,9 @@ def simulate_runs(plan: SimulationPlan, processes: int) -> int:
     write_line(f"{name}: {_count_runs(plan.runs)}, seeds {plan.first_seed} to {last_seed}")
     started_at = time.monotonic()
     tally = SimulationTally()
-    for share in _run_shares(_shares(plan), processes):
+    for share in map_in_processes(
+        run_share, _shares(plan), processes, partial(_start_process, plan.verbosity)
+    ):
         tally.add(share)
         if tally.violation is not None:
             break
@@ -175,19 +182,28 @@ def _shares(plan: SimulationPlan) -> Iterator[SimulationPlan]:
         yield replace(plan, first_seed=plan.first_seed + begun, runs=runs)
 
 
-def _run_shares(shares: Iterable[SimulationPlan], processes: int) -> Iterator[SimulationTally]:
+def map_in_processes(
+    run: Callable[[_Item], _Done],
+    items: Iterable[_Item],
+    processes: int,
+    prepare: Callable[[], None] = ignore_sigint,
+) -> Iterator[_Done]:
+    """Call a function with each of some items, in this process or in several others.
+
+    Args:
+        run: the function.
+        items: the items.
+        processes: how many processes; with 1, it is this one.
+        prepare: called once in each other process.
+    """
     if processes == 1:
-        yield from map(run_share, shares)
+        yield from map(run, items)
         return
     # A fork would copy locks that Ceylon's threads may hold at that moment.
     context = multiprocessing.get_context("spawn")
-    share_list = list(shares)
-    verbosity = share_list[0].verbosity
-    pool = ProcessPoolExecutor(
-        processes, context, initializer=_start_process, initargs=(verbosity,)
-    )
+    pool = ProcessPoolExecutor(processes, context, initializer=prepare)
     try:
-        yield from pool.map(run_share, share_list)
+        yield from pool.map(run, items)
     finally:
         pool.shutdown(cancel_futures=True)
 

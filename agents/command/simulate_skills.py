@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..kernel.matching.policy_names import POLICIES
@@ -15,8 +13,8 @@ from ..simulation.hidden_skills import FALL_AT, mixed_cast, streaming_world
 from ..simulation.hidden_skills_run import PlayedAttempt, play_world
 from ..simulation.reference_policies import REFERENCE_POLICIES, make_policy
 from .console.exit import EXIT_OK
-from .console.interrupts import ignore_sigint
 from .output import write_line
+from .simulate import map_in_processes
 
 TASKS = 2 * FALL_AT
 
@@ -58,7 +56,7 @@ def compare_skills(first_seed: int, runs: int, processes: int) -> int:
     write_line(f"hidden skills: {TASKS} tasks, 8 workers, seeds {first_seed} to {last_seed}")
     started_at = time.monotonic()
     seeds = range(first_seed, first_seed + runs)
-    played = list(_play_all(seeds, processes))
+    played = list(map_in_processes(play_seed, seeds, processes))
     for line in _table(played):
         write_line(line)
     write_line(f"{runs} runs of each policy in {time.monotonic() - started_at:,.1f} s")
@@ -82,19 +80,6 @@ def play_seed(seed: int) -> dict[str, SkillFigures]:
 
 def _sum_chances(attempts: Sequence[PlayedAttempt]) -> float:
     return sum(attempt.chance for attempt in attempts)
-
-
-def _play_all(seeds: range, processes: int) -> Iterator[dict[str, SkillFigures]]:
-    if processes == 1:
-        yield from map(play_seed, seeds)
-        return
-    # A fork would copy locks that Ceylon's threads may hold at that moment.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, initializer=ignore_sigint)
-    try:
-        yield from pool.map(play_seed, seeds)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _table(played: Sequence[dict[str, SkillFigures]]) -> list[str]:

@@ -129,7 +129,7 @@ def state_of(run: StoredRun) -> RunState:
         budget=board.budget.limit,
         budget_left=board.budget.unspent,
         workers={name: _state_of(worker, run) for name, worker in board.workers.items()},
-        managers=states_of(run.managers),
+        managers=tuple(RunManager.model_validate(each.to_payload()) for each in run.managers),
     )
 
 
@@ -144,7 +144,7 @@ def status_lines(run: StoredRun) -> Iterator[str]:
         if board.budget.is_committed and board.counts[TaskStatus.PENDING]:
             yield "tasks that only workers with costs can run wait: nothing of the budget is left"
     if len(run.managers) > 1 or any(each.since for each in run.managers):
-        yield from manager_entry_lines(states_of(run.managers))
+        yield from manager_entry_lines(run.managers)
     for worker in board.workers.values():
         state = _state_of(worker, run)
         ended = f"{_count(state.completed, 'attempt')} ended"
@@ -160,16 +160,10 @@ def describe_counts(counts: Mapping[TaskStatus, int]) -> str:
     return f"{tasks}: {', '.join(parts)}" if parts else tasks
 
 
-def states_of(managers: Iterable[ManagerEntry]) -> tuple[RunManager, ...]:
-    """The managers that share a store as models."""
-    return tuple(RunManager.model_validate(each.to_payload()) for each in managers)
-
-
-def manager_entry_lines(managers: Iterable[RunManager]) -> Iterator[str]:
+def manager_entry_lines(managers: Iterable[ManagerEntry]) -> Iterator[str]:
     """The managers that share a store as lines of text."""
     for each in managers:
-        entry = ManagerEntry(each.host, each.pid, each.leads, each.since, each.page)
-        yield f"{'leads' if each.leads else 'stands by'}: {entry.describe()}"
+        yield f"{'leads' if each.leads else 'stands by'}: {each.describe()}"
 
 
 def _state_of(worker: WorkerRecord, run: StoredRun) -> WorkerState:

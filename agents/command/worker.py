@@ -79,28 +79,12 @@ class CountingWorker(SpecializedWorker):
         return f"{self.name}: {self.done:,} {tasks}, {self._results.succeeded:,} succeeded"
 
 
-async def work(
+async def _work(
     workers: Sequence[CountingWorker],
-    *,
-    ends_with_parent: bool = False,
-    grace_s: float = 0.0,
-    around: AbstractAsyncContextManager[object] | None = None,
+    ends_with_parent: bool,
+    grace_s: float,
+    around: AbstractAsyncContextManager[object] | None,
 ) -> int:
-    """Run workers until their manager shuts down or they are interrupted.
-
-    Args:
-        workers: the workers.
-        ends_with_parent: whether they also stop when the parent process ends.
-        grace_s: for how long tasks go on after SIGTERM, in seconds.
-        around: what their handlers need in this event loop, such as MCP servers.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        JoinRefused: the manager refused one of them.
-    """
-
     async def stop() -> None:
         await asyncio.gather(*(worker.stop() for worker in workers))
 
@@ -245,11 +229,25 @@ def run_workers(
     grace_s: float = 0.0,
     around: AbstractAsyncContextManager[object] | None = None,
 ) -> int:
-    """Run workers, and then end the processes of their handlers; see `work`."""
+    """Run workers until their manager shuts down or they are interrupted.
+
+    Then it ends the processes of their handlers.
+
+    Args:
+        workers: the workers.
+        ends_with_parent: whether they also stop when the parent process ends.
+        grace_s: for how long tasks go on after SIGTERM, in seconds.
+        around: what their handlers need in the event loop, such as MCP servers.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        JoinRefused: the manager refused one of them.
+    """
     collect_garbage_less_often()
-    working = work(workers, ends_with_parent=ends_with_parent, grace_s=grace_s, around=around)
     try:
-        return asyncio.run(working)
+        return asyncio.run(_work(workers, ends_with_parent, grace_s, around))
     finally:
         for child in multiprocessing.active_children():
             child.terminate()
