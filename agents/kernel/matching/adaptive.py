@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from ....messages import InvalidInput, Payload, Task
 from ....messages.wording import show
+from ..model.named_tuples import make_named
 from .declared_skills import DeclaredSkills
 from .hold_rule import GUESS_AFTER_S, TOLERANCE, find_hold, relaxed_per_s
 from .learning_policy import Choice, Hold, SettledAttempt, WaitingHead, WaitingTasks
@@ -139,8 +140,7 @@ class AdaptivePolicy:
         kind.recent += 1.0
         self.market.events += 1
         figures = kind.figures_for(self.market.crew.index[worker])
-        # Calling the class of a named tuple takes twice as long.
-        return tuple.__new__(Choice, (head, worker, figures))
+        return make_named(Choice, (head, worker, figures))
 
     # ------------------------------------------------------------------ by declared skills
 
