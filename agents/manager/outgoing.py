@@ -343,7 +343,9 @@ class OutgoingMessages:
 
     def _post_gathered(self) -> None:
         gathered, self._gathered = self._gathered, {}
-        for worker_id, messages in gathered.items() if self._endpoint is not None else ():
+        if self._endpoint is None:
+            return
+        for worker_id, messages in gathered.items():
             try:
                 self._endpoint.post_encoded(worker_id, *messages)
             except UnknownPeer:

@@ -14,6 +14,7 @@ from ..matching.waiting_queue import Match
 from ..model.events import TasksHandedOut
 from ..model.instructions import SendAssignment
 from ..model.leases import limit_attempt
+from ..model.named_tuples import make_named
 from ..model.occurrences import OccurrenceKind
 from ..model.records import Attempt, TaskRecord, WorkerRecord
 from ..model.second_opinions import lacks_votes, result_to_review
@@ -176,8 +177,7 @@ class Assigner:
         if task.depends_on and task.run_if != "completed":
             errors = self._upstream_errors(task)
         order = (address, task, int(now), timeout_s, number, name, inputs, packed, result, errors)
-        # Calling the class of a named tuple takes twice as long.
-        context.instructions.append(tuple.__new__(SendAssignment, order))
+        context.instructions.append(make_named(SendAssignment, order))
         if task.votes > 1:
             self._ask_for_votes(record)
 

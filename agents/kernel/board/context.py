@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from ..model.config import Rules
 from ..model.instructions import Instruction
+from ..model.named_tuples import make_named
 from ..model.occurrences import Facts, Occurrence, OccurrenceKind
 from ..model.records import TaskRecord
 from .forgotten_begins import ForgottenBegins
-
-# Calling the class of a named tuple takes twice as long.
-_new = tuple.__new__
 
 
 class BoardContext:
@@ -45,6 +43,7 @@ class BoardContext:
         facts: Facts | str | None = None,
     ) -> None:
         """Record an occurrence of a task, also in its story."""
-        occurrence = _new(Occurrence, (self.now, what, record.task_id, attempt, worker, facts))
+        fields = (self.now, what, record.task_id, attempt, worker, facts)
+        occurrence = make_named(Occurrence, fields)
         record.add_occurrence(occurrence)
         self.instructions.append(occurrence)

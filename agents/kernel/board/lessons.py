@@ -7,6 +7,7 @@ from ..matching.learning_policy import SettledAttempt
 from ..matching.scorecards.skill_errors import is_skill_error
 from ..matching.task_queue import TaskQueue
 from ..model.error_kind import error_kind
+from ..model.named_tuples import make_named
 from ..model.records import Attempt, AttemptOutcome
 from .context import BoardContext
 
@@ -73,8 +74,7 @@ class Lessons:
             _counts_as_skill(outcome, error),
             now,
         )
-        # Calling the class of a named tuple takes twice as long.
-        offers.policy.learn(tuple.__new__(SettledAttempt, settled))
+        offers.policy.learn(make_named(SettledAttempt, settled))
 
 
 def _counts_as_skill(outcome: AttemptOutcome, error: str) -> bool:

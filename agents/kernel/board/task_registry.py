@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 
 from ....messages import (
     IllegalTransition,
@@ -52,8 +52,9 @@ class TaskRegistry:
         """When tasks were settled, the oldest first; None if all are kept."""
         self.forgotten = dict.fromkeys(TaskStatus, 0)
         """The number of forgotten tasks by status."""
-        # The latest ones, with when and why they were forgotten.
-        self._forgotten_ids: dict[TaskId, tuple[float, str]] = {}
+        # The latest ones, with when and why they were forgotten. After many removals, finding the
+        # first key of a plain dict takes long.
+        self._forgotten_ids: OrderedDict[TaskId, tuple[float, str]] = OrderedDict()
 
     def list_settled(self) -> None:
         """List when tasks were settled, from now on."""
@@ -99,7 +100,7 @@ class TaskRegistry:
         self.forgotten[record.status] += 1
         self._forgotten_ids[record.task_id] = self._context.now, why
         if len(self._forgotten_ids) > MAX_FORGOTTEN_IDS:
-            del self._forgotten_ids[next(iter(self._forgotten_ids))]
+            self._forgotten_ids.popitem(last=False)
         parent_id = record.task.parent_id
         parent = None if parent_id is None else self.by_id.get(parent_id)
         if parent is not None and parent.children is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from math import inf
 from operator import attrgetter
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from ....messages import InvalidInput, Payload, Task
 from ....messages.wording import show
+from ..model.named_tuples import make_named
 from .declared_skills import DeclaredSkills
 from .hold_rule import GUESS_AFTER_S, TOLERANCE, find_hold, relaxed_per_s
 from .learning_policy import Choice, Hold, SettledAttempt, WaitingHead, WaitingTasks
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _Pair = tuple[float, int, WaitingHead, "WorkerRecord"]
 _Ranked = tuple[float, int, "WorkerRecord"]
+_Loaded = tuple["WorkerRecord", int, float]
 
 HEADS_AT_ONCE = 64
 """How many groups of waiting tasks are looked at together, the most urgent ones."""
@@ -138,8 +140,7 @@ class AdaptivePolicy:
         kind.recent += 1.0
         self.market.events += 1
         figures = kind.figures_for(self.market.crew.index[worker])
-        # Calling the class of a named tuple takes twice as long.
-        return tuple.__new__(Choice, (head, worker, figures))
+        return make_named(Choice, (head, worker, figures))
 
     # ------------------------------------------------------------------ by declared skills
 
@@ -251,7 +252,8 @@ class AdaptivePolicy:
                 if not head.count or head.level != level:
                     heapq.heappop(pairs)
                     continue
-            pair = self._best_pair(head, place, waiting, now) if free else None
+            loaded = self._loaded(free)
+            pair = self._best_pair(head, place, waiting, now, loaded) if loaded else None
             if pair is None:
                 heapq.heappop(pairs)
             else:
@@ -273,30 +275,43 @@ class AdaptivePolicy:
         self, heads: Sequence[WaitingHead], waiting: WaitingTasks, now: float
     ) -> list[_Pair]:
         pairs: list[_Pair] = []
+        loaded = self._loaded(waiting.free)
         for place, head in enumerate(heads):
-            pair = self._best_pair(head, place, waiting, now)
+            pair = self._best_pair(head, place, waiting, now, loaded)
             if pair is not None:
                 pairs.append(pair)
         return pairs
 
+    def _loaded(self, free: Iterable[WorkerRecord]) -> list[_Loaded]:
+        """The free workers, each with its index and what its load takes from its value."""
+        index = self.market.crew.index
+        return [
+            (each, index[each], LOAD * each.taken / each.slots) for each in free if each in index
+        ]
+
     def _best_pair(
-        self, head: WaitingHead, place: int, waiting: WaitingTasks, now: float
+        self,
+        head: WaitingHead,
+        place: int,
+        waiting: WaitingTasks,
+        now: float,
+        loaded: Sequence[_Loaded],
     ) -> _Pair | None:
         """The best free worker for a task, with its loss; None if the task had better wait."""
         kind = self.market.kind_of(head)
-        able, free = head.able, waiting.free
-        index, values = self.market.crew.index, kind.values
-        best = self.market.best_value(kind, head)
-        if kind.is_drawn and not waiting.is_ahead:
+        able, values = head.able, kind.values
+        best = kind.best if able is kind.able else self.market.best_value(kind, head)
+        if waiting.thrift and not waiting.is_ahead and kind.is_drawn:
+            index = self.market.crew.index
             values = self.market.draw_values(kind, head.task)
             best = max([values[index[worker]] for worker in able if worker in index], default=best)
         probation = kind.figures.on_probation
         chosen: WorkerRecord | None = None
         best_free = -inf
-        for worker in free:
+        for worker, at, load in loaded:
             if worker in able:
-                value = values[index[worker]] - LOAD * worker.taken / worker.slots
-                if probation and index[worker] in probation:
+                value = values[at] - load
+                if probation and at in probation:
                     value += self.market.probe_bonus(kind, worker, now)
                 if value > best_free or (
                     value == best_free and (chosen is None or worker.order < chosen.order)

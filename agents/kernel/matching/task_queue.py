@@ -13,6 +13,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from ....messages import TaskId
 from ....messages.limit import Limit
 from ..model.decision import Candidates, Decision
+from ..model.named_tuples import make_named
 from ..model.records import TaskRecord, WorkerRecord
 from .addressed import AddressedPolicy
 from .budget import Budget
@@ -102,8 +103,7 @@ class TaskQueue:
         sequence = record.sequence if record.place is None else record.place
         self._stamp += 1
         urgency = self.urgency.of(self.policy, record)
-        # Calling the class of a named tuple takes twice as long.
-        entry = tuple.__new__(QueueEntry, (urgency, sequence, self._stamp, now, record, group))
+        entry = make_named(QueueEntry, (urgency, sequence, self._stamp, now, record, group))
         record.queue_entry = entry
         group.count += 1
         self.count += 1
