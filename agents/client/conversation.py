@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -46,6 +47,9 @@ from ..worker.manager_requests import ManagerRequests, Replied
 from ..worker.manager_session import Connect, ManagerSession
 from ..worker.session_holder import SessionHolder
 from .offload import ClientOffload
+
+MAX_REQUEST_BYTES = 32 * 1024 * 1024
+"""Up to how many bytes of tasks are added by one message."""
 
 SETTLE_TIMEOUT_S = 2.0
 """How long a client that leaves waits until its last messages are acknowledged."""
@@ -92,11 +96,11 @@ class ClientConversation(SessionHolder):
     def add(self, tasks: Sequence[Task], settle: Settle) -> None:
         """Submit tasks, from any thread; see `ResultSource`.
 
-        What the manager says against them is their outcome.
+        What the manager says against them is their outcome. Those that are too long for one message
+        are added by several, and a refusal concerns those of its message.
         """
-        packed = tuple(map(encode_whole_task, tasks))
-        task_ids = [task.id for task in tasks]
-        self._call(lambda: self._requests.add(task_ids, packed, settle))
+        for task_ids, packed in _split([(task.id, encode_whole_task(task)) for task in tasks]):
+            self._call(partial(self._requests.add, task_ids, packed, settle))
 
     def add_only(self, tasks: Sequence[Task], replied: Replied) -> None:
         """Submit tasks whose results are not wanted; `replied` is called when they are added."""
@@ -296,6 +300,25 @@ class ClientConversation(SessionHolder):
     def _fail(self, fault: MusterError) -> None:
         self.failure = fault
         self.end(fault)
+
+
+def _split(
+    tasks: list[tuple[TaskId, bytes]],
+) -> Iterator[tuple[list[TaskId], tuple[bytes, ...]]]:
+    """Divide encoded tasks into messages of at most `MAX_REQUEST_BYTES`, or one long task."""
+    start = size_bytes = 0
+    for end, (_, packed) in enumerate(tasks):
+        if start < end and size_bytes + len(packed) > MAX_REQUEST_BYTES:
+            yield _ids_and_packed(tasks[start:end])
+            start, size_bytes = end, 0
+        size_bytes += len(packed)
+    yield _ids_and_packed(tasks[start:])
+
+
+def _ids_and_packed(
+    tasks: list[tuple[TaskId, bytes]],
+) -> tuple[list[TaskId], tuple[bytes, ...]]:
+    return [task_id for task_id, _ in tasks], tuple([packed for _, packed in tasks])
 
 
 def _name_no_task(_: asyncio.Task[object]) -> None:

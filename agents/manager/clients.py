@@ -36,6 +36,7 @@ from ..transport.lane_router import LaneRouter
 from .awaited_results import AwaitedResults
 from .board_driver import BoardDriver
 from .client_transfers import ClientTransfers
+from .outgoing import ACKNOWLEDGE_WITHIN_S
 from .part_replies import PartReplies
 from .request_answers import RequestAnswers, refusal, task_id_in
 from .settled_tasks import SettledTasks
@@ -47,10 +48,6 @@ MAX_CLIENTS = 1_000
 REPLY_WITHIN_S = 0.02
 """How long the reply to a submission may wait for a result, to share its frame: a frame more would
 cost the client and the manager as much as the task. An acknowledgement waits as long."""
-
-ACKNOWLEDGE_WITHIN_S = 1.0
-"""How long a conversation stays open after its client said goodbye, so that this is acknowledged;
-otherwise the client would wait in vain for that."""
 
 
 @dataclass(slots=True)

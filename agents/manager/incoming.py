@@ -123,6 +123,7 @@ class Incoming:
                 self._driver.apply(TasksGivenBack(sender, message.attempts))
             case Goodbye():
                 left = WorkerLeft(sender, message.reason, is_orderly=True)
+                self._outgoing.said_goodbye(sender)
                 self._offload.after_reads(sender, lambda: self._driver.apply(left))
             case Parcel() if self._outgoing.is_admitted(sender):
                 self._offload.receive(sender, message)

@@ -53,6 +53,10 @@ from .board_driver import BoardDriver
 from .group_commit import ConfirmResult, ManagerInstruction
 from .hook_calls import HookCalls
 
+ACKNOWLEDGE_WITHIN_S = 1.0
+"""How long a conversation stays open after its other end said goodbye, so that this is
+acknowledged; otherwise the other end would wait in vain for that."""
+
 Stamp: TypeAlias = Callable[[TaskAssignment], str | None]
 """Returns the trace that an assignment belongs to, as a W3C traceparent; must not block."""
 
@@ -124,6 +128,8 @@ class OutgoingMessages:
         # What is posted while instructions are carried out, by worker: it is posted together.
         self._gathered: dict[str, list[bytes]] = {}
         self._is_carrying_out = False
+        # Those that have said goodbye, and are not dropped yet.
+        self._leaving: set[str] = set()
         self._stamp: Stamp | None = None
         self._watchers: list[Watcher] = []
         self._listener: SettlementListener | None = None
@@ -297,6 +303,11 @@ class OutgoingMessages:
 
     # ------------------------------------------------------------------ workers
 
+    def said_goodbye(self, worker_id: str) -> None:
+        """Keep the conversation for a moment when this worker is dropped; see the constant."""
+        if worker_id in self._admissions:
+            self._leaving.add(worker_id)
+
     def _welcome(self, order: SendWelcome) -> None:
         if self._endpoint is None:
             return
@@ -327,8 +338,16 @@ class OutgoingMessages:
     def _drop(self, worker_id: str) -> None:
         self.offload.forget_worker(worker_id)
         self._admissions.pop(worker_id, None)
-        if self._endpoint is not None:
-            self._post_gathered()
+        self._post_gathered()
+        if worker_id in self._leaving:
+            self._leaving.discard(worker_id)
+            loop = asyncio.get_running_loop()
+            loop.call_later(ACKNOWLEDGE_WITHIN_S, self._close, worker_id)
+        else:
+            self._close(worker_id)
+
+    def _close(self, worker_id: str) -> None:
+        if self._endpoint is not None and worker_id not in self._admissions:
             self._endpoint.close(worker_id)
 
     def _post(self, worker_id: str, message: BaseModel) -> None:

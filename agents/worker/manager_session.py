@@ -38,6 +38,11 @@ Greet: TypeAlias = Callable[[int], BaseModel]
 class SessionOwner(Protocol):
     """What a session needs to know about its worker or client."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it is to end."""
+        ...
+
     def heartbeat(self) -> Heartbeat:
         """The heartbeat to send now."""
         ...
@@ -205,7 +210,9 @@ class ManagerSession:
             if step.move is Move.REPLACE:
                 return
             if step.is_due and step.move is Move.ASK:
-                self.greet_again()
+                # One that has said goodbye would be given tasks that it does not do.
+                if not owner.is_over:
+                    self.greet_again()
             elif step.is_due:
                 self.post(owner.heartbeat())
                 owner.send_results()

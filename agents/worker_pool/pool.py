@@ -206,7 +206,10 @@ class WorkerPool:
 
     def _note_death(self, pooled: _PooledWorker) -> None:
         self._lose(pooled)
-        log.warning("a worker ended unexpectedly", manager=self._manager.name, worker=pooled.name)
+        known = self._manager.board.workers.get(pooled.name)
+        if known is None or known.drain is None:
+            name = self._manager.name
+            log.warning("a worker ended unexpectedly", manager=name, worker=pooled.name)
         if not pooled.has_joined:
             # The next one would probably fail as well.
             self._pause()

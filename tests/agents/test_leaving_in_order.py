@@ -105,3 +105,15 @@ def test_a_negative_grace_is_refused() -> None:
     worker = WorkerAgent("Ada", 5)
     with pytest.raises(InvalidInput, match=r"grace_s is -1; it must be 0 seconds or more"):
         asyncio.run(worker.stop(grace_s=-1))
+
+
+@pytest.mark.ceylon
+async def test_a_worker_that_has_said_goodbye_does_not_join_again() -> None:
+    joined: list[str] = []
+    async with TaskManager(port=0, quiet=True) as manager:
+        manager.watch(lambda each: joined.append(each.what.name) if each.worker else None)
+        worker = WorkerAgent("Ada", 5, ticket=manager.ticket())
+        await worker.start()
+        await worker.stop()
+        await asyncio.sleep(0.5)
+    assert joined.count("WORKER_JOINED") == joined.count("WORKER_LOST") == 1

@@ -16,6 +16,7 @@ from muster.agents import Client, TaskManager, WorkerAgent, run_in_virtual_time
 from muster.agents.blobs import place_finder
 from muster.agents.blobs.directory import DirectoryBlobs
 from muster.agents.blobs.pieces import PieceReceiver, PieceSender
+from muster.agents.client import conversation
 from muster.agents.client.conversation import ClientConversation
 from muster.messages import (
     BlobPlace,
@@ -212,6 +213,21 @@ def test_what_a_client_submits_after_a_large_task_may_depend_on_it(tmp_path: Pat
     assert doubled == 4
 
 
+def test_many_long_tasks_are_submitted_together_although_one_message_can_not_hold_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "MAX_REQUEST_BYTES", 2_000_000)
+    sizes = [9, 1_500_000, 900_000, 900_000, 9, 2_500_000, 9]
+
+    async def story() -> list[int]:
+        async with over_memory(Blobs(tmp_path / "blobs"), "") as (_, client):
+            tasks = [Task(type="turn", data=bytes(size)) for size in sizes]
+            assert not await client.gather([])
+            return [len(result.output) for result in await client.gather(tasks)]
+
+    assert run_in_virtual_time(story()) == sizes
+
+
 @pytest.mark.parametrize("reached", [True, False])
 def test_a_large_task_and_its_result_survive_a_connection_that_is_lost(
     tmp_path: Path, reached: bool
@@ -287,12 +303,12 @@ async def test_a_request_whose_blobs_are_missing_is_refused_with_the_reason(tmp_
     client = await place.client()
     parcel = RequestParcel(number=1, skeleton=b"x", cuts=((0, "0" * 64),))
     refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    conversation = client._conversation
-    conversation._requests._requests[1] = b"", refused.set_result
-    conversation._post(parcel)
+    talk = client._conversation
+    talk._requests._requests[1] = b"", refused.set_result
+    talk._post(parcel)
     fault = await asyncio.wait_for(refused, DEADLINE_S)
     assert type(fault).__name__ == "BlobMissing"
     assert not manager.get_all_task_status()
-    conversation._arrived("a stranger", BlobPlace(url="file:///etc"))
+    talk._arrived("a stranger", BlobPlace(url="file:///etc"))
     await client.stop()
     await place.close()
