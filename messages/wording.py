@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,16 +45,18 @@ def short_id(task_id: object) -> str:
     return f"…{text[-_SHORT_CHARACTERS:]}" if _UUID.fullmatch(text) else text
 
 
-def find_by_short_id(short: object, known: Iterable[object]) -> str | None:
-    """The only id among those known which is a UUID and has this short form; None if there is none.
+def find_known_id(possible: Sequence[int | str], known: Collection[int | str]) -> int | str | None:
+    """The id that somebody means: the first that is known, or the only one with its short form.
 
     Args:
-        short: the form, with or without its first character "…".
+        possible: the ids that may be meant; the last one may be the last characters of a UUID, with
+            or without "…" before them.
         known: all ids.
     """
-    end = str(short).removeprefix("…")
-    if len(end) != _SHORT_CHARACTERS:
-        return None
+    whole = next((each for each in possible if each in known), None)
+    end = str(possible[-1]).removeprefix("…")
+    if whole is not None or len(end) != _SHORT_CHARACTERS:
+        return whole
     ending = (each for each in known if isinstance(each, str) and each.endswith(end))
     found = [each for each in ending if _UUID.fullmatch(each)]
     return found[0] if len(found) == 1 else None

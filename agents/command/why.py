@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from ...messages import InvalidInput, TaskId, UnknownTask
-from ...messages.wording import find_by_short_id
+from ...messages.wording import find_known_id
+from ..client.client import Client
 from ..report.model import RunReport
 from ..runtime.strict_json import JsonFault, decode_json, describe_json_fault
 from ..store.places import StorePlace, name_of_place
@@ -61,16 +62,11 @@ def ask_report(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
             f"{str(path)!r} is not a JSON report: {where + ': ' if where else ''}{first['msg']}"
         ) from None
     by_id = {task.id: task for task in report.tasks}
-    task_id = _find(task_ids, by_id)
+    task_id = find_known_id(task_ids, by_id)
     if task_id is not None:
         task = by_id[task_id]
         return [*task.why, *_indent(task.error_traceback)]
     raise UnknownTask(f"the report {str(path)!r} has no task {task_ids[0]!r}")
-
-
-def _find(task_ids: Sequence[TaskId], known: Collection[TaskId]) -> TaskId | None:
-    whole = next((each for each in task_ids if each in known), None)
-    return find_by_short_id(task_ids[-1], known) if whole is None else whole
 
 
 def ask_store(task_ids: Sequence[TaskId], place: StorePlace) -> Sequence[str]:
@@ -81,7 +77,7 @@ def ask_store(task_ids: Sequence[TaskId], place: StorePlace) -> Sequence[str]:
         StoreUnusable: there is no store, or it can't be read.
     """
     board = read_stored_run(place).board
-    task_id = _find(task_ids, board.tasks)
+    task_id = find_known_id(task_ids, board.tasks)
     if task_id is not None:
         return board.explain(task_id).lines(with_traceback=True)
     raise UnknownTask(f"the run in {name_of_place(place)!r} has no task {task_ids[0]!r}")

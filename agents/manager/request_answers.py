@@ -26,7 +26,7 @@ from ...messages import (
 )
 from ...messages.codec import decode_task
 from ...messages.task import check_task_id
-from ...messages.wording import find_by_short_id, show
+from ...messages.wording import find_known_id, show
 from ..diagram.sequence_of_run import tell_as_sequence
 from ..diagram.sequence_writer import write_sequence
 from ..kernel.board.board import Board
@@ -243,10 +243,8 @@ class RequestAnswers:
         possible = _task_ids_in(arguments)
         if not possible:
             raise InvalidInput("task_ids is empty; it must have the possible ids of a task")
-        known = self._driver.board.tasks
-        whole = next((each for each in possible if each in known), None)
-        found = whole or find_by_short_id(possible[-1], known)
-        return found or self._driver.board.find(possible[0]).task_id
+        board = self._driver.board
+        return find_known_id(possible, board.tasks) or board.find(possible[0]).task_id
 
     def _skills(self, arguments: Mapping[str, Payload]) -> dict[str, Payload]:
         # Models of pydantic, which take long to import.

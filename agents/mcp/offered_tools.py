@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, cast
 
 from pydantic import ValidationError
 
-from ...messages import InvalidInput, Payload, Task, TaskId
+from ...messages import InvalidInput, Payload, Task, TaskFailed, TaskId
 from ...messages.wording import summarize
 from ..execution.json_schema import SchemaCheck
 from ..report.json_value import to_json_value
@@ -241,7 +241,7 @@ class OfferedTools:
 
     async def _wait(
         self, run: RunAccess, task_id: TaskId, timeout_s: float, tell: TellProgress
-    ) -> object:
+    ) -> Mapping[str, Payload]:
         """Wait for a task, and tell each second what it does."""
         if self._waits >= MAX_WAITS:
             raise InvalidInput(
@@ -287,7 +287,11 @@ class OfferedTools:
             assert isinstance(self._run, RunAccess)
             task = _make_task({"type": task_type, "data": dict(given) or None})
             await self._run.submit(task)
-            return await self._wait(self._run, task.id, LONGEST_WAIT_S, tell)
+            told = await self._wait(self._run, task.id, LONGEST_WAIT_S, tell)
+            if told.get("success") is False:
+                worker, attempt = told["worker"], told["attempt"]
+                raise TaskFailed(task.id, told["error_message"], worker=worker, attempts=attempt)
+            return told
 
         return run_function
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ...messages import Payload, Task, TaskId, TaskStatus, UnknownTask
-from ...messages.wording import find_by_short_id
+from ...messages.wording import find_known_id
 from ..client.client import Client
 from ..diagram.sequence_of_run import tell_as_sequence
 from ..diagram.sequence_writer import write_sequence
@@ -123,13 +123,7 @@ class RunAccess:
         return await self._client.diagram()
 
     async def _find(self, task_id: TaskId) -> TaskId:
-        """The id that a text means: of "7", that may be the integer 7."""
-        if isinstance(task_id, str) and task_id.isascii() and task_id.isdecimal():
-            try:
-                await self._client.status(task_id)
-            except UnknownTask:
-                return int(task_id[:19])
-        return task_id
+        return await self._client.find(_possible(task_id))
 
 
 class StoredAccess:
@@ -201,12 +195,14 @@ class StoredAccess:
         )
 
 
+def _possible(task_id: TaskId) -> list[TaskId]:
+    """The ids that a client may mean: of "7", that may be the integer 7."""
+    is_number = isinstance(task_id, str) and task_id.isascii() and task_id.isdecimal()
+    return [task_id, int(str(task_id)[:19])] if is_number else [task_id]
+
+
 def _known(board: Board, task_id: TaskId) -> TaskId:
-    possible: list[TaskId] = [task_id]
-    if isinstance(task_id, str) and task_id.isascii() and task_id.isdecimal():
-        possible.append(int(task_id[:19]))
-    found = next((each for each in possible if each in board.tasks), None)
-    found = found or (find_by_short_id(task_id, board.tasks) if isinstance(task_id, str) else None)
+    found = find_known_id(_possible(task_id), board.tasks)
     if found is None:
         raise UnknownTask(f"the run in the store has no task {task_id!r}")
     return found

@@ -178,7 +178,8 @@ class ModelHandlers(Handlers):
             take=None if parts is None else parts.append,
         )
         try:
-            return await within(self._limits.max_s, talk.output())
+            # What it waits for other tasks and people, it holds no slot and does not count.
+            return await within(self._limits.max_s, talk.output(), lambda: context.suspended_s)
         except asyncio.TimeoutError:
             told = f"{self.model} was not done within {self._limits.max_s:g} s"
             if meter.turns <= 1 or talk.waits_for_server:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from ...messages import InvalidInput
+from ..runtime.terminal_text import terminal_line
 
 KEY_VARIABLES = ("MUSTER_MODEL_KEY", "OPENAI_API_KEY")
 _MAX_KEY_BYTES = 8 * 1024
@@ -57,5 +58,4 @@ def without_key(text: str, key: SecretStr | None) -> str:
     """
     hidden = text.replace(key.get_secret_value(), "[key]") if key is not None else text
     line = " ".join(hidden[: 10 * _MAX_SHOWN_CHARACTERS].split())
-    shown = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line)
-    return shown[:_MAX_SHOWN_CHARACTERS]
+    return terminal_line(line)[:_MAX_SHOWN_CHARACTERS]

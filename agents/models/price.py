@@ -45,7 +45,8 @@ class ModelLimits:
         max_turns: how often the model is asked, 1 or more: each time it has called tools, it is
             asked again.
         max_tokens: how many tokens may go in and come out together, 1 or more.
-        max_s: how long it may take, in seconds, above 0.
+        max_s: how long it may take, in seconds, above 0. What its tools wait for subtasks and
+            people does not count.
         max_cost: what it may cost, in the manager's unit; None for no limit. It needs a price.
 
     Raises:

@@ -80,6 +80,8 @@ class TestWithARun:
             ("submit_task", {"type": "x", "sort": 1}, "WrongCall: submit_task has no parameter"),
             ("submit_task", {}, "WrongCall: submit_task needs 'type'"),
             ("submit_task", {"type": "x", "priority": 2**40}, "InvalidInput: the task can't be"),
+            ("run_greet", {"nam": "Eve"}, "WrongCall"),
+            ("run_t_fail", {}, "failed in attempt 1 at Ada: ToolFailed: fail"),
             ("wait_for_task", {"task_id": "none"}, "UnknownTask: no task has the id 'none'"),
             ("wait_for_task", {"task_id": 1, "timeout_s": 601}, "less than or equal to 600"),
             ("cancel_task", {"task_id": "none"}, "UnknownTask"),

@@ -21,7 +21,7 @@ from muster.messages import (
 )
 from muster.messages.codec import decode_task, encode_task
 from muster.messages.values import pack
-from muster.messages.wording import find_by_short_id, short_id
+from muster.messages.wording import find_known_id, short_id
 from pydantic import Field
 
 
@@ -187,4 +187,4 @@ UUIDS = ["019acb52-7c1e-7d3a-9b0e-5f3c1a2b4d6e", "019acb52-7c1e-7d3a-9b0e-5f3c1a
 def test_the_short_form_finds_the_only_task_that_has_it(
     short: object, known: list[TaskId], found: TaskId | None
 ) -> None:
-    assert find_by_short_id(short, known) == found
+    assert find_known_id([short], known) == found

@@ -319,6 +319,30 @@ def test_tool_calls_that_are_tasks_are_not_done_again_by_another_attempt(
     assert manager.get_task_result("order").success  # type: ignore[union-attr]
 
 
+def test_what_a_tool_waits_for_another_task_does_not_count_for_the_time_of_the_model(
+    ask: Ask,
+) -> None:
+    other = WorkerAgent("Other", 5)
+
+    @other.task("think")
+    async def think(task: Task) -> str:
+        await asyncio.sleep(1.5)
+        return "thought"
+
+    async def have_thought(context: TaskContext) -> Payload:
+        """Have another worker think."""
+        return await context.submit("think")
+
+    manager = ask(
+        with_tools(("have_thought", {})),
+        "go",
+        tools=[have_thought],
+        workers=[other],
+        limits=ModelLimits(max_s=1.0),
+    )
+    assert result(manager).output == "thought"
+
+
 # ------------------------------------------------------------------ limits
 
 

@@ -68,8 +68,9 @@ def worker(
     prefix: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="PREFIX",
             help="What the names of the MCP server's tools begin with as task types, such as "
-            "files.; with several --mcp, one for each, in their order."
+            "files.; with several --mcp, one for each, in their order.",
         ),
     ] = None,
     mcp_env: Annotated[
