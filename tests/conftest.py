@@ -27,7 +27,7 @@ settings.register_profile(
 )
 # Otherwise the same examples each time, so that no change is refused for an old fault by luck.
 settings.register_profile(
-    "muster", settings.get_profile("thorough"), derandomize=True, max_examples=50
+    "muster", settings.get_profile("thorough"), derandomize=True, max_examples=30
 )
 settings.load_profile("muster")
 

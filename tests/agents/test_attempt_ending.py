@@ -129,7 +129,8 @@ def raise_it(fault: BaseException) -> NoReturn:
 
 def test_in_another_thread_nothing_comes_from_a_signal() -> None:
     told: list[bool] = []
-    fault = raised_by(ask_for(signal.SIGINT))
+    with handling(signal.SIGINT, signal.default_int_handler):
+        fault = raised_by(ask_for(signal.SIGINT))
     assert is_from_signal(fault)
     thread = threading.Thread(target=lambda: told.append(is_from_signal(fault)))
     thread.start()

@@ -16,7 +16,8 @@ from muster.messages import InvalidInput, ResultForgotten, TaskStatus, UnknownTa
 
 Make = Callable[..., Any]
 
-HOUR_S = 3_600.0
+MINUTE_S = 60.0
+DAY_S = 86_400.0
 
 
 def service(watched: Make, **rules: Any) -> Any:
@@ -27,30 +28,30 @@ def service(watched: Make, **rules: Any) -> Any:
 
 
 def test_a_result_is_kept_for_its_time_and_then_forgotten(watched: Make, task: Make) -> None:
-    board = service(watched, keep_results_s=24 * HOUR_S)
+    board = service(watched, keep_results_s=24 * MINUTE_S)
     board.add(task(1))
     board.succeed(1)
-    board.now = 23 * HOUR_S
+    board.now = 23 * MINUTE_S
     board.add(task(2))
     board.succeed(2)
     assert set(board.board.tasks) == {1, 2}
-    board.wait_until(24 * HOUR_S + 1.0, hearing=["Ada"])
+    board.wait_until(24 * MINUTE_S + 1.0, hearing=["Ada"])
     assert set(board.board.tasks) == {2}
     assert board.board.forgotten[TaskStatus.COMPLETED] == 1
-    board.wait_until(48 * HOUR_S, hearing=["Ada"])
+    board.wait_until(48 * MINUTE_S, hearing=["Ada"])
     assert set(board.board.tasks) == set()
 
 
 def test_who_asks_for_a_forgotten_result_is_told_how_long_it_was_kept(
     watched: Make, task: Make
 ) -> None:
-    board = service(watched, keep_results_s=24 * HOUR_S)
+    board = service(watched, keep_results_s=24 * MINUTE_S)
     board.add(task(1))
     board.succeed(1)
-    board.wait_until(26 * HOUR_S, hearing=["Ada"])
+    board.wait_until(26 * MINUTE_S, hearing=["Ada"])
     with pytest.raises(
         ResultForgotten,
-        match=r"id 1 any more: it was forgotten 2 h ago; its result was kept for 24 h",
+        match=r"id 1 any more: it was forgotten 2 min ago; its result was kept for 24 min",
     ):
         board.board.find(1)
     with pytest.raises(UnknownTask, match="no task has the id 2"):
@@ -143,7 +144,7 @@ def test_costs_of_forgotten_tasks_stay_in_the_sums_also_over_a_restart(
     board.join("Ada", cost_per_task=2.0)
     board.begin()
     for number in range(1, 5):
-        board.now = number * 24 * HOUR_S
+        board.now = number * DAY_S
         board.heard("Ada")
         board.add(task(number, type=("sum", "sort")[number % 2]))
         board.succeed(number)

@@ -38,7 +38,7 @@ TAKEN = "another manager has taken the store"
 def test_servers_killed_in_turn_and_a_leader_cut_off_cost_no_result(
     tmp_path: Path, processes: Processes, tell: Tell
 ) -> None:
-    task = {"description": "count", "difficulty": 5, "type": "count", "data": {"takes_s": 0.2}}
+    task = {"description": "count", "difficulty": 5, "type": "count", "data": {"takes_s": 0.15}}
     lines = (json.dumps({"id": number, **task}) for number in range(1, TASKS + 1))
     (tmp_path / "tasks.jsonl").write_text("\n".join(lines))
     shutil.copy(Path(__file__).with_name("counted_work.py"), tmp_path)

@@ -95,7 +95,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("encoding", "arguments", "told"),
     [
         *(("ascii", *command) for command in COMMANDS),
-        *(("cp1252", *command) for command in COMMANDS[1:4]),
+        ("cp1252", *COMMANDS[1]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )

@@ -106,6 +106,7 @@ def test_it_takes_one_of_a_scenario_the_stress_story_and_skills(
     )
 
 
+@pytest.mark.slow
 def test_skills_compares_policies_and_the_same_seed_gives_the_same_table(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,24 +86,25 @@ def inspect(target: Sequence[str], *words: str) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-def check_inspection(target: Sequence[str]) -> None:
-    tools = {each["name"] for each in inspect(target, "--method", "tools/list")["tools"]}
-    assert {"submit_task", "run_greet"} <= tools
+def check_a_call(target: Sequence[str]) -> None:
     calling = ("--method", "tools/call", "--tool-name", "run_greet", "--tool-arg", "name=Eve")
     answer = inspect(target, *calling)
     assert json.loads(answer["content"][0]["text"])["output"] == "hello Eve"
-    resources = inspect(target, "--method", "resources/list")["resources"]
-    assert "muster://report" in {each["uri"] for each in resources}
 
 
 def test_the_inspector_over_stdio(ticket: Path) -> None:
-    check_inspection(["-e", f"MUSTER_TICKET={ticket}", *MUSTER, "mcp"])
+    target = ["-e", f"MUSTER_TICKET={ticket}", *MUSTER, "mcp"]
+    tools = {each["name"] for each in inspect(target, "--method", "tools/list")["tools"]}
+    assert {"submit_task", "run_greet"} <= tools
+    check_a_call(target)
 
 
 def test_the_inspector_over_http(ticket: Path, tmp_path: Path) -> None:
     with serving_http(ticket, tmp_path) as (url, token):
-        header = ["--header", f"Authorization: Bearer {token}"]
-        check_inspection([url, "--transport", "http", *header])
+        target = [url, "--transport", "http", "--header", f"Authorization: Bearer {token}"]
+        resources = inspect(target, "--method", "resources/list")["resources"]
+        assert "muster://report" in {each["uri"] for each in resources}
+        check_a_call(target)
 
 
 async def test_a_store_is_only_read(tmp_path: Path) -> None:

@@ -380,8 +380,8 @@ def test_a_loop_of_tools_ends_at_its_time(ask: Ask) -> None:
         return "done" if call.tool_results else ModelReply("", calls=[("slow_tool", {})])
 
     task = Task(1, "Go", type="prompt", max_attempts=1)
-    manager = ask(rule, task, tools=[slow_tool], limits=ModelLimits(max_s=0.5))
-    assert "was not done within 0.5 s" in result(manager).error_message
+    manager = ask(rule, task, tools=[slow_tool], limits=ModelLimits(max_s=3.0))
+    assert "was not done within 3 s" in result(manager).error_message
     assert attempts(manager)[0].cost > 0
 
 

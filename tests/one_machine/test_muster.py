@@ -160,7 +160,9 @@ def test_an_exception_ends_map_at_its_item() -> None:
 def test_a_call_that_takes_too_long_is_killed_and_the_next_one_is_served(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     with Muster(workers=1) as muster:
-        call = muster.with_options(timeout=0.5).submit(_stay, note)
+        # Its process has started, so that the call comes as far as its note in time.
+        assert muster.submit(square, 2).result(DEADLINE_S) == 4
+        call = muster.with_options(timeout=3.0).submit(_stay, note)
         with pytest.raises(TaskFailed, match="timed out"):
             call.result(DEADLINE_S)
         wait_until(lambda: not is_running(int(note.read_text())))

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 BUILT_FROM = ("pyproject.toml", "README.md", "LICENSE")
 OLDEST_SETUPTOOLS = 77
 NO_NETWORK = ("No matching distribution", "Could not find a version", "Failed to establish")

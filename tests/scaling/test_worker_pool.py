@@ -406,23 +406,20 @@ def test_the_death_of_a_process_is_known_at_once() -> None:
 @pytest.mark.processes
 @pytest.mark.parametrize("forks", [False, True])
 def test_a_real_process_that_is_killed_is_known_at_once(forks: bool) -> None:
-    async def story() -> float:
-        manager = TaskManager(port=0, quiet=True, lost_after_s=60.0)
+    async def story() -> None:
+        # Neither the silence nor the next look of the pool would tell it in time.
+        manager = TaskManager(port=0, quiet=True, lost_after_s=3_600.0)
         await manager.start()
         with ForkServer() if forks else contextlib.nullcontext() as fork_server:
             spawner = LocalProcesses(manager.ticket(), 5, fork_server=fork_server)
-            async with WorkerPool(manager, spawner, minimum=1, maximum=1, every_s=30.0) as pool:
+            async with WorkerPool(manager, spawner, minimum=1, maximum=1, every_s=3_600.0) as pool:
                 manager.add_task(Task(id=1, difficulty=5, timeout=600.0))
                 record = manager.board.tasks[1]
                 await until(lambda: record.attempt == 1)
                 (pooled,) = pool._spawned_workers
                 process: Any = pooled.worker
                 os.kill(process._process.pid, signal.SIGKILL)
-                killed_at = time.monotonic()
                 await until(lambda: record.losses == 1)
-                took_s = time.monotonic() - killed_at
             await manager.stop()
-        return took_s
 
-    # On a busy machine; the next look of the pool would come after 30 s, the silence after 60 s.
-    assert asyncio.run(asyncio.wait_for(story(), DEADLINE_S)) < 15.0
+    asyncio.run(asyncio.wait_for(story(), DEADLINE_S))

@@ -198,6 +198,8 @@ def slow_beats(monkeypatch: Any) -> None:
 
 
 @pytest.mark.slow
+# A minute and a half of the processor alone; others may leave it a tenth of that.
+@pytest.mark.timeout(1_800)
 @pytest.mark.usefixtures("slow_beats")
 def test_in_thirty_days_each_due_time_is_made_once_and_memory_stays_flat() -> None:
     months = Months(seed=30)

@@ -138,4 +138,4 @@ def test_a_few_stories(story: type[Story]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("story", [Story, SqliteStory])
 def test_many_stories(story: type[Story]) -> None:
-    run_state_machine_as_test(story, settings=settings(max_examples=40, stateful_step_count=40))
+    run_state_machine_as_test(story, settings=settings(max_examples=15, stateful_step_count=40))
