@@ -10,7 +10,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from ...messages import InvalidInput, TaskId, UnknownTask
 from ...messages.wording import find_known_id
-from ..client.client import Client
 from ..report.model import RunReport
 from ..runtime.strict_json import JsonFault, decode_json, describe_json_fault
 from ..store.places import StorePlace, name_of_place
