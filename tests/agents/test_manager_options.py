@@ -89,6 +89,7 @@ def test_each_argument_reaches_the_options(name: str) -> None:
         ({"thrift": -1}, InvalidInput, "thrift is -1; it must be 0 or more"),
         ({"budget": float("nan")}, InvalidInput, "budget is nan; it must be 0 or more, or None"),
         ({"cost_unit": " "}, InvalidInput, "cost_unit is ' '; it must be text that is not blank"),
+        ({"cost_unit": 5}, InvalidInput, "cost_unit is 5; it must be text that is not blank"),
         ({"aging_s": 0}, InvalidInput, "aging_s is 0; it must be above 0, or None"),
         ({"on_late": "wait"}, InvalidInput, "on_late is 'wait'; it must be 'run' or 'fail'"),
         ({"policy": "best"}, UnknownName, "best"),

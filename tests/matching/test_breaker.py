@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from muster.agents.kernel.matching.scorecards.breaker import FIRST_PAUSE_S
+from muster.agents.kernel.matching.scorecards.breaker import FIRST_PAUSE_S, Breaker
 from muster.agents.kernel.matching.scorecards.scorecards import Scorecards
 from muster.agents.kernel.model.records import AttemptOutcome, TaskRecord
 
@@ -53,6 +53,16 @@ def test_a_weak_worker_that_fails_hard_tasks_is_not_blocked():
     weak = worker("weak", 1)
     results = [attempt(weak, task(1))] + [attempt(weak, task(9), False)] * 40
     assert learned(*results).is_blocked(weak, "t", 0.0) is None
+
+
+@pytest.mark.parametrize(("results", "expected"), [(0, 5), (50, 5), (6_000, 12)])
+def test_a_worker_with_many_results_must_fail_more_often_in_a_row(results, expected):
+    # With thousands of results, five such failures in a row come by chance now and then.
+    breaker, count = Breaker(), 0
+    while not breaker.is_open:
+        breaker.note_failure("ValueError", 0.75, 0.0, results)
+        count += 1
+    assert count == expected
 
 
 def test_another_type_is_not_blocked():

@@ -32,6 +32,8 @@ _Join = Annotated[
     str | None,
     typer.Option(metavar="TICKET", help="Ask the running manager with this ticket, or its file."),
 ]
+# Declared so that whoever tries it is told what to do instead.
+_RefusedJoin = Annotated[str | None, typer.Option("--join", metavar="TICKET", hidden=True)]
 
 
 @skills.command("show")
@@ -91,7 +93,7 @@ def import_skills(
     source: Annotated[Path, typer.Argument(metavar="FILE.json", help="The skills file to import.")],
     store: _Store = None,
     file: _File = None,
-    join: _Join = None,
+    join: _RefusedJoin = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Forget first what is known, instead of merging.")
     ] = False,
@@ -117,7 +119,7 @@ def import_skills(
 def reset_skills(
     store: _Store = None,
     file: _File = None,
-    join: _Join = None,
+    join: _RefusedJoin = None,
     worker: Annotated[
         str | None, typer.Option(metavar="NAME", help="Forget this worker's skills only.")
     ] = None,

@@ -161,11 +161,7 @@ class Rules:
         check_retention(self.keep_results_s, self.keep_results)
         if self.on_late not in ("run", "fail"):
             raise InvalidInput(f"on_late is {self.on_late!r}; it must be 'run' or 'fail'")
-        if not self.cost_unit.strip() or len(self.cost_unit) > MAX_UNIT_CHARACTERS:
-            raise InvalidInput(
-                f"cost_unit is {self.cost_unit!r}; it must be text that is not blank, "
-                f"{MAX_UNIT_CHARACTERS} characters at most"
-            )
+        check_cost_unit(self.cost_unit)
         check_limits(self.limits)
         check_weights(self.weights)
         for name in ("join_timeout_s", "unmatched_after_s"):
@@ -203,6 +199,19 @@ def check_retries(retry: object, retries: object) -> None:
                 f"retries has {each!r} for {kind!r}; it must be a dict with a "
                 "muster.messages.Retry for each task type"
             )
+
+
+def check_cost_unit(unit: object) -> None:
+    """Check the unit of costs.
+
+    Raises:
+        InvalidInput: it is no text, blank or too long.
+    """
+    if not isinstance(unit, str) or not unit.strip() or len(unit) > MAX_UNIT_CHARACTERS:
+        raise InvalidInput(
+            f"cost_unit is {unit!r}; it must be text that is not blank, "
+            f"{MAX_UNIT_CHARACTERS} characters at most"
+        )
 
 
 def check_is_number(name: str, value: object) -> None:

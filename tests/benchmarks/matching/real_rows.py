@@ -229,6 +229,8 @@ def play_rates(job: Job) -> Outcome:
             "of_bound": expected_successes(late) / bound,
             "hindsight": hindsight / bound,
             "right": statistics.fmean(each.succeeded for each in late),
+            "span": (max(each.ended_at for each in late) - min(each.started_at for each in late))
+            / window_s,
         }
     return outcome
 
@@ -262,6 +264,7 @@ REAL_ROWS = (
             Figure("of_bound", "of the LP's bound", 0.95),
             Figure("hindsight", "LP on a fit to its first 1,000"),
             Figure("right", "right"),
+            Figure("span", "span over the LP's", digits=2),
         ),
         play_rates,
         ("best_fit", "random", "true_skills", "oracle"),

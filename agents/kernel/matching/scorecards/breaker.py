@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import log
 
 from ...model.error_kind import MAX_KIND_CHARACTERS
+from .change_detector import STEADY_RESULTS
 
 OPENS_AFTER = 3
 """So many failures of one kind in a row open a breaker, if skill does not explain them."""
@@ -13,13 +14,10 @@ OPENS_AT = 6.0
 """The surprise of a row of failures, as the sum of -log(chance of failure), that opens a breaker.
 
 About one row in exp(6) = 400 is that surprising by chance. A kind of error that has opened the
-breaker before needs half of it. It grows with the successes, see `STEADY_SUCCESSES`.
+breaker before needs half of it. It grows with twice the logarithm of the worker's results with all
+types: the more rows there are, the more of them are surprising by chance. So the expected number of
+false openings stays bounded.
 """
-
-STEADY_SUCCESSES = 25.0
-"""After so many successes a row of failures must be more surprising: the more attempts there are,
-the more rows are surprising by chance. It grows with twice the logarithm, so that the expected
-number of false openings stays bounded however many attempts come."""
 
 FIRST_PAUSE_S = 60.0
 """How long a breaker stays open before its first probe, in seconds."""
@@ -95,7 +93,7 @@ class Breaker:
         kind: str,
         chance: float | None,
         at: float,
-        successes: float,
+        results: float,
         *,
         is_hasty: bool = False,
     ) -> None:
@@ -105,7 +103,8 @@ class Breaker:
             kind: the kind of error.
             chance: the chance of success that was expected; None if skill plays no part in it.
             at: when it failed, in seconds of the board.
-            successes: how often the worker has succeeded.
+            results: how many results the worker has had with all types of tasks; 0 if it has never
+                succeeded with this one, for which a few failures suffice.
             is_hasty: whether the worker has never succeeded, and fails faster than others work.
         """
         kind = kind[:MAX_KIND_CHARACTERS]
@@ -127,7 +126,7 @@ class Breaker:
         if kind in self.strikes:
             needed, needed_surprise = OPENS_AFTER - 1, OPENS_AT / 2.0
         if chance is not None:
-            needed_surprise += 2.0 * log(max(successes / STEADY_SUCCESSES, 1.0))
+            needed_surprise += 2.0 * log(max(results / STEADY_RESULTS, 1.0))
         if count >= needed and total >= needed_surprise:
             self._open(kind, count, at)
 

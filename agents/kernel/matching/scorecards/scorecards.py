@@ -288,7 +288,7 @@ class Scorecards:
                 noted.paces += 1
                 noted.pace_sum += log_duration(duration_s)
             elif outcome is not _REJECTED:
-                self._note_failure(of_type, each)
+                self._note_failure(card, of_type, each)
             if counts_as_skill:
                 # A grade lowers a success. It raises a rejection, but not a failure.
                 if quality is not None and outcome in _GRADABLE:
@@ -370,7 +370,7 @@ class Scorecards:
         self.sharpness.follow()
         self.common_ease.count_update(self.types)
 
-    def _note_failure(self, of_type: TypeCard, settled: SettledAttempt) -> None:
+    def _note_failure(self, card: WorkerCard, of_type: TypeCard, settled: SettledAttempt) -> None:
         pace, noted, duration_s = of_type.pace, of_type.noted, settled.duration_s
         assert pace is not None
         expected_s = of_type.expected_s()
@@ -389,8 +389,9 @@ class Scorecards:
             is_hasty = duration_s < _HASTY * expected_s
         else:
             is_hasty = 2 * of_type.results >= self._commons(settled.task.type).results
+        results = card.detector.results if of_type.successes else 0.0
         of_type.breaker.note_failure(
-            settled.error_kind, chance, settled.at, of_type.successes, is_hasty=is_hasty
+            settled.error_kind, chance, settled.at, results, is_hasty=is_hasty
         )
         if of_type.breaker.is_open:
             of_type.version += 1
