@@ -55,7 +55,7 @@ def plain_fields(message: BaseModel, without: str = "") -> dict[str, Payload] | 
 
 def is_plain(value: Payload) -> bool:
     """Whether a value is a scalar, or a short list or dict of scalars with strings as keys."""
-    kind: type[object] = type(value)
+    kind = type(value)  # pyright: ignore[reportUnknownVariableType]
     if kind in SCALARS:
         return True
     if kind is dict:

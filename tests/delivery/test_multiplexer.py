@@ -178,6 +178,14 @@ def test_a_full_backlog_of_one_peer_leaves_the_others_alone() -> None:
     assert len(opened(room.collect(0.0))) == 2
 
 
+def test_of_messages_posted_together_those_before_a_refused_one_are_sent() -> None:
+    room = Multiplexer("boss", limits=StreamLimits(backlog_messages=2))
+    room.open("ada", "boss-ada")
+    with pytest.raises(BacklogFull):
+        room.post("ada", b"1", b"2", b"3")
+    assert opened(room.collect(0.0)) == [("ada", Segment("boss-ada", 0, 0, (b"1", b"2")))]
+
+
 def test_opening_the_same_conversation_again_keeps_it(boss: Multiplexer) -> None:
     boss.post("ada", b"hello")
     boss.open("ada", "boss-ada")
