@@ -134,7 +134,7 @@ class Rooms:
             arrivals = room.receive(frame, now, frozenset({EVERYONE, ANY_MANAGER}))
         except DecodeError as fault:
             return fault.flaw
-        return [arrival.message for arrival in arrivals if arrival.is_managers]
+        return [each for arrival in arrivals if arrival.is_managers for each in arrival.messages]
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_by_a_direct_connection_its_peer_speaks_for_itself_alone(rooms: Rooms) -
         frame = said_by(sender, "boss", b"by wire")
         if flaw is None:
             (arrival,) = rooms.boss.receive(frame, 0.0, from_direct="ada")
-            assert arrival.message == b"by wire"
+            assert arrival.messages == (b"by wire",)
         else:
             with pytest.raises(DecodeError) as caught:
                 rooms.boss.receive(frame, 0.0, from_direct="ada")

@@ -111,7 +111,7 @@ class TaskQueue:
         if group.candidate_set is None:
             if group.unmatched_since is not None:
                 self.unmatched_timeout.begin(now, entry)
-        elif group.entries.first is entry:
+        elif group.entries.first is record.queue_entry:
             self.show_head(group)
 
     def remove(self, record: TaskRecord) -> None:
