@@ -191,7 +191,7 @@ def test_the_tutorials_agents_are_sealed_with_no_change() -> None:
         stranger = Stranger(manager.ticket(), lambda _: [])
         await asyncio.wait_for(manager.start_agent(b"", [stranger, *workers]), DEADLINE_S)
         assert len(manager.task_results) == 1
-        assert len(stranger.heard) > 2
+        assert stranger.heard
         assert all(frame.startswith(b"N.\x03") for frame in stranger.heard)
 
     asyncio.run(go())

@@ -268,8 +268,7 @@ class Scorecards:
     def _take(
         self, worker: WorkerRecord, task_type: str, settled: Iterable[SettledAttempt]
     ) -> None:
-        graded_ones = [each for each in settled if each.outcome in _GRADED]
-        if not graded_ones:
+        if not (graded_ones := [each for each in settled if each.outcome in _GRADED]):
             return
         card = self._card(worker)
         of_type = card.types.get(task_type) or self._add_type(card, worker, task_type)
