@@ -133,7 +133,7 @@ async def _wait_to_lead(
         await asyncio.sleep(0)
         # Without an answer there is nothing to tell.
         with contextlib.suppress(NatsUnusable):
-            leader = await asyncio.to_thread(standby.find_leader)
+            leader = await asyncio.to_thread(standby.find_other_leader)
             if leader is not None and not opening.done():
                 print_message(f"standing by; {leader.describe()} leads the run")
         await asyncio.wait((opening, ending), return_when=asyncio.FIRST_COMPLETED)

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from ...messages import (
     BlobsReached,
     BlobsWanted,
+    DecodeError,
     EncodeError,
     MessagePiece,
     MusterError,
@@ -198,7 +199,11 @@ class ClientTransfers:
                 pass
 
     async def _decode(self, address: str, whole: bytes) -> None:
-        request = await self._offload.run(partial(decode_message, whole))
+        try:
+            request = await self._offload.run(partial(decode_message, whole))
+        except DecodeError as fault:
+            log.warning("can't read a client's request", address=address, reason=str(fault))
+            return
         if isinstance(request, SubmitTasks):
             self._arrived(address, request)
 

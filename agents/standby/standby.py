@@ -127,6 +127,12 @@ class Standby:
         """The manager that leads, if one does."""
         return next((each for each in self.managers() if each.leads), None)
 
+    def find_other_leader(self) -> ManagerEntry | None:
+        """The manager of another process that leads; this one may have got the store just now."""
+        own = ManagerEntry.of_this_process(leads=False, since=0.0)
+        leader = self.find_leader()
+        return None if leader is None or leader.is_in_process_of(own) else leader
+
     def _announce(self, *, leads: bool) -> None:
         entry = ManagerEntry.of_this_process(leads=leads, since=wall_now(), page=self.page)
         self._managers.announce(entry)

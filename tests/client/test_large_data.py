@@ -297,6 +297,24 @@ def test_pieces_wait_until_those_before_are_taken_and_absurd_ones_are_ignored() 
     assert run_in_virtual_time(story()) == LONG
 
 
+async def test_pieces_that_are_no_request_are_logged_and_harm_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    place = Place()
+    manager = await place.open()
+    await place.work()
+    client = await place.client()
+    client._conversation._post(MessagePiece(transfer=1, size_bytes=3, offset=0, content=b"bad"))
+    result = await asyncio.wait_for(client.submit(Task(id=1, type="turn", data=b"ab")), DEADLINE_S)
+    assert result.output == b"ba"
+    told = [each for each in caplog.records if "can't read a client's request" in each.getMessage()]
+    assert len(told) == 1
+    assert told[0].levelname == "WARNING"
+    assert list(manager.get_all_task_status()) == [1]
+    await client.stop()
+    await place.close()
+
+
 async def test_a_request_whose_blobs_are_missing_is_refused_with_the_reason(tmp_path: Path) -> None:
     place = Place()
     manager = await place.open(blobs=Blobs(tmp_path / "blobs"))

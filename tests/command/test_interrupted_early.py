@@ -36,6 +36,7 @@ sys.stdout, sys.stderr = Interrupting(sys.stdout), Interrupting(sys.stderr)
 main(sys.argv[1:])
 """
 MANAGER = ("manager", "--tasks", "tasks.jsonl", "--workers", 1, "--port", 0)
+STANDBY = (*MANAGER, "--standby", "--store", "new.db")
 
 
 @pytest.mark.parametrize(
@@ -43,10 +44,11 @@ MANAGER = ("manager", "--tasks", "tasks.jsonl", "--workers", 1, "--port", 0)
     [
         ((*MANAGER, "--ticket-file", "ticket"), "join with: ", 1),
         ((*MANAGER, "--metrics", 0), "metrics at ", 1),
+        ((*STANDBY, "--metrics", 0), "metrics at ", 1),
         (("run", "all_well", "--web", 0), "live page: ", 1),
         (("mcp", "--store", "kept.db", "--http", 0), "MCP server: ", 0),
     ],
-    ids=["manager", "manager-metrics", "run", "mcp"],
+    ids=["manager", "manager-metrics", "standby", "run", "mcp"],
 )
 def test_ctrl_c_after_the_first_line_ends_a_command_in_order(
     tmp_path: Path,

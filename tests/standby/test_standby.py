@@ -21,6 +21,7 @@ def test_a_standby_opens_a_store_that_is_free_and_leads(tmp_path: Path) -> None:
         leader = standby.find_leader()
         assert leader is not None
         assert (leader.pid, leader.leads) == (os.getpid(), True)
+        assert standby.find_other_leader() is None, "it would say that another leads"
         store.close()
     assert standby.managers() == []
 
