@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any, Final, NamedTuple, cast
 
 from nats.js.api import DiscardPolicy, Header, ObjectInfo, StreamConfig
-from nats.js.errors import DigestMismatchError, NotFoundError
+from nats.js.errors import NotFoundError
 from nats.js.object_store import ObjectStore
 
 from ...messages import NatsUnusable
@@ -48,6 +49,7 @@ class ObjectBucket:
         self._bucket = bucket
         self._stream = f"OBJ_{bucket}"
         self._objects = ObjectStore(bucket, self._stream, self._context)
+        self._is_direct = False
 
     async def open(self, *, replicas: int | None, max_bytes: int | None, create: bool) -> bool:
         """Find it, or create it; returns whether there is one."""
@@ -61,7 +63,10 @@ class ObjectBucket:
             max_bytes=-1 if max_bytes is None else max_bytes,
         )
         found = await open_stream(self._context, config, replicas=replicas, create=create)
-        return found is not None
+        if found is None:
+            return False
+        self._is_direct = bool(found.config.allow_direct)
+        return True
 
     async def find(self, name: str) -> StoredObject | None:
         """Find an object by its name."""
@@ -87,12 +92,7 @@ class ObjectBucket:
         Raises:
             NatsUnusable: its checksum does not match its content.
         """
-        try:
-            return (await within(_TIMEOUT_S, self._objects.get(name))).data or b""
-        except NotFoundError:
-            return None
-        except DigestMismatchError:
-            raise NatsUnusable(f"the object {name[:100]!r} is damaged at the server") from None
+        return await within(_TIMEOUT_S, self._read(name))
 
     async def delete(self, name: str) -> None:
         """Delete an object, and leave no trace of it."""
@@ -128,6 +128,40 @@ class ObjectBucket:
                     await self._context.purge_stream(self._stream, subject=subject)
         return swept
 
+    async def _read(self, name: str) -> bytes | None:
+        read: str | None = None
+        while (info := await self._info(name)) is not None:
+            is_again = info.nuid == read
+            # Any server of a cluster answers directly, also one that has not got all chunks yet.
+            content = await self._read_chunks(info, direct=self._is_direct and not is_again)
+            if info.digest == _digest(content):
+                return content
+            # Whoever writes an object again deletes its former chunks, perhaps while they are read.
+            if is_again:
+                raise NatsUnusable(f"the object {name[:100]!r} is damaged at the server")
+            read = info.nuid
+        return None
+
+    async def _read_chunks(self, info: ObjectInfo, *, direct: bool) -> bytes:
+        """Read what there is of an object's content.
+
+        A subscription would wait for ever for chunks that are deleted, and is slower.
+        """
+        chunks = bytearray()
+        sequence = 0
+        with contextlib.suppress(NotFoundError):
+            while len(chunks) < (info.size or 0):
+                found = await self._context.get_msg(
+                    self._stream,
+                    seq=sequence + 1,
+                    subject=self._chunks(str(info.nuid)),
+                    direct=direct,
+                    next=True,
+                )
+                chunks += found.data or b""
+                sequence = found.seq or 0
+        return bytes(chunks)
+
     async def _info(self, name: str) -> ObjectInfo | None:
         try:
             return await self._objects.get_info(name)
@@ -150,6 +184,10 @@ class ObjectBucket:
 
     def _subject(self, name: str) -> str:
         return f"$O.{self._bucket}.M.{base64.urlsafe_b64encode(name.encode()).decode()}"
+
+
+def _digest(content: bytes) -> str:
+    return "SHA-256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode()
 
 
 def _told(info: ObjectInfo) -> StoredObject:
