@@ -19,8 +19,7 @@ from .field_check import check_fields
 from .message_kinds import MESSAGE_KINDS
 from .plain import SCALARS, defaults_of, plain_fields
 from .plain_data import to_plain
-from .task import Payload, PriorityTask, Task, check_is_task, find_task_class
-from .task_ids import new_task_id
+from .task import Payload, PriorityTask, Task, check_is_task, find_task_class, makes_id
 from .values import pack, pack_scalars, unpack
 from .wording import summarize
 from .work import Message, Reduced, TaskAssignment, register_reducer
@@ -399,8 +398,7 @@ def _load_task(tagged: Payload) -> Task:
             Flaw.UNKNOWN_KIND,
             f"no task class is called {kind[:100]!r} here; import its module on the worker too",
         )
-    makes_id = task_class.model_fields["id"].default_factory is new_task_id
-    if makes_id and "id" not in fields and "task_id" not in fields:
+    if "id" not in fields and makes_id(task_class) and "task_id" not in fields:
         # A new task gets an id of its own; one that was sent without has lost it.
         raise DecodeError(Flaw.INVALID, "id: missing")
     return cast("Task", _load(task_class, fields))

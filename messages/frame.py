@@ -43,6 +43,8 @@ _HEADER_BYTES = 4
 _PLAIN, _ZSTD = 0, 1
 _PICKLE_PROTOCOL_2_AND_ABOVE = 0x80
 _DATAGRAM, _SEGMENT = 0, 1
+_SEGMENT_HEADER = b"\x95\x01"
+"""A list of five values, of which the first is `_SEGMENT`."""
 _BYTES = frozenset({bytes})
 
 
@@ -109,6 +111,11 @@ def encode_letter(letter: Letter) -> bytes:
     if isinstance(letter, Datagram):
         return pack_scalars([_DATAGRAM, letter.messages])
     return pack_scalars([_SEGMENT, letter.conversation, letter.first, letter.ack, letter.messages])
+
+
+def is_segment(data: bytes) -> bool:
+    """Whether bytes begin as a segment does, and so are no frame."""
+    return data.startswith(_SEGMENT_HEADER)
 
 
 def decode_letter(data: bytes) -> Letter:

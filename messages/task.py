@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import (
@@ -85,7 +86,7 @@ def _no_description() -> str:
 
 
 def _describe(fields: Mapping[str, Payload], task_class: type[Task]) -> str:
-    kind: object = fields.get("type", task_class.model_fields["type"].default)
+    kind: object = fields["type"] if "type" in fields else task_class.model_fields["type"].default
     if isinstance(kind, str) and kind.strip():
         return kind
     return f"task {short_id(fields['id'])}" if "id" in fields else "task"
@@ -276,16 +277,11 @@ class Task(Record):
                 if name in read:
                     raise ValueError(f"{other} is another name of {name}; give one of them")
                 read[name] = read.pop(other)
-        if cls._derives_description() and "description" not in read:
-            if "id" not in read and cls.model_fields["id"].default_factory is new_task_id:
+        if "description" not in read and _derives_description(cls):
+            if "id" not in read and makes_id(cls):
                 read["id"] = new_task_id()
             read["description"] = _describe(read, cls)
         return read
-
-    @classmethod
-    def _derives_description(cls) -> bool:
-        """Whether a subclass has not given the description a default of its own."""
-        return cls.model_fields["description"].default_factory is _no_description
 
     @property
     def task_id(self) -> TaskId:
@@ -319,6 +315,19 @@ class Task(Record):
 
 
 register_task_class(Task)
+
+
+# Each task asks both, and pydantic takes long to look fields up.
+@lru_cache(maxsize=256)
+def makes_id(task_class: type[Task]) -> bool:
+    """Whether a task of a class that is given no id gets a new one."""
+    return task_class.model_fields["id"].default_factory is new_task_id
+
+
+@lru_cache(maxsize=256)
+def _derives_description(task_class: type[Task]) -> bool:
+    """Whether a class has not given the description a default of its own."""
+    return task_class.model_fields["description"].default_factory is _no_description
 
 
 def find_task_class(name: str) -> type[Task] | None:

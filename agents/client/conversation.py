@@ -258,6 +258,10 @@ class ClientConversation(SessionHolder):
         session = self._manager_session
         if session is None:
             return
+        if type(message) is TaskResult and sender == session.manager:
+            # Most messages are results; matching pydantic's classes below takes longer.
+            self._take(message)
+            return
         match message:
             case Welcome():
                 self._welcomed(session, sender, message)
@@ -268,8 +272,6 @@ class ClientConversation(SessionHolder):
                 session.note_replaced(sender, message)
             case _ if sender != session.manager:
                 pass
-            case TaskResult():
-                self._take(message)
             case ManagerReply():
                 self._offload.replied(message.number)
                 self._requests.replied(message)

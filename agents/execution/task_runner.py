@@ -167,6 +167,11 @@ class TaskRunner:
         """Whether attempts wait for a slot."""
         return bool(self._waiting)
 
+    @property
+    def has_one(self) -> bool:
+        """Whether there is one attempt, running or ending, and no other."""
+        return len(self._attempts) == 1 and not self._waiting
+
     def is_running(self, key: AttemptKey) -> bool:
         """Whether an attempt is running."""
         return key in self._attempts

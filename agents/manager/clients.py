@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -45,6 +45,13 @@ from .task_parts import TaskParts
 MAX_CLIENTS = 1_000
 """How many clients may be connected at the same time."""
 
+MANY_TASKS = 100
+"""After a submission of so many tasks, the client's next message waits for a turn of the loop:
+the workers get tasks, and their results are recorded, in between."""
+
+MAX_UNREAD = 100
+"""How many messages of a client may wait."""
+
 REPLY_WITHIN_S = 0.02
 """How long the reply to a submission may wait for a result, to share its frame: a frame more would
 cost the client and the manager as much as the task. An acknowledgement waits as long."""
@@ -64,6 +71,8 @@ class _Client:
         awaiting: the tasks whose results it wants, and that are not settled.
         replies: its latest requests by number, with the replies.
         withheld: replies that are sent with the next message, or soon.
+        unread: its messages that wait for the next turn of the loop.
+        is_paused: whether its further messages wait.
     """
 
     name: str
@@ -75,6 +84,8 @@ class _Client:
     awaiting: set[TaskId] = field(default_factory=set)
     replies: OrderedDict[int, ManagerReply] = field(default_factory=OrderedDict)
     withheld: list[ManagerReply] = field(default_factory=list)
+    unread: deque[BaseModel] = field(default_factory=deque)
+    is_paused: bool = False
 
 
 class Clients:
@@ -236,6 +247,21 @@ class Clients:
         client = self._clients.get(sender)
         if client is None:
             return
+        client.unread.append(message)
+        if not client.is_paused or len(client.unread) >= MAX_UNREAD:
+            self._read(sender, client)
+
+    def _read(self, sender: str, client: _Client) -> None:
+        """Take a client's messages up to one that takes long, which workers are not to wait for."""
+        client.is_paused = False
+        while client.unread and not client.is_paused and self._clients.get(sender) is client:
+            message = client.unread.popleft()
+            self._take(sender, client, message)
+            if isinstance(message, SubmitTasks) and len(message.tasks) >= MANY_TASKS:
+                client.is_paused = True
+                asyncio.get_running_loop().call_soon(self._read, sender, client)
+
+    def _take(self, sender: str, client: _Client, message: BaseModel) -> None:
         match message:
             case ManagerRequest(method="read_parts" | "settled"):
                 self._reply_in_time(sender, message)

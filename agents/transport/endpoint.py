@@ -84,6 +84,9 @@ class Endpoint:
         self._inbox: deque[tuple[bytes, str | None]] = deque()
         self._inbox_bytes = 0
         self._due = asyncio.Event()
+        # Sets `_due` when something will be due.
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
         self._is_over = False
         # Bounded by the admitted peers.
         self._direct_connections: dict[str, DirectConnection] = {}
@@ -261,7 +264,8 @@ class Endpoint:
                     self._deliver(sender, message)
         if results:
             self._deliver_results(sender, results)
-        self._due.set()
+        # Mostly only an acknowledgement, which waits for messages to carry it.
+        self._wake_when(self._multiplexer.next_alarm())
 
     def _decode(self, encoded: bytes, arrival: Arrival) -> BaseModel | None:
         """Decode a message; None if it is unreadable, or if its sender may not send it."""
@@ -286,15 +290,22 @@ class Endpoint:
 
     async def run(self) -> None:
         """Send what is due, until `end` is called."""
-        loop = asyncio.get_running_loop()
+        try:
+            await self._run()
+        finally:
+            self._set_timer(None)
+
+    async def _run(self) -> None:
         while not self._is_over:
             self._due.clear()
             if self._before_sending is not None:
                 self.empty_inbox()
                 await self._before_sending()
-            at, loop_at = now(), loop.time()
+            at = now()
             outgoing = self._multiplexer.collect(at)
             alarm = self._multiplexer.next_alarm_at
+            # Before anything is awaited: what arrives meanwhile may be due sooner.
+            self._set_timer(alarm)
             if outgoing is not None:
                 connection = self._direct_connections.get(outgoing.to or "")
                 if connection is not None:
@@ -312,12 +323,23 @@ class Endpoint:
             if alarm == -math.inf:
                 # A slow link always has more to send; arriving frames are handled in between.
                 continue
-            timer = None if alarm is None else loop.call_at(loop_at + (alarm - at), self._due.set)
-            try:
-                await self._due.wait()
-            finally:
-                if timer is not None:
-                    timer.cancel()
+            await self._due.wait()
+
+    def _wake_when(self, alarm: float | None) -> None:
+        """Send what will be due at a time, in seconds, unless that is looked at sooner anyway."""
+        if alarm == -math.inf:
+            self._due.set()
+        elif alarm is not None and alarm < self._timer_at:
+            self._set_timer(alarm)
+
+    def _set_timer(self, alarm: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer, self._timer_at = None, math.inf
+        if alarm is not None and alarm != -math.inf:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(alarm - now(), self._due.set)
+            self._timer_at = alarm
 
     def empty_inbox(self) -> None:
         """Handle the frames in the inbox."""

@@ -54,16 +54,26 @@ class ResultOutbox:
         yield from (key for _, (key, _) in self._unacknowledged)
         yield from (key for key, _ in self._waiting)
 
-    def add(self, key: tuple[TaskId, int], message: bytes, *, batches: bool = False) -> None:
+    def add(
+        self,
+        key: tuple[TaskId, int],
+        message: bytes,
+        *,
+        batches: bool = False,
+        is_last: bool = False,
+    ) -> None:
         """Keep a result, and send it together with others that are ready in this loop turn.
 
         Args:
             key: the attempt, as task and number.
             message: its encoded result.
             batches: whether to wait a little for further results, to share a frame with them.
+            is_last: whether no others can be ready in this loop turn.
         """
         self._waiting.append((key, message))
-        if self._timer is None or (self._is_batching and not batches):
+        if is_last:
+            self.send()
+        elif self._timer is None or (self._is_batching and not batches):
             if self._timer is not None:
                 self._timer.cancel()
             self._is_batching = batches

@@ -445,4 +445,6 @@ class WorkerShell(SessionHolder):
 
     def _queue_result(self, key: tuple[TaskId, int], message: bytes) -> None:
         # While more tasks wait for a slot here, their results may share a frame.
-        self._outbox.add(key, message, batches=bool(self._runner and self._runner.has_waiting))
+        runner = self._runner
+        batches, is_last = (runner.has_waiting, runner.has_one) if runner else (False, False)
+        self._outbox.add(key, message, batches=batches, is_last=is_last)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from muster.agents import MemoryNetwork, run_in_virtual_time
 from muster.agents.kernel.delivery.multiplexer import Multiplexer
+from muster.agents.kernel.delivery.stream_limits import DEFAULT_LIMITS
 from muster.agents.transport.endpoint import UNHANDLED, Endpoint
 from muster.messages import Heartbeat, encode_message
 from muster.messages.frame import ANY_MANAGER, EVERYONE
@@ -105,3 +106,39 @@ def test_a_frame_for_one_receiver_delays_no_other(one_receiver: bool) -> None:
     run_in_virtual_time(story())
     assert {to for _, to in sent} == ({"Ada", "Bob", "Cid"} if one_receiver else {None})
     assert {at for at, _ in sent} == {0.0}
+
+
+@pytest.mark.parametrize("sending_s", [0.0, 0.005])
+def test_what_arrives_is_acknowledged_in_time_although_nothing_else_is_sent(
+    sending_s: float,
+) -> None:
+    sent_at: list[float] = []
+
+    class Noted:
+        address = "boss"
+        one_receiver = True
+
+        async def send(self, frame: bytes, to: str | None = None) -> None:
+            sent_at.append(asyncio.get_running_loop().time())
+            await asyncio.sleep(sending_s)
+
+    async def story() -> float:
+        endpoint = Endpoint(Noted(), listens_to=frozenset(), arrived=lambda *_: None, also={})
+        ada = Multiplexer("ada")
+        endpoint.open("ada", "talk")
+        ada.open("boss", "talk")
+        running = asyncio.ensure_future(endpoint.run())
+        endpoint.post("ada", Heartbeat())
+        await asyncio.sleep(0.001)
+        # The first frame is under way, or the endpoint waits for its acknowledgement.
+        ada.post("boss", encode_message(Heartbeat()))
+        outgoing = ada.collect(0.0)
+        assert outgoing is not None
+        arrived_at = asyncio.get_running_loop().time()
+        endpoint.receive(outgoing.frame)
+        await asyncio.sleep(0.1)
+        running.cancel()
+        return arrived_at
+
+    arrived_at = run_in_virtual_time(story())
+    assert sent_at[1] == pytest.approx(arrived_at + DEFAULT_LIMITS.ack_after_s, abs=1e-6)

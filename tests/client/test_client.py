@@ -17,6 +17,7 @@ from muster.agents import (
     run_in_virtual_time,
 )
 from muster.agents.client.conversation import ClientConversation
+from muster.agents.manager.clients import MANY_TASKS, MAX_UNREAD
 from muster.agents.runtime.ports import claim_port
 from muster.agents.simulation.memory_network import SeededFaults
 from muster.agents.store.memory import SharedRows
@@ -480,6 +481,63 @@ def test_the_reply_to_a_submission_shares_the_frame_of_its_result(
     assert len(replies) == 11
     assert replies[:10] == [at for kind, at in arrived if kind == "TaskResult"]
     assert took_s < 0.1
+
+
+def test_between_the_submissions_of_many_tasks_others_have_their_turn() -> None:
+    turns: list[str] = []
+
+    async def story() -> Any:
+        place = Place()
+        manager = await place.open()
+        client = await place.client()
+        add_tasks = manager._shell.driver.add_tasks
+
+        def note(tasks: Any, *packed: Any) -> None:
+            turns.append(f"{len(tasks)} tasks")
+            asyncio.get_running_loop().call_soon(turns.append, "others")
+            add_tasks(tasks, *packed)
+
+        manager._shell.driver.add_tasks = note  # pyright: ignore[reportAttributeAccessIssue]
+        many = range(MANY_TASKS)
+        adding = [
+            asyncio.ensure_future(client.add_tasks([doubling(1 + number) for number in each]))
+            for each in (many, [MANY_TASKS], many, [MANY_TASKS + 1])
+        ]
+        # It is answered after what was sent before it.
+        counting = asyncio.ensure_future(client.counts())
+        await asyncio.gather(*adding)
+        counts = await counting
+        await client.stop()
+        await place.close()
+        return counts[TaskStatus.PENDING]
+
+    assert play(story) == MANY_TASKS + 2
+    some = f"{MANY_TASKS} tasks"
+    assert turns == [some, "others", "1 tasks", some, "others", "others", "1 tasks", "others"]
+
+
+def test_few_messages_of_a_client_wait_at_a_time() -> None:
+    async def story() -> Any:
+        place = Place()
+        manager = await place.open()
+        client = await place.client()
+        (served,) = manager._shell._clients._clients.values()
+        waiting: list[int] = []
+        take = manager._shell._clients._take
+
+        def note(*given: Any) -> None:
+            waiting.append(len(served.unread))
+            take(*given)
+
+        manager._shell._clients._take = note  # pyright: ignore[reportAttributeAccessIssue]
+        asked = [client.add_tasks([doubling(1 + number) for number in range(MANY_TASKS)])]
+        asked += [client.status(1) for _ in range(3 * MAX_UNREAD)]
+        replies = await asyncio.gather(*asked)
+        await client.stop()
+        await place.close()
+        return len(replies), max(waiting)
+
+    assert play(story) == (1 + 3 * MAX_UNREAD, MAX_UNREAD - 1)
 
 
 def test_only_its_own_process_may_make_a_manager_forget() -> None:

@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents.kernel.delivery.frame_seal import Outgoing
 from muster.agents.kernel.delivery.multiplexer import DIRECT_RETRY_AFTER_S, Multiplexer
-from muster.messages.frame import EVERYONE, Section, decode_frame, decode_letter
+from muster.messages import DecodeError, Flaw
+from muster.messages.frame import (
+    COMPRESS_ABOVE_BYTES,
+    EVERYONE,
+    Datagram,
+    Section,
+    Segment,
+    decode_frame,
+    decode_letter,
+    encode_letter,
+    is_segment,
+)
 
 WORKERS = ("ada", "bob")
 DELAY_S = 0.01
@@ -26,9 +37,16 @@ def boss() -> Multiplexer:
     return room
 
 
+def sections_in(outgoing: Outgoing) -> tuple[Section, ...]:
+    """The sections of a frame; a segment alone is one for the peer."""
+    if outgoing.is_direct and is_segment(outgoing.frame):
+        return (Section(outgoing.to or "", outgoing.frame),)
+    return decode_frame(outgoing.frame).sections
+
+
 def sections_of(outgoing: Outgoing | None) -> list[str]:
     assert outgoing is not None
-    return [section.to for section in decode_frame(outgoing.frame).sections]
+    return [section.to for section in sections_in(outgoing)]
 
 
 def test_what_is_for_a_direct_connectiond_peer_goes_alone_and_by_the_direct_connection(
@@ -65,7 +83,7 @@ def test_what_is_to_come_first_goes_both_ways_and_before_all_else_by_direct_conn
         (outgoing.is_direct, outgoing.to, decode_letter(section.letter).messages)
         for outgoing in sent
         if outgoing is not None
-        for section in decode_frame(outgoing.frame).sections
+        for section in sections_in(outgoing)
     ]
     assert told == [
         (True, "ada", (b"welcome",)),
@@ -87,7 +105,7 @@ def test_what_is_to_come_first_waits_for_the_direct_connection(boss: Multiplexer
     told = [
         (
             outgoing.is_direct,
-            decode_letter(decode_frame(outgoing.frame).sections[0].letter).messages,
+            decode_letter(sections_in(outgoing)[0].letter).messages,
         )
         for outgoing in sent
         if outgoing is not None
@@ -142,6 +160,40 @@ def test_what_was_under_way_on_a_direct_connection_that_ended_is_soon_sent_again
     assert again is not None
     assert not again.is_direct
     assert decode_letter(decode_frame(again.frame).sections[0].letter).messages == (b"one",)
+
+
+def test_a_short_segment_goes_alone_by_direct_connection_and_a_long_one_in_a_frame(
+    boss: Multiplexer,
+) -> None:
+    ada = Multiplexer("ada")
+    ada.open("boss", "boss-ada")
+    for message in (b"short", b"long" * COMPRESS_ABOVE_BYTES):
+        boss.post("ada", message)
+        sent = boss.collect(0.0)
+        assert sent is not None
+        assert is_segment(sent.frame) is (message == b"short")
+        (arrival,) = ada.receive(sent.frame, 0.0, from_direct="boss")
+        assert (arrival.sender, arrival.messages) == ("boss", (message,))
+
+
+def test_a_segment_alone_is_taken_only_from_a_direct_connection() -> None:
+    letter = encode_letter(Segment("boss-ada", 0, 0, (b"hello",)))
+    ada = Multiplexer("ada")
+    ada.open("boss", "boss-ada")
+    with pytest.raises(DecodeError) as caught:
+        ada.receive(letter, 0.0)
+    assert caught.value.flaw is Flaw.GARBAGE
+    (arrival,) = ada.receive(letter, 0.0, from_direct="boss")
+    assert arrival.messages == (b"hello",)
+    assert not is_segment(encode_letter(Datagram((b"hello",))))
+
+
+def test_a_broken_segment_alone_is_counted_and_ignored() -> None:
+    ada = Multiplexer("ada")
+    ada.open("boss", "boss-ada")
+    broken = encode_letter(Segment("boss-ada", 0, 0, (b"hello",)))[:-1]
+    assert ada.receive(broken, 0.0, from_direct="boss") == []
+    assert ada.counters.broken_letters == 1
 
 
 def test_a_direct_connection_that_ended_is_used_no_more(boss: Multiplexer) -> None:
@@ -243,6 +295,6 @@ def test_one_section_is_one_message_for_a_direct_connectiond_peer(boss: Multiple
         boss.post("ada", b"%d" % number)
     outgoing = boss.collect(0.0)
     assert outgoing is not None
-    sections = decode_frame(outgoing.frame).sections
+    sections = sections_in(outgoing)
     assert [type(section) for section in sections] == [Section]
     assert decode_letter(sections[0].letter).messages == (b"0", b"1", b"2")

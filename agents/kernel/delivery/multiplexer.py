@@ -14,6 +14,7 @@ from typing import Any
 from ....messages import DecodeError, Flaw, UnknownPeer
 from ....messages.frame import (
     ANY_MANAGER,
+    COMPRESS_ABOVE_BYTES,
     EVERYONE,
     Datagram,
     Frame,
@@ -22,6 +23,7 @@ from ....messages.frame import (
     decode_letter,
     encode_frame,
     encode_letter,
+    is_segment,
 )
 from .arrival import Arrival, Overhearer
 from .datagram_queue import DatagramQueue, section_overhead_bytes
@@ -251,7 +253,10 @@ class Multiplexer:
                 else is ever raised.
         """
         if from_direct is not None:
-            inside = decode_frame(frame)
+            if is_segment(frame):
+                inside = Frame(from_direct, (Section(self.address, frame),))
+            else:
+                inside = decode_frame(frame)
             if inside.sender != from_direct:
                 raise DecodeError(
                     Flaw.FORGED_SENDER,
@@ -327,7 +332,9 @@ class Multiplexer:
         return bool(self._due.owing) or any(not stream.idle for stream in self._streams.values())
 
     def _encode(self, sections: list[Section]) -> bytes:
-        frame = encode_frame(Frame(self.address, tuple(sections)))
+        return self._count(encode_frame(Frame(self.address, tuple(sections))))
+
+    def _count(self, frame: bytes) -> bytes:
         self.counters.frames_sent += 1
         self.counters.bytes_sent += len(frame)
         return frame
@@ -346,7 +353,10 @@ class Multiplexer:
             )
             self._due.served(peer, stream, now)
             if segment is not None:
-                frame = self._encode([Section(peer, encode_letter(segment))])
+                letter = encode_letter(segment)
+                # Both ends know whose connection it is; only a frame can be compressed.
+                is_short = len(letter) <= COMPRESS_ABOVE_BYTES
+                frame = self._count(letter) if is_short else self._encode([Section(peer, letter)])
                 return Outgoing(frame, peer, is_direct=True)
         return None
 
