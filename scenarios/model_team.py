@@ -177,6 +177,9 @@ class ModelTeam(Scenario):
     async def play(self, *, processes: bool = False, seen: ManagerSeen | None = None) -> RunReport:
         """Play the scenario, and then ask the same questions under other policies."""
         report = await super().play(processes=processes, seen=seen)
+        if self._answered < self.questions:
+            # It was stopped.
+            return report
         strongest = max(self._models, key=lambda model: model.mean_rate)
         self._rivals = [
             await self._ask_under("best_fit", "best_fit", self._models),

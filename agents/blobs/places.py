@@ -37,12 +37,15 @@ def check_place(place: str | Path) -> None:
 
     Raises:
         InvalidInput: it can't be a blob store.
+        BlobUnusable: it is a file, or a URL that can't be used.
         ExtraMissing: it needs packages that are not installed.
     """
     if is_nats_url(place):
         check_name(NatsAddress.parse(str(place), may_name=True).name, "a bucket of blobs")
     elif _is_remote(place):
         check_url(str(place))
+    elif (path := _path_of(place)).exists() and not path.is_dir():
+        raise BlobUnusable(f"blobs is {str(path)!r}, which is not a directory; name a directory")
 
 
 def open_place(place: str | Path, *, create: bool = False) -> BlobStore:

@@ -14,7 +14,12 @@ from typing_extensions import override
 from ..runtime.terminal_text import terminal_line
 from .ceylon_need import leave_ceylon_out_if_unused
 from .console.credentials import hide_tickets
-from .console.exit import exit_code_of, exit_process, replace_unencodable_characters
+from .console.exit import (
+    exit_code_of,
+    exit_process,
+    open_missing_streams,
+    replace_unencodable_characters,
+)
 from .console.reserved_stdout import keep_stdout_reserved
 from .options import client as client_commands
 from .options import inspection as inspection_commands
@@ -130,6 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: the arguments after `muster`; by default those of the command line.
     """
+    open_missing_streams()
     replace_unencodable_characters()
     given = sys.argv[1:] if arguments is None else arguments
     hide_tickets(given)

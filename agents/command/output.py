@@ -6,6 +6,7 @@ from typing import TextIO
 
 from pydantic import BaseModel
 
+from ...messages import InvalidInput
 from ..runtime.terminal_text import terminal_json, terminal_line, terminal_lines
 from .console.exit import discard_output
 from .console.reserved_stdout import own_stdout
@@ -36,10 +37,19 @@ def _write(text: str) -> None:
 
 
 def write_to(stream: TextIO, text: str) -> None:
-    """Write text to a stream at once; nothing happens if its reader has gone."""
+    """Write text to a stream at once; nothing happens if its reader has gone.
+
+    Raises:
+        InvalidInput: it can't be written, for example because the disk is full.
+    """
     try:
         stream.write(text)
         stream.flush()
     except BrokenPipeError:
         # Its reader has seen enough, as in `| head -1`; the command and its exit code are the same.
         discard_output(stream)
+    except OSError as fault:
+        discard_output(stream)
+        raise InvalidInput(
+            f"the output can't be written: {fault.strerror}; write it elsewhere"
+        ) from None

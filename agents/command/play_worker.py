@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 from ...messages import UnknownName
 from ...scenarios.scenario import Scenario
 from ..security.ticket import Ticket
@@ -34,11 +31,3 @@ async def play_worker(scenario: Scenario, name: str, ticket: Ticket) -> int:
     async with Interrupts(worker.stop, handle_sigint=False), stop_with_parent(worker.stop):
         await worker.start_agent()
     return EXIT_OK
-
-
-def close_stdout() -> None:
-    """Redirect stdout to the null device, because the parent prints its report there."""
-    sys.stdout.flush()
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.close(null)

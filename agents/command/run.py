@@ -65,6 +65,9 @@ async def play_scenario(
             scenario.tell_aside = partial(add_side_message, manager.trace_to(trace_file))
 
     async def stop() -> None:
+        if not managers:
+            # It still prepares, for example starts a server.
+            playing.cancel()
         for manager in managers:
             await manager.stop()
 
@@ -75,10 +78,15 @@ async def play_scenario(
                 if processes or scenario.has_worker_processes:
                     stack.enter_context(block_sigint_in_children())
                     asyncio.get_running_loop().call_later(SIGINT_BLOCK_S, unblock_sigint)
+                playing = asyncio.ensure_future(scenario.play(processes=processes, seen=seen))
                 try:
-                    await scenario.play(processes=processes, seen=seen)
+                    await asyncio.wait([playing])
+                    playing.result()
                 except (RunEnded, WorkersMissing) as fault:
                     failure = fault
+                except asyncio.CancelledError:
+                    print_message("stopped before the run began")
+                    return EXIT_FAILED
         report = managers[-1].report()
         told = "" if failure is not None else scenario.conclusion(report)
         finish_with_report(report, report_file, diagrams[-1], as_json=as_json, conclusion=told)

@@ -8,12 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from typing_extensions import Unpack, override
@@ -22,18 +20,15 @@ from ...messages import InvalidInput, TaskAssignment, TaskResult
 from ..execution.process_limits import ProcessLimits
 from ..runtime.daemon_threads import DaemonThreads
 from ..runtime.garbage import collect_garbage_less_often
-from ..security.ticket import SCHEME, Ticket, read_ticket, show_text
 from ..worker.dask_cluster import DaskCluster
 from ..worker.history import TaskHistory
 from ..worker.options import WorkerOptions
 from ..worker.ray_cluster import RayCluster
 from ..worker.specialized_worker import SpecializedWorker
-from .console.exit import EXIT_OK, print_finishing, print_message
+from .console.exit import EXIT_OK, print_finishing
 from .console.interrupts import Interrupts
 from .console.parent_watch import stop_with_parent
 from .output import write_line
-
-TICKET_POLL_INTERVAL_S = 0.1
 
 
 class CountingHistory(TaskHistory):
@@ -121,35 +116,6 @@ def agent_names(name: str, agents: int) -> tuple[str, ...]:
     if agents == 1:
         return (name,)
     return tuple(f"{name}-{number}" for number in range(1, agents + 1))
-
-
-def wait_for_ticket(text_or_path: str, timeout_s: float) -> Ticket | Path:
-    """Read a ticket; if its file does not exist yet, wait for the file.
-
-    A worker with the path of a file reads it again after its manager has restarted.
-
-    Args:
-        text_or_path: the ticket, or the path of its file.
-        timeout_s: how long to wait, in seconds.
-
-    Returns:
-        The ticket, or the path of its file.
-
-    Raises:
-        InvalidInput: the file did not appear in time, or does not contain a ticket.
-    """
-    path = Path(text_or_path)
-    if not text_or_path.strip() or text_or_path.strip().startswith(SCHEME):
-        return read_ticket(text_or_path)
-    deadline = time.monotonic() + timeout_s
-    if timeout_s > 0 and not path.exists():
-        print_message(
-            f"waiting up to {timeout_s:g} s for the ticket file {show_text(text_or_path)}"
-        )
-        while not path.exists() and time.monotonic() < deadline:
-            time.sleep(TICKET_POLL_INTERVAL_S)
-    read_ticket(path)
-    return path
 
 
 class ExecutorChoice(NamedTuple):

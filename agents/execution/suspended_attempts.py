@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class SuspendedAttempts:
         """The attempts that are or were suspended."""
         self.waiting: dict[AttemptKey, _Wait] = {}
         """Those that are suspended."""
-        self.ready: dict[AttemptKey, _Wait] = {}
+        self.ready: OrderedDict[AttemptKey, _Wait] = OrderedDict()
         """Those of them that go on as soon as there is a slot, in this order."""
 
     def suspend(self, key: AttemptKey, reason: str) -> None:
@@ -72,8 +73,7 @@ class SuspendedAttempts:
 
     def resume_next(self) -> None:
         """Give the first attempt that is ready a slot."""
-        key = next(iter(self.ready))
-        wait = self.ready.pop(key)
+        key, wait = self.ready.popitem(last=False)
         del self.waiting[key]
         slot, wait.slot = wait.slot, None
         self._tell(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextvars import Context, copy_context
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ class TaskRunner:
         self._keeper: SlotKeeper = self if keeper is None else keeper
         # All are bounded by what the manager assigns: the slots, and what it prefetches.
         self._attempts: dict[AttemptKey, _RunningAttempt] = {}
-        self._waiting: dict[AttemptKey, tuple[TaskAssignment, Context]] = {}
+        self._waiting: OrderedDict[AttemptKey, tuple[TaskAssignment, Context]] = OrderedDict()
         self._progress: dict[AttemptKey, AttemptProgress] = {}
         self.suspended = SuspendedAttempts(report_state)
         self._is_stopped = False
@@ -306,8 +307,7 @@ class TaskRunner:
 
     def _begin_next(self) -> None:
         """Begin the attempt that has waited longest."""
-        key = next(iter(self._waiting))
-        assignment, context = self._waiting.pop(key)
+        key, (assignment, context) = self._waiting.popitem(last=False)
         context.run(self._begin, key, assignment)
 
     def _take_progress(self, key: AttemptKey, percent: float, note: str) -> None:

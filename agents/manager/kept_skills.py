@@ -44,6 +44,8 @@ class KeptSkills:
             self._path = Path(source)
             if self._path.exists():
                 content = read_skills(self._path)
+            else:
+                log.info("there is no skills file yet; the run will write it", file=source)
             _check_writable(self._path)
         else:
             raise InvalidInput(

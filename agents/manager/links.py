@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...messages import InvalidInput
-from ..nats.address import NatsAddress, is_nats_url
+from ..nats.address import NatsAddress, check_files, is_nats_url
 
 CEYLON = "ceylon"
 
@@ -34,8 +34,9 @@ def choose_links(
     """Read the argument `link`: "ceylon", the URL of NATS servers, or a list of both.
 
     Raises:
-        InvalidInput: it is something else.
+        InvalidInput: it is something else, or a file is not there.
     """
+    check_files(nats_creds, tls_ca)
     given = [link] if isinstance(link, str) else list(link)
     urls = [each for each in given if is_nats_url(each)]
     others = [each for each in given if each not in urls]

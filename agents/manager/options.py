@@ -16,7 +16,7 @@ from ..kernel.matching.policies import MatchingPolicy
 from ..kernel.matching.policy_names import find_policy
 from ..kernel.model.config import Rules, check_is_number, check_retention
 from ..kernel.security.workspace_secret import WorkspaceSecret
-from ..runtime.ports import ANY_PORT, check_lane_ports
+from ..runtime.ports import ANY_PORT, check_lane_ports, is_ipv4
 from ..security.sealing import ManagerSealing, choose_manager_sealing
 from ..store.protocol import Store
 from ..transport.ceylon_api import PeerMode
@@ -96,6 +96,12 @@ class ManagerOptions:
     tls_ca: str | Path | None
 
     def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise InvalidInput(f"a manager needs a name that is not blank, not {self.name!r}")
+        if not is_ipv4(self.host):
+            raise InvalidInput(
+                f"host is {self.host!r}; it must be an IPv4 address such as 127.0.0.1"
+            )
         if not ANY_PORT <= self.port <= _MAX_PORT:
             raise InvalidInput(f"port is {self.port!r}; it must be 0 (any free one) to {_MAX_PORT}")
         if self.num_workers is not None and self.expected_workers:
@@ -201,6 +207,10 @@ class ManagerOptions:
 
 def expected_worker_rules(expected: int | Sequence[str]) -> ExpectedWorkers:
     """The rules for a number of expected workers, or for their names."""
+    if isinstance(expected, str):
+        raise InvalidInput(
+            f"expected_workers is the text {expected!r}; give a number, or a list of names"
+        )
     if isinstance(expected, int):
         return ExpectedWorkers(expected_workers=expected, roster=())
     return ExpectedWorkers(expected_workers=len(expected), roster=tuple(expected))

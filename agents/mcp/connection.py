@@ -20,6 +20,7 @@ from ...messages import Payload
 from ...messages.web_errors import McpUnusable, ToolFailed
 from ...messages.wording import summarize
 from ..runtime.error_text import describe_fault, parts_of
+from ..runtime.log import log
 from .address import McpAddress
 from .bounded_http import make_bounded_client
 from .session import Incoming, McpSession, Outgoing, Progress
@@ -29,6 +30,9 @@ from .tool_output import output_of
 MAX_TOOLS = 1_000
 MAX_JUNK_LINES = 1_000
 """How many lines in a row may be no message of MCP, as what a program prints when it starts."""
+
+TOLD_AFTER_S = 3.0
+"""After how long it is told that a server has not answered yet, in seconds."""
 
 CANCEL_WITHIN_S = 5.0
 _SESSION_TERMINATED = 32600
@@ -80,11 +84,21 @@ class McpConnection:
             McpUnusable: there is no MCP server, or it does not answer in time.
         """
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._running = asyncio.create_task(self._run(ready))
+        running = self._running = asyncio.create_task(self._run(ready))
+
+        async def wait(timeout_s: float) -> None:
+            await asyncio.wait({running, ready}, timeout=timeout_s, return_when="FIRST_COMPLETED")
+
         try:
-            await asyncio.wait(
-                {self._running, ready}, timeout=within_s, return_when="FIRST_COMPLETED"
-            )
+            await wait(min(TOLD_AFTER_S, within_s))
+            if within_s > TOLD_AFTER_S and not (ready.done() or running.done()):
+                log.warning(
+                    "an MCP server has not answered yet; is it one, or is it being downloaded?",
+                    server=str(self._address),
+                    waited_s=TOLD_AFTER_S,
+                    waits_s=within_s,
+                )
+                await wait(within_s - TOLD_AFTER_S)
             if ready.done():
                 return
             reason = self._reason or (

@@ -131,6 +131,17 @@ class NatsAddress:
         return f"{self.scheme}://{','.join(self.servers)}{name}"
 
 
+def check_files(nats_creds: str | Path | None, tls_ca: str | Path | None) -> None:
+    """Check that the files are there which an agent was given for NATS servers.
+
+    Raises:
+        InvalidInput: one is not.
+    """
+    for argument, file in (("nats_creds", nats_creds), ("tls_ca", tls_ca)):
+        if file is not None and not Path(file).is_file():
+            raise InvalidInput(f"{argument} is {str(file)!r}, but there is no such file")
+
+
 def is_nats_url(text: object) -> bool:
     """Whether a text is meant as the URL of NATS servers."""
     return isinstance(text, str) and text.startswith(tuple(f"{scheme}://" for scheme in _SCHEMES))

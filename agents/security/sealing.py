@@ -57,7 +57,7 @@ def choose_manager_sealing(
     Raises:
         InvalidInput: a secret was supplied with `insecure`, or it is not a valid secret.
     """
-    given = _given(secret, insecure=insecure)
+    given = check_secret(secret, insecure=insecure)
     identity = fresh_identity()
     if insecure:
         sealing = ManagerSealing(None, was_given=False, identity=identity)
@@ -131,7 +131,7 @@ def find_client_secret(
         InvalidInput: no secret was found, it is not a valid secret, or the ticket contradicts the
             agent's secret.
     """
-    given = _given(secret, insecure=insecure)
+    given = check_secret(secret, insecure=insecure)
     if insecure:
         return None
     known = find_sharing(admin_peer)
@@ -177,7 +177,12 @@ def _check_ticket(
         )
 
 
-def _given(secret: WorkspaceSecret | str | None, *, insecure: bool) -> WorkspaceSecret | None:
+def check_secret(secret: WorkspaceSecret | str | None, *, insecure: bool) -> WorkspaceSecret | None:
+    """Check the secret that an agent was given, and read it.
+
+    Raises:
+        InvalidInput: it is not valid, or `insecure` was given as well.
+    """
     if secret is not None and insecure:
         raise InvalidInput("a secret was given, and insecure as well; give one of them")
     return WorkspaceSecret.from_text(secret) if isinstance(secret, str) else secret

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Protocol, TypeAlias, cast
@@ -87,7 +88,8 @@ class ManagerRequests:
         self._numbers = itertools.count(1)
         # Requests without a reply, in the order of their numbers.
         self._requests: dict[int, tuple[bytes, Replied]] = {}
-        self._unsent: dict[int, None] = {}
+        # The first of a dict from which many were taken is found only after a search.
+        self._unsent: OrderedDict[int, None] = OrderedDict()
         self._waiting: dict[TaskId, tuple[Settle, ...]] = {}
         # The tasks that the manager is known to have.
         self._added: set[TaskId] = set()
@@ -270,7 +272,7 @@ class ManagerRequests:
         """Send all that has no reply by a new conversation, and ask for results again."""
         self._session = session
         self._carried = None
-        self._unsent = dict.fromkeys(self._requests)
+        self._unsent = OrderedDict.fromkeys(self._requests)
         if self._added:
             self._await(tuple(self._added))
         self.send()

@@ -9,10 +9,12 @@ from typing import TypedDict
 
 from ...messages import InvalidInput
 from ...messages.task import MAX_SKILL
+from ...messages.wording import show
 from ..execution.handler_executor import ExecutorSource
 from ..execution.handlers import Handlers
 from ..kernel.model.config import check_is_number
 from ..kernel.security.workspace_secret import WorkspaceSecret
+from ..runtime.ports import is_ipv4
 from ..security.ticket import Ticket
 from ..transport.ceylon_api import PeerMode
 
@@ -45,12 +47,16 @@ class WorkerOptions(TypedDict, total=False):
     send_tracebacks: bool
 
 
-def check_kind(name: str, mode: PeerMode, role: str) -> None:
-    """Check that mode and role are those of a worker.
+def check_kind(name: str, mode: PeerMode, role: str, host: str) -> None:
+    """Check that mode and role are those of a worker, and that it can dial the host.
 
     Raises:
         InvalidInput: one is not.
     """
+    if not is_ipv4(host):
+        raise InvalidInput(
+            f"worker {name!r}: host is {host!r}; it must be an IPv4 address such as 127.0.0.1"
+        )
     if mode != PeerMode.CLIENT:
         raise InvalidInput(
             f"worker {name!r}: mode is {mode!r}; a worker is a client, so leave it out or pass "
@@ -88,6 +94,23 @@ def check_abilities(name: str, skill_level: int | None, slots: int, time_scale: 
     if not time_scale >= 0:
         raise InvalidInput(f"worker {name!r}: time_scale is {time_scale!r}; it must be 0 or more")
     return skill_level
+
+
+def check_types(name: str, specialties: object, handlers: object) -> None:
+    """Check the arguments that say which tasks a worker can do.
+
+    Raises:
+        InvalidInput: one is of another kind.
+    """
+    if isinstance(specialties, str):
+        raise InvalidInput(
+            f"worker {name!r}: specialties is the text {specialties!r}; give a list of task types"
+        )
+    if not isinstance(handlers, Handlers | None):
+        raise InvalidInput(
+            f"worker {name!r}: handlers is {show(handlers)}; give a Handlers, such as "
+            "Handlers.of(an_object)"
+        )
 
 
 def check_costs(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from ...messages import InvalidInput
 from ..kernel.security.workspace_secret import WorkspaceSecret
+from ..nats.address import check_files
+from ..security.sealing import check_secret
 from ..security.ticket import Ticket
 from ..transport.ceylon_agent import CeylonAgent
 from .dialer import CeylonWay, DialingMember
@@ -30,6 +32,9 @@ class Ways:
         nats_creds: a NATS credentials file; by default the one that `MUSTER_NATS_CREDS` names.
         tls_ca: a file with the certificates of authorities that NATS servers are checked against;
             by default the one that `MUSTER_NATS_TLS_CA` names.
+
+    Raises:
+        InvalidInput: the secret is not valid, or a file is not there.
     """
 
     def __init__(
@@ -43,6 +48,8 @@ class Ways:
         nats_creds: str | Path | None = None,
         tls_ca: str | Path | None = None,
     ) -> None:
+        check_secret(secret, insecure=insecure)
+        check_files(nats_creds, tls_ca)
         self._agent = agent
         self._state = state
         self._converse = converse

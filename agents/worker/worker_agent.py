@@ -31,7 +31,7 @@ from ..transport.ceylon_api import AgentDetail, PeerMode
 from ..transport.start_group import start_group_of_workers
 from .activity import WorkerActivity
 from .manager_session import Connect
-from .options import ROLE, check_abilities, check_costs, check_kind
+from .options import ROLE, check_abilities, check_costs, check_kind, check_types
 from .registration import HandlerRegistration
 from .shell import WorkerShell
 from .ways import Ways
@@ -126,13 +126,13 @@ class WorkerAgent(StartedInBlock, WorkerActivity, HandlerRegistration):
         send_tracebacks: bool = True,
     ) -> None:
         # Attributes that a subclass has set hold where no argument is passed.
-        if skill_level is None:
-            skill_level = getattr(self, "skill_level", None)
+        skill_level = getattr(self, "skill_level", None) if skill_level is None else skill_level
         if specialties is None:
             specialties = getattr(self, "specialties", ())
         skill_level = check_abilities(name, skill_level, slots, time_scale)
+        check_types(name, specialties, handlers)
         check_costs(name, cost_per_s, cost_per_task, skills or {})
-        check_kind(name, mode, role)
+        check_kind(name, mode, role, host)
         super().__init__(
             name,
             mode,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 from muster.agents import PeerMode, TaskManager
 from muster.agents.manager.options import ManagerOptions
-from muster.messages import InvalidInput, Limit, MusterError, Retry, UnknownName
+from muster.messages import BlobUnusable, InvalidInput, Limit, MusterError, Retry, UnknownName
 
 OTHERS: dict[str, Any] = {
     "name": "boss",
@@ -69,7 +70,12 @@ def test_every_argument_but_the_tasks_is_an_option() -> None:
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_each_argument_reaches_the_options(name: str) -> None:
+def test_each_argument_reaches_the_options(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in ("user.creds", "ca.pem"):
+        Path(file).touch()
     manager = TaskManager(**{name: OTHERS[name]})
     assert getattr(manager._manager_options, name) == OTHERS[name]
 
@@ -103,6 +109,12 @@ def test_each_argument_reaches_the_options(name: str) -> None:
         ({"link": "nats://a", "admin_peer": "p"}, InvalidInput, "leave one of them out"),
         ({"lane_ports": [0]}, InvalidInput, "a lane port is 0; it must be 1 to 65535"),
         ({"on_missing": "wait"}, InvalidInput, "on_missing"),
+        ({"name": " "}, InvalidInput, "a manager needs a name that is not blank, not ' '"),
+        ({"host": "localhost"}, InvalidInput, "host is 'localhost'; it must be an IPv4 address"),
+        ({"expected_workers": "Ada", "num_workers": None}, InvalidInput, "is the text 'Ada'"),
+        ({"nats_creds": "no.creds"}, InvalidInput, "nats_creds is 'no.creds', but there is no"),
+        ({"tls_ca": Path("no.pem")}, InvalidInput, "tls_ca is 'no.pem', but there is no such file"),
+        ({"blobs": __file__}, BlobUnusable, "which is not a directory; name a directory"),
     ],
     ids=str,
 )

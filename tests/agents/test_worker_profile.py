@@ -59,11 +59,16 @@ def test_every_attribute_reaches_the_manager_and_its_matching() -> None:
         ({"slots": "2"}, "slots is '2'; it must be a number"),
         ({"skills": {"vision": "high"}}, "skill 'vision' is 'high'; it must be a number"),
         ({"skills": {"vision": float("nan")}}, "skill 'vision' has the level nan; give a name"),
+        ({"specialties": "sums"}, "specialties is the text 'sums'; give a list of task types"),
+        ({"handlers": "sums"}, "handlers is 'sums'; give a Handlers, such as Handlers.of("),
+        ({"host": "localhost"}, "host is 'localhost'; it must be an IPv4 address"),
+        ({"secret": "sesame"}, "the secret is a text of 6 characters; it must be"),
+        ({"secret": "sesame", "insecure": True}, "a secret was given, and insecure as well"),
+        ({"nats_creds": "no.creds"}, "nats_creds is 'no.creds', but there is no such file"),
+        ({"ticket": "no ticket"}, "'no ticket' is neither a ticket, which would begin with"),
     ],
 )
-def test_a_worker_refuses_what_is_no_number_or_out_of_range(
-    given: dict[str, Any], message: str
-) -> None:
+def test_a_worker_refuses_at_once_what_it_can_not_use(given: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInput, match=re.escape(message)):
         WorkerAgent("Ada", 5, **given)
 

@@ -400,10 +400,10 @@ def test_a_place_that_can_not_be_written_fails_the_large_tasks_alone(place: Watc
 
 
 def test_a_place_that_can_not_be_opened_fails_the_large_tasks_alone(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
     manager = RecordingManager(
         [task(1), task(2, data="small"), task(3, "grow", 2)], blobs=tmp_path / "file"
     )
+    (tmp_path / "file").write_text("in the way")
     run_in_virtual_time(rehearse(manager, [worker()]))
     errors = failures(manager)
     assert manager.outputs[2] == "small"
@@ -413,10 +413,10 @@ def test_a_place_that_can_not_be_opened_fails_the_large_tasks_alone(tmp_path: Pa
 
 
 def test_a_place_that_works_again_is_used_again(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
     manager = RecordingManager(
         [task(1, max_attempts=3)], blobs=tmp_path / "file", unmatched_after_s=None
     )
+    (tmp_path / "file").write_text("in the way")
 
     def mend(occurrence: Any) -> None:
         if occurrence.what is OccurrenceKind.ATTEMPT_FAILED:

@@ -221,7 +221,7 @@ def test_one_with_a_config_path_of_its_own_and_no_address_is_told_what_it_needs(
 
 @pytest.mark.parametrize("host", ["", "localhost", "::1"])
 def test_a_host_that_is_no_address_is_refused_before_ceylon_panics(host: str) -> None:
-    with pytest.raises(InvalidInput, match="is not an IPv4 address"):
+    with pytest.raises(InvalidInput, match="must be an IPv4 address"):
         play(start(TaskManager(port=0, quiet=True, host=host), WorkerAgent("Ada", 5)))
 
 

@@ -219,8 +219,20 @@ def test_a_damaged_ticket_is_refused(invoke: Invoke) -> None:
     assert ended.err.startswith("muster: the ticket is damaged")
 
 
-def test_a_ticket_file_that_does_not_come_is_told_and_then_named(invoke: Invoke) -> None:
-    ended = invoke(*worker("ticket", "--wait-for-ticket", "0.1"))
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        worker("ticket", "--wait-for-ticket", "0.1"),
+        ("submit", "--join", "ticket", "--connect-timeout", "0.1", "--type", "sum"),
+        ("why", "7", "--join", "ticket", "--connect-timeout", "0.1"),
+        ("mcp", "--join", "ticket", "--connect-timeout", "0.1"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_ticket_file_that_does_not_come_is_told_and_then_named(
+    invoke: Invoke, arguments: tuple[object, ...]
+) -> None:
+    ended = invoke(*arguments)
     assert ended.code == 2
     first, second = ended.err.splitlines()
     assert first == "muster: waiting up to 0.1 s for the ticket file 'ticket'"

@@ -53,6 +53,35 @@ def test_a_command_whose_reader_has_left_ends_as_it_would(
     assert left(*arguments) == (0, "")
 
 
+@pytest.mark.processes
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("redirection", "code", "told"),
+    [
+        (">&-", 0, ""),
+        (">&- 2>&- <&-", 0, ""),
+        (
+            ">/dev/full",
+            2,
+            "muster: the output can't be written: No space left on device; write it elsewhere\n",
+        ),
+    ],
+)
+def test_a_command_ends_in_order_whatever_its_output_is(
+    tmp_path: Path, redirection: str, code: int, told: str
+) -> None:
+    muster = Path(sys.executable).with_name("muster")
+    ended = subprocess.run(
+        ["sh", "-c", f"'{muster}' run all_well --time-scale 0.01 {redirection}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", told)
+
+
 @pytest.mark.slow
 @pytest.mark.ceylon
 @pytest.mark.processes

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from muster.agents.command.mcp_options import read_mcp_options
-from muster.agents.mcp import stdio_process
+from muster.agents.mcp import connection, stdio_process
 from muster.agents.mcp.address import McpAddress
 from muster.agents.mcp.handlers import McpHandlers
 from muster.agents.mcp.server import McpServer
@@ -96,6 +96,17 @@ async def test_a_program_that_is_no_mcp_server(
         await server.start()
     assert PROGRAMS[program] in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.processes
+async def test_a_server_that_does_not_answer_is_told_before_it_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connection, "TOLD_AFTER_S", 0.05)
+    command = f"{sys.executable} -S -c 'import sys; sys.stdin.read()'"
+    with pytest.raises(McpUnusable, match="did not answer"):
+        await McpServer(command, start_timeout_s=0.5).start()
+    assert caplog.text.count("an MCP server has not answered yet") == 1
 
 
 async def test_a_url_that_is_no_mcp_server() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,10 +18,12 @@ from setproctitle import setproctitle
 from ....messages import InvalidInput
 from ...kernel.security.workspace_secret import WorkspaceSecret
 from ...security.secret_sources import read_secret_file
-from ...security.ticket import SCHEME, TICKET_VARIABLE
+from ...security.ticket import SCHEME, TICKET_VARIABLE, Ticket, read_ticket, show_text
+from .exit import print_message
 
 FROM_STDIN = "-"
 _MAX_STDIN_CHARACTERS = 16_384
+_TICKET_POLL_INTERVAL_S = 0.1
 
 
 def hide_tickets(arguments: Sequence[str]) -> None:
@@ -44,6 +47,34 @@ def take_ticket(given: str) -> str:
     if not text.startswith(SCHEME):
         raise InvalidInput(f"stdin contains no ticket; a ticket starts with '{SCHEME}'")
     return text
+
+
+def wait_for_ticket(given: str, timeout_s: float) -> Ticket | Path:
+    """Read a ticket; if its file does not exist yet, wait for the file.
+
+    A worker or client with the path of a file reads it again after its manager has restarted.
+
+    Args:
+        given: the ticket, or the path of its file; "-" reads the ticket from stdin.
+        timeout_s: how long to wait, in seconds.
+
+    Returns:
+        The ticket, or the path of its file.
+
+    Raises:
+        InvalidInput: the file did not appear in time, or does not contain a ticket.
+    """
+    text = take_ticket(given)
+    path = Path(text)
+    if not text.strip() or text.strip().startswith(SCHEME):
+        return read_ticket(text)
+    deadline = time.monotonic() + timeout_s
+    if timeout_s > 0 and not path.exists():
+        print_message(f"waiting up to {timeout_s:g} s for the ticket file {show_text(text)}")
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(_TICKET_POLL_INTERVAL_S)
+    read_ticket(path)
+    return path
 
 
 def ticket_of_environment() -> str | None:

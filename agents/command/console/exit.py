@@ -55,6 +55,16 @@ def print_finishing(tasks: int, grace_s: float) -> None:
         print_message(f"finishing {what}, for {grace_s:g} s at most; a second signal stops at once")
 
 
+def open_missing_streams() -> None:
+    """Open the null device in place of standard streams that are closed, as by `>&-`.
+
+    A file that is opened later would otherwise take the number of one, and what is printed.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+
+
 def replace_unencodable_characters() -> None:
     """Write characters that the terminal's encoding lacks in an ASCII form; raise no error."""
     for stream in (sys.stdout, sys.stderr):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from ....messages import InvalidInput
-from ..console.credentials import take_secret, take_ticket, ticket_of_environment
+from ..console.credentials import take_secret, ticket_of_environment, wait_for_ticket
 from ..console.logging_setup import configure_logging
 from .added_options import add_options
 from .shared import Insecure, Join, SecretFile, Verbose
@@ -26,7 +26,10 @@ CONNECT_TIMEOUT_S = 10.0
 ConnectTimeout = Annotated[
     float,
     typer.Option(
-        "--connect-timeout", min=0.0, metavar="SECONDS", help="How long to wait for the manager."
+        "--connect-timeout",
+        min=0.0,
+        metavar="SECONDS",
+        help="How long to wait for the ticket's file, and for the manager.",
     ),
 ]
 
@@ -39,7 +42,8 @@ def make_client(
     Args:
         join: the ticket, or the file that contains it.
         secret_file: the file with the workspace secret, or None.
-        connect_timeout_s: how long to wait for the manager, in seconds.
+        connect_timeout_s: how long to wait for a missing ticket file, and for the manager, in
+            seconds.
         insecure: do not encrypt.
 
     Raises:
@@ -48,9 +52,10 @@ def make_client(
     # Other commands start without it.
     from ...client.client import Client  # noqa: PLC0415
 
+    secret = take_secret(secret_file, insecure=insecure)
     return Client(
-        take_ticket(join),
-        secret=take_secret(secret_file, insecure=insecure),
+        wait_for_ticket(join, connect_timeout_s),
+        secret=secret,
         insecure=insecure,
         connect_timeout_s=connect_timeout_s,
     )

@@ -180,11 +180,14 @@ def play_one_worker(
 ) -> None:
     """Run one worker of a scenario that another process runs."""
     from ...security.ticket import read_ticket
-    from ..play_worker import close_stdout, play_worker
+    from ..console.reserved_stdout import reserve_stdout
+    from ..play_worker import play_worker
     from ..scenario_finder import find_scenario, make_scenario
 
     configure_logging(verbose)
-    close_stdout()
-    made = make_scenario(find_scenario(str(module_file)), time_scale, arguments or ())
-    ticket = read_ticket(take_ticket(join))
-    raise typer.Exit(asyncio.run(play_worker(made, name, ticket)))
+    # The parent prints its report on stdout.
+    with reserve_stdout():
+        made = make_scenario(find_scenario(str(module_file)), time_scale, arguments or ())
+        ticket = read_ticket(take_ticket(join))
+        code = asyncio.run(play_worker(made, name, ticket))
+    raise typer.Exit(code)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ....messages import InvalidInput
-from ..console.credentials import take_secret, take_ticket
+from ..console.credentials import take_secret, wait_for_ticket
 from ..console.logging_setup import configure_logging
 from .model import BaseUrl, KeyFile, Model, PriceIn, PriceOut, System, Types
 from .shared import (
@@ -182,7 +182,7 @@ def worker(
     from ..model_worker import ModelOptions, make_model_handlers
     from ..skill_options import read_skill_options
     from ..user_modules import find_handlers
-    from ..worker import CountingWorker, agent_names, choose_executor, run_workers, wait_for_ticket
+    from ..worker import CountingWorker, agent_names, choose_executor, run_workers
 
     configure_logging(verbose)
     skills = read_skill_options(skill)
@@ -230,7 +230,7 @@ def worker(
         )
         for each in agent_names(name, agents)
     ]
-    ticket = wait_for_ticket(take_ticket(join), wait_for_ticket_s)
+    ticket = wait_for_ticket(join, wait_for_ticket_s)
     for each in made:
         if otel:
             from ..telemetry import enable_opentelemetry
