@@ -374,7 +374,9 @@ import os, sys, time
 from muster.agents import Muster
 
 def stay(number):
-    print(os.getpid(), flush=True)
+    # In one piece: where output is not buffered, `print` writes the newline by itself.
+    sys.stdout.write(f"{os.getpid()}\\n")
+    sys.stdout.flush()
     time.sleep(600)
 
 with Muster(workers=2) as muster:
