@@ -72,9 +72,9 @@ class FsspecBlobs:
         check_blob_name(name)
         with self._translating_errors("be read"):
             try:
-                # One byte more than is allowed shows that the blob is too long.
-                with self._system.open(self._path_of(name), "rb") as file:
-                    content = bytes(file.read(MAX_BLOB_BYTES + 1))
+                # One byte more than is allowed shows that the blob is too long. Not by `open`: all
+                # who open a file in memory share its position, and object stores are asked twice.
+                content: bytes = self._system.cat_file(self._path_of(name), end=MAX_BLOB_BYTES + 1)
             except FileNotFoundError:
                 raise BlobMissing(
                     f"the blob {name[:12]}… is not at {self._place!r}; it was deleted, or this "

@@ -90,6 +90,21 @@ async def until(condition: Any) -> None:
         await asyncio.sleep(0.02)
 
 
+def wait_until_none_waits(cluster: LocalCluster) -> None:
+    """Wait until the scheduler and its workers have dropped all but one call that runs."""
+    deadline = time.monotonic() + DEADLINE_S
+    with Client(cluster) as client:
+        while len(cluster.scheduler.tasks) > 1 or "ready" in {
+            state
+            for states in client.run(
+                lambda dask_worker: [each.state for each in dask_worker.state.tasks.values()]
+            ).values()
+            for state in states
+        }:
+            assert time.monotonic() < deadline, "a cancel did not come"
+            time.sleep(0.02)
+
+
 def test_one_agent_runs_its_tasks_on_all_workers_of_a_cluster_each_of_them_once(
     front: DaskCluster, cluster: LocalCluster, tmp_path: Path
 ) -> None:
@@ -133,7 +148,7 @@ def test_what_fails_or_cannot_come_home_fails_its_task_alone(
 
 
 def test_a_cancel_reaches_the_cluster_and_frees_the_slot_at_once(
-    front: DaskCluster, tmp_path: Path
+    front: DaskCluster, cluster: LocalCluster, tmp_path: Path
 ) -> None:
     go_on = tmp_path / "go on"
 
@@ -154,6 +169,7 @@ def test_a_cancel_reaches_the_cluster_and_frees_the_slot_at_once(
         manager.cancel_task(int(running))
         # Nothing has ended in the cluster.
         await until(lambda: len(worker._shell.running) == 1)
+        await asyncio.to_thread(wait_until_none_waits, cluster)
         go_on.touch()
         await rehearsing
         return manager.get_all_task_status(), waiting, running

@@ -123,7 +123,7 @@ async def test_declared_types_arrive_over_ceylon_and_after_a_restart_from_the_st
     tasks = orders()
     manager = TaskManager(tasks, 1, port=0, quiet=True, store=MemoryStore(rows))
     await asyncio.wait_for(
-        manager.start_agent(b"", [WorkerAgent("Ada", 5, handlers=HANDLERS)]), timeout=60
+        manager.start_agent(b"", [WorkerAgent("Ada", 5, handlers=HANDLERS)]), timeout=180
     )
     check_results([manager.board.tasks[task.id].result for task in tasks])
     # The same tasks are the same again, though the store has their plain form.

@@ -65,13 +65,19 @@ async def not_begun(manager: TaskManager) -> None:
     del manager
 
 
+async def has_started(manager: TaskManager) -> None:
+    """A manager that Ceylon has not started yet has no run that could end."""
+    while not manager._shell.has_link:
+        await asyncio.sleep(0.001)
+
+
 RunEnding = Callable[[Callable[[TaskManager], Awaitable[None]]], Awaitable[TaskManager]]
 
 
 async def host_stops(until: Any) -> TaskManager:
     hub, manager, workers = hosted()
     hosting = asyncio.ensure_future(hub.start_agent(b"", [manager, *workers]))
-    await asyncio.sleep(0)
+    await has_started(manager)
     await until(manager)
     await hub.stop()
     await hosting
@@ -81,7 +87,7 @@ async def host_stops(until: Any) -> TaskManager:
 async def hosts_start_is_cancelled(until: Any) -> TaskManager:
     hub, manager, workers = hosted()
     hosting = asyncio.ensure_future(hub.start_agent(b"", [manager, *workers]))
-    await asyncio.sleep(0)
+    await has_started(manager)
     await until(manager)
     hosting.cancel()
     await asyncio.wait([hosting])

@@ -83,7 +83,7 @@ def test_shells_complete_commands_and_options(shell: str, typed: str, expected: 
         capture_output=True,
         check=True,
         text=True,
-        timeout=60,
+        timeout=180,
         env={**os.environ, **asked},
     )
     assert expected in told.stdout

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from muster.agents.kernel.matching.adaptive import AdaptivePolicy
 from muster.agents.simulation.hidden_skills import HiddenWorker, HiddenWorld, Wave, seeded
-from muster.agents.simulation.hidden_skills_run import play_world
+from muster.agents.simulation.hidden_skills_run import PlayedAttempt, play_world
 from muster.messages import Task
 
 HARD = tuple(f"hard {number}" for number in range(6))
@@ -45,26 +46,25 @@ def world(seed: int) -> _Chances:
     return _Chances(seed, workers, (Wave(tasks, rate=1.0),), chances=chances)
 
 
+def play(seed: int) -> tuple[PlayedAttempt, ...]:
+    return play_world(world(seed), AdaptivePolicy(), thrift=THRIFT).attempts
+
+
+played = cache(play)
+
+
 def test_a_cheap_worker_gets_the_types_it_is_good_at_though_it_is_poor_at_most() -> None:
     shares: dict[bool, list[bool]] = {True: [], False: []}
     for seed in range(2):
-        late = [
-            attempt
-            for attempt in play_world(world(seed), AdaptivePolicy(), thrift=THRIFT).attempts
-            if int(attempt.task.id) > 300
-        ]
-        for attempt in late:
-            shares[attempt.task.type in EASY].append(attempt.worker.name == "cheap")
+        for attempt in played(seed):
+            if int(attempt.task.id) > 300:
+                shares[attempt.task.type in EASY].append(attempt.worker.name == "cheap")
     assert sum(shares[True]) / len(shares[True]) > 0.8
     assert sum(shares[False]) / len(shares[False]) < 0.15
 
 
 def test_the_same_seed_gives_the_same_run_with_costs() -> None:
     first, second = (
-        [
-            (each.task.id, each.worker.name)
-            for each in play_world(world(2), AdaptivePolicy(), thrift=THRIFT).attempts
-        ]
-        for _ in range(2)
+        [(each.task.id, each.worker.name) for each in attempts] for attempts in (played(0), play(0))
     )
     assert first == second

@@ -326,7 +326,7 @@ def test_what_a_tool_waits_for_another_task_does_not_count_for_the_time_of_the_m
 
     @other.task("think")
     async def think(task: Task) -> str:
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(3.5)
         return "thought"
 
     async def have_thought(context: TaskContext) -> Payload:
@@ -338,7 +338,7 @@ def test_what_a_tool_waits_for_another_task_does_not_count_for_the_time_of_the_m
         "go",
         tools=[have_thought],
         workers=[other],
-        limits=ModelLimits(max_s=1.0),
+        limits=ModelLimits(max_s=3.0),
     )
     assert result(manager).output == "thought"
 

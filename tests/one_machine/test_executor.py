@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import (
@@ -41,25 +42,31 @@ def fail(reason: str) -> int:
 
 
 @handlers.task
-async def linger(seconds: float) -> float:
-    await asyncio.sleep(seconds)
-    return seconds
+async def linger(gate: str) -> str:
+    """Wait until the gate, a file, is there."""
+    while not await asyncio.to_thread(Path(gate).exists):
+        await asyncio.sleep(0.01)
+    return "went on"
 
 
 def fail_plainly(reason: str) -> int:
     raise ValueError(reason)
 
 
-def linger_plainly(seconds: float) -> float:
-    time.sleep(seconds)
-    return seconds
+def linger_plainly(gate: str) -> str:
+    while not Path(gate).exists():
+        time.sleep(0.01)
+    return "went on"
 
 
 class Calls:
     """An executor that runs one call at a time, and the functions that it can call."""
 
-    def __init__(self, executor: Executor, functions: tuple[Callable[..., Any], ...]) -> None:
+    def __init__(
+        self, executor: Executor, functions: tuple[Callable[..., Any], ...], folder: Path
+    ) -> None:
         self.executor = executor
+        self.gate = folder / f"gate of {id(self)}"
         self.power, self.fail, self.linger = functions
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -91,8 +98,10 @@ def fails(calls: Calls) -> object:
 
 
 def is_late(calls: Calls) -> object:
-    future = calls.submit(calls.linger, 0.3)
-    return raised(lambda: future.result(0.001)), future.result(LIMIT_S)
+    future = calls.submit(calls.linger, str(calls.gate))
+    late = raised(lambda: future.result(0.001))
+    calls.gate.touch()
+    return late, future.result(LIMIT_S)
 
 
 def come_as_they_complete(calls: Calls) -> object:
@@ -109,29 +118,34 @@ def are_waited_for(calls: Calls) -> object:
 
 def are_mapped_in_order(calls: Calls) -> object:
     executor = calls.executor
-    late = raised(lambda: list(executor.map(calls.linger, [0.3], timeout=0.001)))
+    late = raised(lambda: list(executor.map(calls.linger, [str(calls.gate)], timeout=0.001)))
+    calls.gate.touch()
     values = executor.map(calls.power, [2, 3], [2, 2], timeout=LIMIT_S, chunksize=7)
     return list(values), late, raised(lambda: list(executor.map(calls.fail, ["no"])))
 
 
 def is_cancelled_while_it_waits(calls: Calls) -> object:
-    first, second = calls.submit(calls.linger, 0.5), calls.submit(calls.power, 2, 2)
+    first = calls.submit(calls.linger, str(calls.gate))
+    second = calls.submit(calls.power, 2, 2)
     told: list[bool] = []
     second.add_done_callback(lambda done: told.append(done.cancelled()))
     is_cancelled = second.cancel()
+    calls.gate.touch()
     return is_cancelled, second.done(), told, raised(second.result), first.result(LIMIT_S)
 
 
 def ends(calls: Calls) -> object:
     with calls.executor:
-        done = calls.submit(calls.linger, 0.1)
+        done = calls.submit(calls.linger, str(calls.gate))
+        threading.Timer(0.1, calls.gate.touch).start()
     again = raised(lambda: calls.submit(calls.power, 2, 3))
     return done.done(), done.result(0), again
 
 
 def ends_at_once(calls: Calls) -> object:
-    calls.submit(calls.linger, 0.5)
+    calls.submit(calls.linger, str(calls.gate))
     waiting = calls.submit(calls.power, 2, 2)
+    waiting.add_done_callback(lambda _: calls.gate.touch())
     calls.executor.shutdown(cancel_futures=True)
     return waiting.cancelled(), raised(waiting.result)
 
@@ -167,16 +181,18 @@ STORIES = [
 ]
 
 
-def expected(story: Callable[[Calls], object]) -> object:
+def expected(story: Callable[[Calls], object], folder: Path) -> object:
     with ThreadPoolExecutor(1) as executor:
-        return story(Calls(executor, (pow, fail_plainly, linger_plainly)))
+        return story(Calls(executor, (pow, fail_plainly, linger_plainly), folder))
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_an_executor_of_a_machine_does_as_a_thread_pool(story: Callable[[Calls], object]) -> None:
+def test_an_executor_of_a_machine_does_as_a_thread_pool(
+    story: Callable[[Calls], object], tmp_path: Path
+) -> None:
     with Muster(threads=1) as muster:
-        calls = Calls(muster.executor(), (pow, fail_plainly, linger_plainly))
-        assert story(calls) == expected(story)
+        calls = Calls(muster.executor(), (pow, fail_plainly, linger_plainly), tmp_path)
+        assert story(calls) == expected(story, tmp_path)
         # What made the executor goes on.
         assert muster.executor().submit(pow, 2, 3).result(LIMIT_S) == 8
 
@@ -202,19 +218,20 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlockingClient]
 @pytest.mark.slow
 @pytest.mark.parametrize("story", STORIES)
 def test_an_executor_of_a_client_does_as_a_thread_pool(
-    client: BlockingClient, story: Callable[[Calls], object]
+    client: BlockingClient, story: Callable[[Calls], object], tmp_path: Path
 ) -> None:
-    assert story(Calls(client.executor(), (power, fail, linger))) == expected(story)
+    calls = Calls(client.executor(), (power, fail, linger), tmp_path)
+    assert story(calls) == expected(story, tmp_path)
 
 
 @pytest.mark.ceylon
 @pytest.mark.processes
 @pytest.mark.slow
 def test_to_cancel_a_future_of_a_client_cancels_its_task_also_while_it_runs(
-    client: BlockingClient,
+    client: BlockingClient, tmp_path: Path
 ) -> None:
-    executor = client.executor()
-    running, waiting = executor.submit(linger, 3600.0), executor.submit(power, 2, 2)
+    executor, gate = client.executor(), str(tmp_path / "never")
+    running, waiting = executor.submit(linger, gate), executor.submit(power, 2, 2)
     assert wait_until(lambda: client.status(running.task_id) == "in_progress")
     executor.shutdown(wait=False, cancel_futures=True)
     assert running.cancelled()

@@ -117,17 +117,18 @@ def test_a_function_that_is_defined_anew_is_the_new_one() -> None:
         assert muster.gather(*calls) == [1, 2, 1, 3, 2]
 
 
-def test_calls_run_in_other_processes_at_the_same_time() -> None:
+def test_calls_run_in_other_processes_at_the_same_time(tmp_path: Path) -> None:
     with Muster(workers=2) as muster:
-        futures = [muster.submit(_meet) for _ in range(2)]
+        futures = [muster.submit(_meet, tmp_path) for _ in range(2)]
         pids = {each.result(DEADLINE_S) for each in futures}
     assert len(pids) == 2
     assert os.getpid() not in pids
     wait_until(lambda: not any(map(is_running, pids)))
 
 
-def _meet() -> int:
-    time.sleep(0.3)
+def _meet(place: Path) -> int:
+    (place / str(os.getpid())).touch()
+    wait_until(lambda: len(list(place.iterdir())) == 2)
     return os.getpid()
 
 
@@ -157,15 +158,13 @@ def test_an_exception_ends_map_at_its_item() -> None:
             next(results)
 
 
-def test_a_call_that_takes_too_long_is_killed_and_the_next_one_is_served(tmp_path: Path) -> None:
-    note = tmp_path / "pid"
+def test_a_call_that_takes_too_long_is_killed_and_the_next_one_is_served() -> None:
     with Muster(workers=1) as muster:
-        # Its process has started, so that the call comes as far as its note in time.
-        assert muster.submit(square, 2).result(DEADLINE_S) == 4
-        call = muster.with_options(timeout=3.0).submit(_stay, note)
+        pid = muster.submit(os.getpid).result(DEADLINE_S)
+        call = muster.with_options(timeout=0.5).submit(time.sleep, DEADLINE_S)
         with pytest.raises(TaskFailed, match="timed out"):
             call.result(DEADLINE_S)
-        wait_until(lambda: not is_running(int(note.read_text())))
+        wait_until(lambda: not is_running(pid))
         assert muster.submit(square, 3).result(DEADLINE_S) == 9
 
 
@@ -209,27 +208,22 @@ def _die_once(note: Path) -> str:
     return "alive"
 
 
-async def test_in_a_running_loop_futures_are_awaited_and_the_loop_goes_on() -> None:
-    ticks = 0
-
-    async def tick() -> None:
-        nonlocal ticks
-        while True:
-            await asyncio.sleep(0.01)
-            ticks += 1
-
-    ticking = asyncio.ensure_future(tick())
+async def test_in_a_running_loop_futures_are_awaited_and_the_loop_goes_on(tmp_path: Path) -> None:
+    gate, last_gate = tmp_path / "gate", tmp_path / "last gate"
     async with Muster(workers=2) as muster:
         assert await muster.submit(square, 3) == 9
         assert await asyncio.gather(*(muster.submit(square, n) for n in range(3))) == [0, 1, 4]
         assert [each async for each in muster.map(square, range(5))] == [0, 1, 4, 9, 16]
-        futures = [muster.submit(_sleep_and_return, n) for n in (0.3, 0.0)]
-        done = [await each async for each in muster.as_completed(futures)]
-        assert done == [0.0, 0.3]
-        last = muster.submit(_sleep_and_return, 0.2)
-    assert last.result(0) == 0.2
-    ticking.cancel()
-    assert ticks > 5
+        futures = [muster.submit(_wait_for, gate), muster.submit(square, 4)]
+        done: list[Any] = []
+        async for each in muster.as_completed(futures):
+            done.append(await each)
+            gate.touch()
+        assert done == [16, "came"]
+        last = muster.submit(_wait_for, last_gate)
+        asyncio.get_running_loop().call_later(0.05, last_gate.touch)
+    # So the loop went on while the block waited for it.
+    assert last.result(0) == "came"
 
 
 async def test_in_a_running_loop_a_plain_with_works_as_in_a_notebook() -> None:
@@ -243,8 +237,16 @@ def _sleep_and_return(seconds: float) -> float:
     return seconds
 
 
+def _wait_for(gate: Path) -> str:
+    wait_until(gate.exists)
+    return "came"
+
+
 @pytest.mark.parametrize("way", WAYS)
-def test_a_call_gets_the_results_of_the_futures_among_its_arguments(way: dict[str, int]) -> None:
+def test_a_call_gets_the_results_of_the_futures_among_its_arguments(
+    way: dict[str, int], tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
     with Muster(**way) as muster:
         parts = [muster.submit(_sleep_and_return, n / 100) for n in (3, 0, 2)]
         total = muster.submit(sum, parts)
@@ -256,10 +258,11 @@ def test_a_call_gets_the_results_of_the_futures_among_its_arguments(way: dict[st
         after = muster.submit(square, muster.submit(square, failing))
         with pytest.raises(KeyError, match="apples"):
             after.result(DEADLINE_S)
-        slow = muster.submit(_sleep_and_return, 0.3)
-        follows = muster.submit(square, slow)
+        slow = muster.submit(_wait_for, gate)
+        follows = muster.submit(len, slow)
         assert follows.cancel()
-        assert slow.result(DEADLINE_S) == 0.3
+        gate.touch()
+        assert slow.result(DEADLINE_S) == "came"
         last = muster.submit(square, muster.submit(square, 3))
     # `with` waits for those too that wait for others.
     assert last.result(0) == 81
@@ -374,7 +377,9 @@ import os, sys, time
 from muster.agents import Muster
 
 def stay(number):
-    print(os.getpid(), flush=True)
+    # In one piece: where output is not buffered, `print` writes the newline by itself.
+    sys.stdout.write(f"{os.getpid()}\\n")
+    sys.stdout.flush()
     time.sleep(600)
 
 with Muster(workers=2) as muster:
@@ -406,11 +411,13 @@ def test_a_script_without_a_guard_ends_with_all_of_its_processes(
         assert told.rstrip().endswith("KeyboardInterrupt")
 
 
-def test_errors_of_muster_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_muster_are_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
     with Muster(threads=1) as muster:
         failing = muster.with_options(expires_s=0.01)
-        first = muster.submit(time.sleep, 0.3)
+        first = muster.submit(_wait_for, gate)
         late = failing.submit(square, 1)
         with pytest.raises(MusterError, match="expired"):
             late.result(DEADLINE_S)
+        gate.touch()
         first.result()

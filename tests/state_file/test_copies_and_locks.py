@@ -146,7 +146,7 @@ from muster.agents import StateFileTaskManager
 from muster.messages import StoreCorrupt
 for _ in range(5):
     try:
-        StateFileTaskManager(sys.argv[1], lock_timeout=30)
+        StateFileTaskManager(sys.argv[1], lock_timeout=180)
     except StoreCorrupt as fault:
         assert fault.copy is not None
     else:
@@ -261,7 +261,7 @@ def test_a_reader_waits_for_a_writer_no_longer_than_the_timeout(make: Any, corru
 def test_a_reader_takes_what_stands_there_when_the_writer_has_finished(
     make: Any, state_file: Path
 ) -> None:
-    manager = make(lock_timeout=10)
+    manager = make(lock_timeout=180)
     task_id = manager.create_task("brew")
     whole = state_file.read_bytes()
     seen: list[Any] = []
@@ -328,7 +328,7 @@ def test_a_lock_removed_while_it_is_held_lets_nobody_undo_what_another_does(
 
 
 def test_who_waits_for_a_lock_that_is_removed_gets_the_new_one(make: Any, state_file: Path) -> None:
-    manager, waiting = make(), make(lock_timeout=20)
+    manager, waiting = make(), make(lock_timeout=180)
     lock = Path(f"{state_file}.lock")
     done: list[str] = []
     with open(lock, "r+") as held:
@@ -352,7 +352,7 @@ ADD_TASKS = """
 import sys, time
 from muster.agents import StateFileTaskManager
 from muster.messages import StoreBusy
-manager = StateFileTaskManager(sys.argv[1], lock_timeout=30, survives_power_loss=False)
+manager = StateFileTaskManager(sys.argv[1], lock_timeout=180, survives_power_loss=False)
 for number in range(int(sys.argv[2])):
     while True:
         try:

@@ -45,7 +45,7 @@ if user:
     os.setgid(group)
     os.setuid(user)
 try:
-    manager = StateFileTaskManager(file, lock_timeout=30, survives_power_loss=False)
+    manager = StateFileTaskManager(file, lock_timeout=180, survives_power_loss=False)
     for number in range(int(count)):
         task_id = manager.create_task("brew", {"by": user})
         assert manager.get_next_task(f"agent-{user}")
@@ -167,7 +167,7 @@ def test_users_change_it_at_once_and_nothing_is_lost(shared: Path) -> None:
         subprocess.Popen([*command, str(user), str(GROUP), "007", str(path), "20"])
         for user in (ADA, BEN, EVE, ROOT)
     ]
-    manager = StateFileTaskManager(path, lock_timeout=30)
+    manager = StateFileTaskManager(path, lock_timeout=180)
     while any(process.poll() is None for process in running):
         manager.get_status_summary()
     assert [process.returncode for process in running] == [0] * 4

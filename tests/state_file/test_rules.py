@@ -226,7 +226,7 @@ def test_two_managers_of_one_file_see_the_same(make_either: Any) -> None:
 
 
 def test_threads_of_one_manager_take_each_task_once(make_either: Any) -> None:
-    manager = make_either(lock_timeout=30)
+    manager = make_either(lock_timeout=180)
     created = {manager.create_task("brew") for _ in range(40)}
     taken: list[str] = []
 

@@ -61,7 +61,7 @@ def take_in(zone: str, file: str, hours: float, at: float) -> Any:
     """What an agent in another zone gets."""
     command = [sys.executable, "-c", TAKE, file, str(hours), str(at)]
     answer = subprocess.run(
-        command, env={**os.environ, "TZ": zone}, capture_output=True, check=True, timeout=60
+        command, env={**os.environ, "TZ": zone}, capture_output=True, check=True, timeout=180
     )
     return json.loads(answer.stdout)
 

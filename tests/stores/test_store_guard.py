@@ -206,14 +206,25 @@ def test_the_one_who_lost_its_store_takes_nothing_from_the_next(
 # ------------------------------------------------------------------ one manager at a time
 
 HOLD = """
-import sys
+import os, signal, sys
 from muster.agents.kernel.board.rows import Rows
 from muster.agents.store.sqlite import SqliteStore
-store = SqliteStore(sys.argv[1])
-store.write(Rows(b"held"))
-print("held", flush=True)
-sys.stdin.read()
+child = 0
+for line in sys.stdin:
+    if child:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        child = 0
+        print("killed", flush=True)
+    else:
+        child = os.fork()
+        if not child:
+            store = SqliteStore(line.rstrip("\\n"))
+            store.write(Rows(b"held"))
+            print("held", flush=True)
+            signal.pause()
 """
+"""Is told a path, and has a child hold a store there; is told anything, and kills the child."""
 
 
 def as_it_is(path: Path) -> Path:
@@ -281,31 +292,37 @@ WAYS = [
 ]
 
 
-@pytest.fixture
-def holder(tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    path = folder / "run.db"
-    command = [sys.executable, "-c", HOLD, str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"held\n"
-        yield path, process
-        process.kill()
+@pytest.fixture(scope="module")
+def tell_holder() -> Iterator[Callable[[object], str]]:
+    command = [sys.executable, "-c", HOLD]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+
+        def tell(what: object) -> str:
+            print(what, file=process.stdin, flush=True)
+            assert process.stdout is not None
+            return process.stdout.readline().rstrip()
+
+        yield tell
 
 
 @pytest.mark.processes
 @pytest.mark.parametrize("way", WAYS)
 def test_no_second_manager_comes_to_a_store_by_any_way(
-    holder: tuple[Path, subprocess.Popen[bytes]], way: Callable[[Path], Path]
+    tmp_path: Path, tell_holder: Callable[[object], str], way: Callable[[Path], Path]
 ) -> None:
-    path, process = holder
-    other = way(path)
-    with pytest.raises(StoreUnusable, match=r"is held by|names \(hard links\)"):
-        SqliteStore(other)
-    assert find_holder(other).held is True
-    process.kill()
-    process.wait()
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    path = folder / "run.db"
+    assert tell_holder(path) == "held"
+    try:
+        other = way(path)
+        with pytest.raises(StoreUnusable, match=r"is held by|names \(hard links\)"):
+            SqliteStore(other)
+        assert find_holder(other).held is True
+    finally:
+        assert tell_holder("kill it") == "killed"
     assert find_holder(other).held is False
 
 

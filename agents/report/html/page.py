@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TypedDict
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from ....messages import InvalidDiagram, TaskStatus
@@ -73,7 +73,7 @@ def render_html(report: RunReport, diagram: str | None = None) -> str:
     """
     script, style = _read("page.js"), _read("page.css")
     timeline = make_timeline(report)
-    template = _environment().from_string(_read("page.html.jinja"))
+    template = _template()
     context: dict[str, object] = {
         "report": report,
         "name": clip(report.name, _MAX_NAME_CHARACTERS),
@@ -123,7 +123,7 @@ def render_html(report: RunReport, diagram: str | None = None) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -134,7 +134,7 @@ def _environment() -> Environment:
     environment.filters["type"] = _name_of_type
     environment.filters["tint"] = tint_of
     environment.filters["name_class"] = name_class
-    return environment
+    return environment.from_string(_read("page.html.jinja"))
 
 
 def _read(name: str) -> str:
