@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import stat
 import subprocess
 import urllib.request
 from collections.abc import Callable
@@ -297,14 +296,6 @@ def test_with_json_the_ticket_goes_to_stderr_and_only_the_report_to_stdout(
     ended = managing.end()
     assert json.loads(ended.out)["success_rate"] == 1.0
     assert ended.err.startswith("join with: muster worker --join ticket\n")
-
-
-@pytest.mark.slow
-def test_only_its_owner_may_read_a_ticket_file(
-    start: Start, tasks_file: Callable[..., Path], tmp_path: Path
-) -> None:
-    start(*manager(tasks_file(1), "--workers", 1)).wait_for("join with:")
-    assert stat.S_IMODE((tmp_path / "ticket").stat().st_mode) == 0o600
 
 
 @pytest.mark.slow
