@@ -83,7 +83,7 @@ def test_a_manager_killed_three_times_goes_on_with_the_same_workers(
     pids = {name: worker.pid for name, worker in crew.workers.items()}
     killer = ManagerKiller(crew, tell)
     for kill in (1, 2, 3):
-        crew.wait_for_executions(kill * TASKS // 5, within_s=120)
+        crew.wait_for_executions(kill * TASKS // 8, within_s=120)
         pause(chance.uniform(0.0, 1.0))
         killer.kill()
         pause(AWAY_S)
