@@ -26,9 +26,6 @@ LOST_AFTER_LOOKS = 3
 """How many looks in a row must fail before the cluster counts as lost. Ray itself ends the process
 after a minute without its head."""
 
-CANCEL_REPEATS = 3
-"""How often a cancel is repeated, once at each look, while its function goes on."""
-
 _HOST_AND_PORT = re.compile(r"(?:ray://)?(?P<host>[^/:]+):(?P<port>\d{1,5})")
 _Result = TypeVar("_Result")
 
@@ -255,7 +252,7 @@ class _RayFuture(Future[Any]):
     def __init__(self, reference: ObjectRef[Any]) -> None:
         super().__init__()
         self._reference = reference
-        self._repeats_left = 0
+        self._looks_since_cancel: int | None = None
         self.set_running_or_notify_cancel()
 
     def follow(self) -> None:
@@ -268,15 +265,20 @@ class _RayFuture(Future[Any]):
         Returns:
             False: it has ended only when Ray says so.
         """
-        self._repeats_left = CANCEL_REPEATS
+        self._looks_since_cancel = 0
         self.cancel_in_ray(force=False)
         return False
 
     def repeat_cancel(self) -> None:
-        """Ask again, if it was asked: Ray forgets it for a function that is about to start."""
-        if self._repeats_left:
-            self._repeats_left -= 1
-            self.cancel_in_ray(force=False)
+        """Ask again, if it was asked: Ray forgets it for a function that is about to start.
+
+        At each look that is a power of two, so that a busy machine may take as long as it needs,
+        and a function that cleans up is seldom interrupted.
+        """
+        if self._looks_since_cancel is not None:
+            self._looks_since_cancel += 1
+            if self._looks_since_cancel.bit_count() == 1:
+                self.cancel_in_ray(force=False)
 
     def cancel_in_ray(self, *, force: bool) -> None:
         """Have Ray drop the function, interrupt it, or kill its process."""

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from muster.agents import Handlers, RayCluster, TaskManager, WorkerAgent, rehearse
 from muster.agents.simulation.handler_endings import PLAIN_ENDINGS
+from muster.agents.worker.ray_cluster import _RayFuture
 from muster.messages import ExtraMissing, InvalidInput, Task
 
 DEADLINE_S = 120.0
@@ -261,6 +262,22 @@ class TestInACluster:
 
 def never_end_in_cluster(task: Task) -> None:
     time.sleep(600)
+
+
+def test_a_cancel_is_repeated_ever_more_seldom_until_the_function_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = list[bool]()
+    monkeypatch.setattr(_RayFuture, "cancel_in_ray", lambda _, *, force: asked.append(force))
+    future = _RayFuture(Any)
+    future.repeat_cancel()
+    assert asked == []
+    future.cancel()
+    for look in range(1, 40):
+        before = len(asked)
+        future.repeat_cancel()
+        assert len(asked) - before == (look in {1, 2, 4, 8, 16, 32})
+    assert not any(asked)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "auto", "nowhere", "127.0.0.1:99999"])

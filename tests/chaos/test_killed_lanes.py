@@ -53,7 +53,7 @@ def test_workers_of_all_lanes_come_back_to_a_manager_that_was_killed_by_an_old_t
         tmp_path,
         workers=[],
         tasks=TASKS,
-        takes_s=(0.05, 0.15),
+        takes_s=(0.2, 0.4),
         chance=chance,
         durable=True,
     )

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import stat
 import subprocess
 import urllib.request
 from collections.abc import Callable
@@ -300,14 +299,6 @@ def test_with_json_the_ticket_goes_to_stderr_and_only_the_report_to_stdout(
 
 
 @pytest.mark.slow
-def test_only_its_owner_may_read_a_ticket_file(
-    start: Start, tasks_file: Callable[..., Path], tmp_path: Path
-) -> None:
-    start(*manager(tasks_file(1), "--workers", 1)).wait_for("join with:")
-    assert stat.S_IMODE((tmp_path / "ticket").stat().st_mode) == 0o600
-
-
-@pytest.mark.slow
 def test_a_second_worker_of_a_name_is_refused_with_the_reason(
     start: Start, tasks_file: Callable[..., Path]
 ) -> None:
@@ -322,7 +313,7 @@ def test_a_second_worker_of_a_name_is_refused_with_the_reason(
 
 
 @pytest.mark.slow
-def test_a_running_manager_tells_why_a_task_waits(
+def test_a_running_manager_tells_why_a_task_waits_and_which_task_it_does_not_know(
     start: Start, tasks_file: Callable[..., Path]
 ) -> None:
     managing = start(*manager(tasks_file(8), "--workers", 2))
@@ -332,6 +323,10 @@ def test_a_running_manager_tells_why_a_task_waits(
     assert (ended.code, ended.err) == (0, "")
     assert "1" in ended.out.splitlines()[0]
     assert "worker" in ended.out
+    ended = start("why", 7, "--join", "ticket").end()
+    assert ended.code == 2
+    assert ended.err.startswith("muster: ")
+    assert "7" in ended.err
 
 
 @pytest.mark.slow
@@ -375,17 +370,6 @@ def test_a_task_that_is_cancelled_by_a_command_is_told(start: Start) -> None:
     assert start("submit", "--join", "ticket", "--no-wait", *task).end().code == 0
     ended = start("cancel", 5, "--join", "ticket").end()
     assert (ended.code, ended.out, ended.err) == (0, "task 5 is cancelled\n", "")
-
-
-@pytest.mark.slow
-def test_a_running_manager_is_asked_for_a_task_that_it_does_not_know(
-    start: Start, tasks_file: Callable[..., Path]
-) -> None:
-    start(*manager(tasks_file(8), "--workers", 2)).wait_for("join with:")
-    ended = start("why", 7, "--join", "ticket").end()
-    assert ended.code == 2
-    assert ended.err.startswith("muster: ")
-    assert "7" in ended.err
 
 
 @pytest.mark.slow

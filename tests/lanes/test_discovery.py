@@ -341,12 +341,10 @@ def test_whenever_all_is_cancelled_each_connection_is_closed(
             await asyncio.sleep(0)
         # What is left is cancelled by `asyncio.run`.
 
-    leaked: list[str] = []
-    for turns in range(20):
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always", ResourceWarning)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        for turns in range(20):
             asyncio.run(cancel_after(turns))
-            gc.collect()
-        leaked += [f"after {turns} turns: {each.message}" for each in told]
-    assert leaked == []
+        gc.collect()
+    assert [str(each.message) for each in told] == []
     assert caplog.messages == []

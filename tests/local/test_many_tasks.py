@@ -124,7 +124,7 @@ async def test_none_need_be_kept_and_callbacks_still_hear_of_each() -> None:
 
 
 @pytest.mark.slow
-async def test_thirty_thousand_tasks_take_no_longer_each_than_a_few() -> None:
+async def test_twelve_thousand_tasks_take_no_longer_each_than_a_few() -> None:
     async def seconds_for_each(count: int) -> float:
         manager = LocalTaskManager(max_concurrent_tasks=50, max_finished_tasks=1_000)
         began_at = time.process_time()
@@ -139,5 +139,5 @@ async def test_thirty_thousand_tasks_take_no_longer_each_than_a_few() -> None:
         assert len(manager.list_tasks()) == 1_000
         return spent / count
 
-    few = min([await seconds_for_each(3_000) for _ in range(2)])
-    assert await seconds_for_each(30_000) < 4 * few
+    few = min([await seconds_for_each(1_200) for _ in range(2)])
+    assert await seconds_for_each(12_000) < 4 * few

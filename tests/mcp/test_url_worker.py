@@ -24,15 +24,13 @@ server = FastMCP("clock", log_level="ERROR")
 
 
 @server.tool(annotations=ToolAnnotations(readOnlyHint=True))
-async def count(to: int, context: Context) -> str:
-    for number in range(1, to + 1):
-        await context.report_progress(number, to, f"at {number}")
+async def count(to: int) -> str:
     return f"counted to {to}, process {os.getpid()}"
 
 
 @server.tool()
-async def hang() -> str:
-    open("hangs", "w").close()
+async def hang(context: Context) -> str:
+    await context.report_progress(1, 2, "at the gate")
     await asyncio.sleep(600)
 
 
@@ -113,10 +111,9 @@ def test_a_server_at_a_url_works_for_a_worker_and_may_be_restarted(tmp_path: Pat
         worker = await work("Bearer sesame")
         first = await manager.submit(Task("one", type="count", data={"to": 3}))
         assert first.output == {"result": f"counted to 3, process {server.pid}"}
-        story = [str(each) for each in manager.board.find("one").story]
-        assert any("at " in each for each in story)
         hanging = asyncio.ensure_future(manager.submit(Task("two", type="hang")))
-        while not (tmp_path / "hangs").exists():
+        # What a call tells just before it ends may come too late; this one goes on.
+        while not any("at the gate" in str(each.story) for each in manager.board.tasks.values()):
             await asyncio.sleep(0.05)
         os.kill(server.pid, signal.SIGKILL)
         await server.wait()

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 IMPORT_ALL = """
-import functools, gc, json, logging, sys
+import json, logging, sys
 from importlib.machinery import SourceFileLoader
+from importlib.util import spec_from_loader
 import loguru, structlog
 
 def settings():
@@ -26,21 +27,65 @@ def settings():
         "loguru handlers": sorted(loguru.logger._core.handlers),
     }
 
+finished = []
+
+class Noting(SourceFileLoader):
+    load = SourceFileLoader.exec_module
+
+    def exec_module(self, module):
+        Noting.load(self, module)
+        finished.append(module.__name__)
+
+SourceFileLoader.exec_module = Noting.exec_module
+
+def loaded():
+    return [name for name in sys.modules if name.startswith("muster.")]
+
+class Known:
+    "Finds modules that were imported first of all before, and puts back what each had imported."
+
+    modules, had_imported = {}, {}
+
+    def find_spec(self, name, path=None, target=None):
+        if name in self.had_imported:
+            is_package = hasattr(self.modules[name], "__path__")
+            return spec_from_loader(name, self, is_package=is_package)
+
+    def create_module(self, spec):
+        return self.modules[spec.name]
+
+    def exec_module(self, module):
+        names = self.had_imported[module.__name__]
+        sys.modules.update((name, self.modules[name]) for name in names)
+        for name in names:
+            package, _, own_name = name.rpartition(".")
+            vars(sys.modules[package]).setdefault(own_name, self.modules[name])
+
+    def import_first(self, name):
+        for each in loaded():
+            package, _, own_name = each.rpartition(".")
+            if vars(sys.modules[package]).get(own_name) is sys.modules[each]:
+                delattr(sys.modules[package], own_name)
+        for each in loaded():
+            del sys.modules[each]
+        __import__(name)
+        self.had_imported[name] = loaded()
+        for each in loaded():
+            self.modules.setdefault(each, sys.modules[each])
+
 before, (answers, each_first, *modules) = settings(), sys.argv[1:]
-__import__("muster.messages")
-always_together = {known for known in sys.modules if known.startswith("muster.messages")}
-# The same files are loaded again and again, and leave more to collect than all else.
-SourceFileLoader.get_code = functools.cache(SourceFileLoader.get_code)
-gc.disable()
-for number, module in enumerate(modules):
-    if each_first:
-        if number % 50 == 0:
-            gc.collect()
-        for known in [known for known in sys.modules if known.split(".")[0] == "muster"]:
-            # These take longest to import, and who imports one message always has all of them.
-            if known not in always_together or module in always_together:
-                del sys.modules[known]
+for module in modules:
     __import__(module)
+if each_first:
+    known = Known()
+    sys.meta_path.insert(0, known)
+    # What a module imports has finished before it, and its packages begin before it.
+    for module in [name for name in finished if name.startswith("muster.")]:
+        parts = module.split(".")
+        for end in range(2, len(parts) + 1):
+            if (name := ".".join(parts[:end])) not in known.had_imported:
+                known.import_first(name)
+    assert set(modules) - {"muster"} <= set(known.had_imported)
 with open(answers, "w") as file:
     json.dump([before, settings()], file)
 """

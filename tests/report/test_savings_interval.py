@@ -13,7 +13,7 @@ from muster.agents.replay.strongest import estimate_strongest
 from muster.agents.simulation.virtual_time import run_in_virtual_time
 from muster.messages import Retry, Task
 
-RUNS, TASKS = 102, (40, 100, 300)
+RUNS, TASKS = 60, (40, 100, 300)
 """Each number of tasks in a third of the runs."""
 
 

@@ -302,7 +302,8 @@ def test_a_failing_run_shrinks_to_the_faults_that_matter(monkeypatch: pytest.Mon
     # A worker that never asks to be let in again, as before admissions were numbered.
     monkeypatch.setattr(ManagerSession, "_manager_received_at", deaf_once_silent)
     monkeypatch.setattr(simulation, "CALM_S", 120.0)
-    broken = first_broken(StressStory, range(200), *FaultKind)
+    kinds = (FaultKind.KILL, FaultKind.PARTITION, FaultKind.RESTART)
+    broken = first_broken(StressStory, range(200), *kinds)
     shrunk = shrink(StressStory(broken.conditions.seed), broken)
     assert shrunk.violation is not None
     assert broken.violation is not None
