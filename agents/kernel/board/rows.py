@@ -252,7 +252,7 @@ class _TaskRows:
             record.added_at,
             record.failures,
             record.losses,
-            tuple(record.failed_by),
+            tuple(sorted(record.failed_by)),
             record.error_message,
             record.finished_at,
             None if result is None else _result_state(result),

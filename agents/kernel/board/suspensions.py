@@ -58,8 +58,8 @@ class Suspensions:
         key = (message.task_id, message.attempt)
         if key in worker.stopping:
             # It was told to stop, and waits for a slot to do so.
-            worker.stopping.remove(key)
-            worker.withdrawn.add(key)
+            del worker.stopping[key]
+            worker.withdrawn[key] = None
             self._leases.update_slots(worker)
         if key in worker.withdrawn:
             cancelled = self._tasks.by_id.get(message.task_id)
@@ -97,7 +97,7 @@ class Suspensions:
         if (record is None and not is_withdrawn) or not self._make_room(worker):
             return
         if record is None:
-            worker.withdrawn.remove(key)
+            del worker.withdrawn[key]
             cancelled = self._tasks.by_id.get(message.task_id)
             if cancelled is not None:
                 self._count(cancelled.attempts[message.attempt - 1])

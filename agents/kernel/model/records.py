@@ -88,11 +88,11 @@ class WorkerRecord:
     awaited_until: float | None = None
     call: int = 1
     running: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
-    stopping: set[tuple[TaskId, int]] = field(default_factory=set)
+    stopping: dict[tuple[TaskId, int], None] = field(default_factory=dict)
     prefetched: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
     prefetched_s: float = 0.0
     suspended: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
-    withdrawn: set[tuple[TaskId, int]] = field(default_factory=set)
+    withdrawn: dict[tuple[TaskId, int], None] = field(default_factory=dict)
     stats: WorkerStats = field(default_factory=WorkerStats)
     failures_in_a_row: int = 0
     quarantined_until: float | None = None
