@@ -18,15 +18,7 @@ from .timer_kinds import BoardTimers
 
 
 class AttemptLeases:
-    """Ends leases and keeps the slots of workers up to date.
-
-    Args:
-        context: the state that the parts of the board share.
-        queue: the task queue, which matches connected workers with tasks.
-        prefetch: the prefetched attempts.
-        timers: the timers for deadlines and held slots.
-        spending: charges attempts.
-    """
+    """Ends leases and keeps the slots of workers up to date."""
 
     def __init__(
         self,

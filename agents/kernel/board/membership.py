@@ -34,15 +34,7 @@ class JoinDecision(NamedTuple):
 
 
 class Membership:
-    """Decides which workers are admitted and which are lost.
-
-    Args:
-        context: what the parts of the board share.
-        workers: the workers.
-        barrier: whether all expected workers have joined.
-        queue: the task queue, which matches connected workers with tasks.
-        timers: the timers for silences, absences and challenges.
-    """
+    """Decides which workers are admitted and which are lost."""
 
     def __init__(
         self,

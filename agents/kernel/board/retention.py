@@ -27,15 +27,7 @@ MOST_AHEAD = 500
 
 
 class Retention:
-    """Forgets settled tasks.
-
-    Args:
-        context: what the parts of the board share.
-        tasks: the tasks.
-        queue: the task queue.
-        spending: keeps what the attempts of forgotten tasks have cost.
-        timers: the timers for the end of the retention.
-    """
+    """Forgets settled tasks."""
 
     def __init__(
         self,

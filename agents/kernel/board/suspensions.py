@@ -22,13 +22,6 @@ class Suspensions:
 
     A suspended attempt keeps its lease. It holds no slot, and does not time out meanwhile. Its
     limits count it until its worker has agreed to ask for that before the attempt goes on.
-
-    Args:
-        context: the state that the parts of the board share.
-        tasks: the tasks.
-        membership: knows the connected workers.
-        leases: the leases of the attempts.
-        queue: the task queue, which has the limits.
     """
 
     def __init__(

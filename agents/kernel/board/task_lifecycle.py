@@ -49,16 +49,7 @@ _TASK_ADDED, _TASK_COMPLETED = OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_CO
 
 
 class TaskLifecycle:
-    """Adds, changes and settles tasks.
-
-    Args:
-        context: what the parts of the board share.
-        tasks: the tasks.
-        queue: the task queue.
-        leases: the leases of the tasks' attempts.
-        timers: the timers for expiries and deadlines.
-        spending: sums up what attempts cost.
-    """
+    """Adds, changes and settles tasks."""
 
     def __init__(
         self,

@@ -26,11 +26,7 @@ MAX_FORGOTTEN_IDS = 10_000
 
 
 class TaskRegistry:
-    """The tasks of a board.
-
-    Args:
-        context: what the parts of the board share.
-    """
+    """The tasks of a board."""
 
     def __init__(self, context: BoardContext) -> None:
         self._context = context

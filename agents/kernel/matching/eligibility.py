@@ -228,13 +228,7 @@ class Eligibility:
 def find_candidates(
     eligibility: Eligibility, workers: Iterable[WorkerRecord], failed_by: frozenset[str]
 ) -> Candidates:
-    """The connected workers that can run the tasks of a group, and why the others can't.
-
-    Args:
-        eligibility: which workers may get them.
-        workers: all connected workers.
-        failed_by: the names of the workers at which they failed.
-    """
+    """The connected workers that can run the tasks of a group, and why the others can't."""
     able: list[tuple[str, int]] = []
     unable: list[tuple[str, str]] = []
     workers = tuple(workers)

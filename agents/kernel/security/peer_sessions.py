@@ -24,10 +24,6 @@ class PeerSessions:
     Only a frame that can be decrypted creates an entry. If there are too many, the one with the
     lowest pass is dropped. That pass and all below it then count as stale, so that dropping the
     entry does not allow replays. A client that is still there then gets a new pass.
-
-    Args:
-        keys: the workspace's keys.
-        limit: how many are remembered.
     """
 
     def __init__(self, keys: KeyRing, limit: int = MAX_SENDERS) -> None:
