@@ -15,11 +15,10 @@ from ..model.events import TasksForgotten
 from ..model.occurrences import OccurrenceKind
 from ..model.records import TaskRecord
 from .context import BoardContext
-from .durations import in_words
 from .retention_end import RetentionEnd
 from .spending import Spending
 from .task_checks import find_forgettable, is_stopping, named_tasks
-from .task_registry import TaskRegistry
+from .task_registry import TaskRegistry, in_words
 from .timer_kinds import BoardTimers
 
 MOST_AHEAD = 500

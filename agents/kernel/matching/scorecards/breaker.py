@@ -66,11 +66,6 @@ class Breaker:
         return bool(self.reason)
 
     @property
-    def is_disturbed(self) -> bool:
-        """Whether a success would change anything."""
-        return bool(self.failures or self.reason)
-
-    @property
     def probes_from(self) -> float:
         """When the next probe may begin, in seconds of the board."""
         return self.opened_at + self.pause_s
