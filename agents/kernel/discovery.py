@@ -206,7 +206,14 @@ class DiscoveryCodec:
             DecodeError: it is not a question, or was sealed with another secret or for another
                 greeting.
         """
-        return Question(*self._read_text(DiscoveryKind.QUESTION, greeting, body))
+        nonce, said = body[:NONCE_BYTES], body[NONCE_BYTES:]
+        if len(nonce) < NONCE_BYTES:
+            raise DecodeError(Flaw.GARBAGE, "a truncated discovery question")
+        match self._open(DiscoveryKind.QUESTION, greeting.nonce + nonce, said):
+            case [str() as name] if _is_text(name):
+                return Question(nonce, name)
+            case _:
+                raise DecodeError(Flaw.INVALID, "a discovery question without a name")
 
     def pack_answer(self, greeting: Greeting, question: Question, place: LaneAddress) -> bytes:
         """Encode the answer to a question."""
@@ -342,16 +349,6 @@ class DiscoveryCodec:
         if self._identity is None:
             raise EncodeError("requesting a direct connection needs an identity that signs")
         return self._identity.sign(said)
-
-    def _read_text(self, kind: DiscoveryKind, greeting: Greeting, body: bytes) -> tuple[bytes, str]:
-        nonce, said = body[:NONCE_BYTES], body[NONCE_BYTES:]
-        if len(nonce) < NONCE_BYTES:
-            raise DecodeError(Flaw.GARBAGE, "a truncated discovery question")
-        match self._open(kind, greeting.nonce + nonce, said):
-            case [str() as text] if _is_text(text):
-                return nonce, text
-            case _:
-                raise DecodeError(Flaw.INVALID, "a discovery question without a name")
 
     def _seal(self, kind: DiscoveryKind, nonces: bytes, said: Sequence[str | int | bytes]) -> bytes:
         plain = pack_scalars(said)

@@ -88,16 +88,11 @@ def measure_workload(board: BoardState) -> ScalingLoad:
     return ScalingLoad(board.counts[TaskStatus.IN_PROGRESS] + ready, slots)
 
 
-def measure_load(board: BoardState) -> float:
-    """The number of tasks per slot of the connected workers; see `ScalingLoad.load`."""
-    return measure_workload(board).load
-
-
 def decide(current_load: float, workers: int, bounds: Bounds, target_load: float) -> Step:
     """Whether a worker should be added or retired.
 
     Args:
-        current_load: the load, as `measure_load` returns it.
+        current_load: the load, see `ScalingLoad.load`.
         workers: the number of workers, including starting ones.
         bounds: the minimum and maximum number of workers.
         target_load: above this load a worker is added; below half of it one is retired.

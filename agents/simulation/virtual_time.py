@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import math
 import selectors
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -129,7 +129,8 @@ def _end_leftovers(loop: VirtualTimeLoop) -> None:
     """
     try:
         for _ in range(_MAX_CANCELS):
-            leftovers = asyncio.all_tasks(loop)
+            # In an order of their own: those of a set differ from one run to the next.
+            leftovers = sorted(asyncio.all_tasks(loop), key=_name_length_first)
             for task in leftovers:
                 task.cancel()
             loop.run_until_complete(_wait_for_all(leftovers))
@@ -139,7 +140,12 @@ def _end_leftovers(loop: VirtualTimeLoop) -> None:
             _close(task)
 
 
-def _report_failures(loop: VirtualTimeLoop, ended: set[asyncio.Task[Any]]) -> None:
+def _name_length_first(task: asyncio.Task[Any]) -> tuple[int, str]:
+    name = task.get_name()
+    return len(name), name
+
+
+def _report_failures(loop: VirtualTimeLoop, ended: Iterable[asyncio.Task[Any]]) -> None:
     for task in ended:
         if not task.cancelled() and (fault := task.exception()) is not None:
             loop.call_exception_handler(
@@ -159,7 +165,7 @@ def _close(task: asyncio.Task[Any]) -> None:
         coroutine.close()
 
 
-async def _wait_for_all(tasks: set[asyncio.Task[Any]]) -> None:
+async def _wait_for_all(tasks: Sequence[asyncio.Task[Any]]) -> None:
     if tasks:
         await asyncio.wait(tasks)
 

@@ -501,11 +501,11 @@ def test_a_worker_whose_manager_forgot_the_end_of_an_attempt_gets_more_work() ->
         running = asyncio.ensure_future(rehearse(manager, [worker]))
         await asyncio.sleep(1)
         record = manager.board.workers["Ada"]
-        record.stopping.add((99, 1))
+        record.stopping[99, 1] = None
         manager._shell._router.post(record.worker_id, CancelTask(task_id=99, attempt=1))  # type: ignore[union-attr]
         manager.add_task(tasks(1)[0])
         await asyncio.sleep(1)
-        assert record.stopping == set()
+        assert record.stopping == {}
         manager._shell.end("enough")
         return await running
 

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from muster.agents.kernel.board.restoration import read_board
 from muster.agents.kernel.board.rows import changed_rows
-from muster.agents.kernel.model.answers import answer_key
 from muster.agents.kernel.model.instructions import SendCancel
-from muster.agents.kernel.model.second_opinions import restriction_of
+from muster.agents.kernel.model.second_opinions import answer_key, restriction_of
 from muster.agents.store.memory import SharedRows
 from muster.messages import Task, TaskStatus
 

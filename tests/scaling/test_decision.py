@@ -16,7 +16,7 @@ from muster.agents.kernel.model.events import (
     TasksAdded,
     WorkerJoined,
 )
-from muster.agents.kernel.scaling import Bounds, Step, decide, measure_load
+from muster.agents.kernel.scaling import Bounds, Step, decide, measure_workload
 from muster.messages import InvalidInput, Task, WorkerProfile
 
 WIDE = Bounds(0, 1_000)
@@ -106,29 +106,29 @@ def add(to: Board, count: int, **fields: Any) -> None:
 
 def test_the_load_is_the_work_for_each_slot() -> None:
     made = board(2, 2)
-    assert measure_load(made) == 0.0
+    assert measure_workload(made).load == 0.0
     add(made, 3)
-    assert measure_load(made) == 0.75
+    assert measure_workload(made).load == 0.75
     add(made, 5)
-    assert measure_load(made) == 2.0
+    assert measure_workload(made).load == 2.0
 
 
 def test_work_that_nobody_is_there_for_is_an_infinite_load() -> None:
     made = board()
-    assert measure_load(made) == 0.0
+    assert measure_workload(made).load == 0.0
     add(made, 1)
-    assert measure_load(made) == math.inf
+    assert measure_workload(made).load == math.inf
 
 
 def test_what_waits_for_other_tasks_is_no_load_yet() -> None:
     made = board(1)
     add(made, 1)
     add(made, 1, depends_on=(1,))
-    assert measure_load(made) == 1.0
+    assert measure_workload(made).load == 1.0
 
 
 def test_a_worker_that_retires_has_no_slots() -> None:
     made = board(1, 1)
     made.handle(RetirementRequested("w1"), 0.0)
     add(made, 1)
-    assert measure_load(made) == 1.0
+    assert measure_workload(made).load == 1.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.kernel.security.replay_window import WINDOW_COUNTERS, ReplayWindow
+from muster.agents.kernel.security.peer_sessions import WINDOW_COUNTERS, ReplayWindow
 
 near = st.integers(0, 40) | st.integers(WINDOW_COUNTERS - 3, WINDOW_COUNTERS + 40)
 

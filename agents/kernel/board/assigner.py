@@ -33,17 +33,7 @@ _TASK_ASSIGNED = OccurrenceKind.TASK_ASSIGNED
 
 
 class Assigner:
-    """Assigns tasks to workers.
-
-    Args:
-        context: the state that the parts of the board share.
-        tasks: the tasks.
-        queue: the task queue.
-        prefetch: the prefetched attempts.
-        lifecycle: enqueues and changes tasks.
-        timers: the timers for deadlines.
-        spending: reserves what attempts are expected to cost.
-    """
+    """Assigns tasks to workers."""
 
     def __init__(
         self,

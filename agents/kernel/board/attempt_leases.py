@@ -18,15 +18,7 @@ from .timer_kinds import BoardTimers
 
 
 class AttemptLeases:
-    """Ends leases and keeps the slots of workers up to date.
-
-    Args:
-        context: the state that the parts of the board share.
-        queue: the task queue, which matches connected workers with tasks.
-        prefetch: the prefetched attempts.
-        timers: the timers for deadlines and held slots.
-        spending: charges attempts.
-    """
+    """Ends leases and keeps the slots of workers up to date."""
 
     def __init__(
         self,
@@ -101,7 +93,7 @@ class AttemptLeases:
             self.end(attempt, outcome)
             return
         if attempt.is_prefetched or attempt.suspended_at is not None:
-            worker.withdrawn.add((task_id, attempt.number))
+            worker.withdrawn[task_id, attempt.number] = None
         else:
             self.await_stop(attempt)
         self.end(attempt, outcome)
@@ -112,7 +104,7 @@ class AttemptLeases:
     def await_stop(self, attempt: Attempt) -> None:
         """Count an attempt's slot as taken until its worker confirms that it has stopped."""
         key = (attempt.task.task_id, attempt.number)
-        attempt.worker.stopping.add(key)
+        attempt.worker.stopping[key] = None
         if self._queue.limiter is not None:
             self._queue.limiter.hold_on(attempt.task.task, key, self._context.now)
         self.timers.set(HeldSlotWarning(attempt, self._context.now + FIRST_WARNING_AFTER_S))
@@ -149,9 +141,9 @@ class AttemptLeases:
         if self._queue.limiter is not None:
             self._queue.limiter.end(key, self._context.now)
         if key in worker.withdrawn:
-            worker.withdrawn.remove(key)
+            del worker.withdrawn[key]
             return True
-        worker.stopping.remove(key)
+        del worker.stopping[key]
         self.update_slots(worker)
         return True
 

@@ -51,19 +51,7 @@ _UNCOUNTED = frozenset({AttemptOutcome.LOST, AttemptOutcome.NOT_BEGUN, AttemptOu
 
 
 class AttemptResults:
-    """Ends attempts, and settles or requeues their tasks.
-
-    Args:
-        context: what the parts of the board share.
-        tasks: the tasks.
-        workers: the workers.
-        queue: where tasks wait for workers.
-        leases: the leases of the attempts.
-        lifecycle: settles and requeues tasks.
-        quarantine: counts the failures of workers.
-        lessons: tells a learning policy of ended attempts.
-        spending: charges attempts.
-    """
+    """Ends attempts, and settles or requeues their tasks."""
 
     def __init__(
         self,

@@ -12,11 +12,7 @@ from .context import BoardContext
 
 
 def may_be_repeated(attempt: Attempt) -> bool:
-    """Whether another attempt may follow one that was begun, and of which nobody knows the end.
-
-    Args:
-        attempt: the attempt.
-    """
+    """Whether another attempt may follow one that was begun, and of which nobody knows the end."""
     task = attempt.task.task
     acts = task.type in attempt.worker.at_most_once_types and not attempt.is_review
     return not acts or bool(task.max_losses)
@@ -44,13 +40,7 @@ def explain_no_repetition(error: str, attempt: Attempt) -> str:
 
 
 def may_be_retried(attempt: Attempt, facts: FailureFacts, result: TaskResult) -> bool:
-    """Whether a failed attempt is of those that another may follow, if one is left.
-
-    Args:
-        attempt: the attempt.
-        facts: why it failed.
-        result: its result.
-    """
+    """Whether a failed attempt is of those that another may follow, if one is left."""
     record = attempt.task
     if result.gives_up and facts.cause is FailureCause.HANDLER:
         return False

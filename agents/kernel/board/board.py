@@ -54,7 +54,7 @@ from ..model.events import (
 )
 from ..model.instructions import ComeToRest, EndRun, Instruction, SendCancel
 from ..model.occurrences import BudgetFacts, OccurrenceKind
-from ..model.records import Attempt, AttemptOutcome, WorkerRecord
+from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
 from ..model.second_opinions import needs_second_opinion
 from .assigner import Assigner
 from .attempt_leases import AttemptLeases
@@ -282,16 +282,19 @@ class Board(BoardState):
         The worker may have missed the message to stop them.
         """
         leases = worker.running.keys() | worker.prefetched.keys() | worker.suspended.keys()
+        ended: list[tuple[int, int, TaskRecord]] = []
         for task_id, number in event.holding - leases:
             record = self.tasks.get(task_id)
-            if record is None or not 1 <= number <= record.attempt:
-                continue
-            attempt = record.attempts[number - 1]
+            if record is not None and 1 <= number <= record.attempt:
+                ended.append((record.sequence, number, record))
+        # In an order of their own, since those of a set differ from one process to the next.
+        for _, number, record in sorted(ended):
+            task_id, attempt = record.task_id, record.attempts[number - 1]
             if attempt.worker is not worker or attempt.outcome is None or attempt.is_reported:
                 continue
             if attempt.grant != "kept":
                 # It waited when it was lost.
-                worker.withdrawn.add((task_id, number))
+                worker.withdrawn[task_id, number] = None
             elif worker.taken < worker.slots and (task_id, number) not in worker.withdrawn:
                 self._leases.await_stop(attempt)
                 self.queue.update_load(worker)

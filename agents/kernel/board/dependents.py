@@ -23,15 +23,7 @@ NOT_NEEDED = "not needed: all that it depends on was completed"
 
 
 class Dependents:
-    """Links tasks with those that they name, and follows what becomes of these.
-
-    Args:
-        context: what the parts of the board share.
-        tasks: the tasks.
-        queue: the task queue.
-        leases: the leases of the tasks' attempts.
-        enqueue: enqueues a pending task if nothing holds it back.
-    """
+    """Links tasks with those that they name, and follows what becomes of these."""
 
     def __init__(
         self,
@@ -79,12 +71,7 @@ class Dependents:
     def link_anew(
         self, revived: Iterable[TaskRecord], dependents: Mapping[TaskId, list[TaskRecord]]
     ) -> None:
-        """Let tasks wait for those that begin anew, unless they have begun since these ended.
-
-        Args:
-            revived: the tasks that begin anew.
-            dependents: all tasks that depend on each task.
-        """
+        """Let tasks wait for those that begin anew, unless they have begun since these ended."""
         by_id = self._tasks.by_id
         changed: dict[TaskId, TaskRecord] = {}
         for record in revived:

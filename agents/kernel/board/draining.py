@@ -14,14 +14,7 @@ from .worker_registry import WorkerRegistry
 
 
 class Draining:
-    """Decides which workers are drained.
-
-    Args:
-        context: the state that the parts of the board share.
-        workers: the workers.
-        queue: the task queue, which matches connected workers with tasks.
-        prefetch: recalls what a worker has not begun.
-    """
+    """Decides which workers are drained."""
 
     def __init__(
         self,

@@ -81,12 +81,7 @@ class HeldSlotWarning:
 
 
 def held_slots(worker: WorkerRecord, tasks: Mapping[TaskId, TaskRecord]) -> list[HeldSlot]:
-    """The slots of a worker held by attempts that were told to stop, the longest held first.
-
-    Args:
-        worker: the worker.
-        tasks: all tasks by id.
-    """
+    """The slots of a worker held by attempts that were told to stop, the longest held first."""
     if not worker.stopping:
         return []
     return sorted(_held_slots(worker, tasks), key=lambda held: held.since)

@@ -263,7 +263,7 @@ def _check_workers(board: BoardState) -> None:
             f"{name} runs an attempt that is prefetched"
         )
         assert not worker.suspended.keys() & (
-            worker.running.keys() | worker.prefetched.keys() | worker.stopping | worker.withdrawn
+            {*worker.running, *worker.prefetched, *worker.stopping, *worker.withdrawn}
         ), f"{name} holds a slot for an attempt that waits"
         leases = worker.running | worker.prefetched | worker.suspended
         for (task_id, number), record in leases.items():

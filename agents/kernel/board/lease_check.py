@@ -34,12 +34,7 @@ _PAUSE_SHARE = 1 / 8
 
 
 class LeaseCheck:
-    """Asks workers whether they still hold the attempts leased to them.
-
-    Args:
-        context: the state that the parts of the board share.
-        tasks: all tasks by id.
-    """
+    """Asks workers whether they still hold the attempts leased to them."""
 
     def __init__(self, context: BoardContext, tasks: Mapping[TaskId, TaskRecord]) -> None:
         self._context = context

@@ -26,12 +26,7 @@ _UNSKILLED = frozenset(
 
 
 class Lessons:
-    """Tells a learning policy of the attempts that have ended, before it chooses again.
-
-    Args:
-        context: the state that the parts of the board share.
-        queue: the task queue, which knows the policy.
-    """
+    """Tells a learning policy of the attempts that have ended, before it chooses again."""
 
     def __init__(self, context: BoardContext, queue: TaskQueue) -> None:
         self._context = context

@@ -42,7 +42,7 @@ def _check_counts(board: BoardState, limiter: Limiter) -> None:
         gates = limiter.gates_of(record.task)
         for attempt in record.attempts:
             key = (record.task_id, attempt.number)
-            may_run_on = awaited | attempt.worker.stopping | attempt.worker.withdrawn
+            may_run_on = {*awaited, *attempt.worker.stopping, *attempt.worker.withdrawn}
             is_open = attempt.outcome is None or key in may_run_on
             is_wanted = is_open and attempt.grant == "wanted"
             assert (key in limiter.grants) is is_wanted, f"attempt {key} is {attempt.grant}"

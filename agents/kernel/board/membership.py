@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ....messages import TaskId
@@ -34,15 +34,7 @@ class JoinDecision(NamedTuple):
 
 
 class Membership:
-    """Decides which workers are admitted and which are lost.
-
-    Args:
-        context: what the parts of the board share.
-        workers: the workers.
-        barrier: whether all expected workers have joined.
-        queue: the task queue, which matches connected workers with tasks.
-        timers: the timers for silences, absences and challenges.
-    """
+    """Decides which workers are admitted and which are lost."""
 
     def __init__(
         self,
@@ -187,9 +179,10 @@ class Membership:
             key: worker.prefetched[key] for key in held if key in worker.prefetched
         }
         worker.prefetched_s = sum(attempt.expected_s for attempt in attempts_of(worker.prefetched))
-        self._end_limits(worker, (worker.stopping | worker.withdrawn) - event.holding)
-        worker.stopping &= event.holding
-        worker.withdrawn &= event.holding
+        told_to_stop = worker.stopping | worker.withdrawn
+        self._end_limits(worker, [each for each in told_to_stop if each not in event.holding])
+        worker.stopping = {each: None for each in worker.stopping if each in event.holding}
+        worker.withdrawn = {each: None for each in worker.withdrawn if each in event.holding}
         self._connect(event)
         context.note(OccurrenceKind.WORKER_RETURNED, worker.name, ReturnFacts(len(held)))
         context.instructions.append(_welcome(event))
@@ -233,12 +226,12 @@ class Membership:
         worker.withdrawn.clear()
         return running + prefetched
 
-    def _end_limits(self, worker: WorkerRecord, keys: Collection[tuple[TaskId, int]]) -> None:
+    def _end_limits(self, worker: WorkerRecord, keys: Iterable[tuple[TaskId, int]]) -> None:
         """Count attempts that have ended on the board as ended for limits, too."""
         limiter, now = self._queue.limiter, self._context.now
         if limiter is not None:
             limiter.forget_worker(worker.name, now)
-            limiter.end_all(tuple(keys), now)
+            limiter.end_all(keys, now)
 
 
 def _welcome(event: WorkerJoined) -> SendWelcome:

@@ -10,13 +10,7 @@ from .prefetch import Prefetch
 
 
 class Pause:
-    """Knows whether tasks are assigned.
-
-    Args:
-        context: the state that the parts of the board share.
-        queue: the task queue.
-        prefetch: recalls what workers have not begun.
-    """
+    """Knows whether tasks are assigned."""
 
     def __init__(self, context: BoardContext, queue: TaskQueue, prefetch: Prefetch) -> None:
         self._context = context

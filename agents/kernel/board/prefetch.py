@@ -38,12 +38,7 @@ class PrefetchRecall:
 
 
 class Prefetch:
-    """Tracks the prefetched attempts of workers.
-
-    Args:
-        context: the state that the parts of the board share.
-        queue: the task queue, which knows the free workers.
-    """
+    """Tracks the prefetched attempts of workers."""
 
     def __init__(self, context: BoardContext, queue: TaskQueue) -> None:
         self._context = context

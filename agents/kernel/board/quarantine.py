@@ -14,14 +14,7 @@ from .worker_registry import Quarantine, WorkerRegistry
 
 
 class QuarantinePolicy:
-    """Decides which connected workers get no tasks.
-
-    Args:
-        context: the state that the parts of the board share.
-        workers: the workers.
-        queue: the task queue, which matches connected workers with tasks.
-        timers: the timers for the ends of quarantines.
-    """
+    """Decides which connected workers get no tasks."""
 
     def __init__(
         self,

@@ -25,11 +25,6 @@ class TaskQuestions:
 
     A question belongs to its task and not to an attempt. It can be answered as long as the task is
     not settled, also while no worker performs it.
-
-    Args:
-        context: what the parts of the board share.
-        tasks: the tasks.
-        timers: the timers for the end of questions.
     """
 
     def __init__(self, context: BoardContext, tasks: TaskRegistry, timers: BoardTimers) -> None:

@@ -33,7 +33,6 @@ from ..model.worker_stats import WorkerStats
 from .board import Board
 from .delays import DelayEnd
 from .learned_rows import restore_learned
-from .question_rows import read_questions
 from .rows import (
     NO_SUSPENSION,
     NOTHING,
@@ -42,6 +41,7 @@ from .rows import (
     Rows,
     TaskRow,
     WorkerRow,
+    read_questions,
 )
 from .run_row import read_run
 from .schedule_rows import restore_schedules

@@ -15,11 +15,10 @@ from ..model.events import TasksForgotten
 from ..model.occurrences import OccurrenceKind
 from ..model.records import TaskRecord
 from .context import BoardContext
-from .durations import in_words
 from .retention_end import RetentionEnd
 from .spending import Spending
 from .task_checks import find_forgettable, is_stopping, named_tasks
-from .task_registry import TaskRegistry
+from .task_registry import TaskRegistry, in_words
 from .timer_kinds import BoardTimers
 
 MOST_AHEAD = 500
@@ -27,15 +26,7 @@ MOST_AHEAD = 500
 
 
 class Retention:
-    """Forgets settled tasks.
-
-    Args:
-        context: what the parts of the board share.
-        tasks: the tasks.
-        queue: the task queue.
-        spending: keeps what the attempts of forgotten tasks have cost.
-        timers: the timers for the end of the retention.
-    """
+    """Forgets settled tasks."""
 
     def __init__(
         self,

@@ -6,21 +6,22 @@ the board saves an additional value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
 from ....messages import Payload, TaskId, TaskResult, TaskStatus, encode_message
 from ....messages.codec import encode_task
 from ....messages.plain import is_plain
+from ....messages.question import QuestionText
 from ....messages.values import pack_scalars
 from ..model.config import Rules
 from ..model.decision import Candidates, Decision
 from ..model.occurrences import Occurrence, OccurrenceKind, ProgressFacts
+from ..model.questions import TaskQuestion
 from ..model.records import Attempt, TaskRecord, WorkerRecord
 from ..model.second_opinions import needs_second_opinion
 from ..model.worker_stats import WorkerStats
-from .question_rows import questions_state
 from .state import BoardState
 
 
@@ -252,7 +253,7 @@ class _TaskRows:
             record.added_at,
             record.failures,
             record.losses,
-            tuple(record.failed_by),
+            tuple(sorted(record.failed_by)),
             record.error_message,
             record.finished_at,
             None if result is None else _result_state(result),
@@ -270,7 +271,7 @@ class _TaskRows:
             begun = (record.retried_at, record.former_attempts)
             delay = (record.wait_until, record.wait_reason, record.returns_to)
             state = (*state, task.timeout, opinions, begun, traceback, delay)
-            state = (*state, questions_state(record)) if record.questions else state
+            state = (*state, _questions_state(record)) if record.questions else state
         elif traceback is not None or record.retried_at is not None:
             state = (*state, task.timeout, opinions, (record.retried_at, record.former_attempts))
             state = state if traceback is None else (*state, traceback)
@@ -329,6 +330,26 @@ def _opinions_state(record: TaskRecord) -> tuple[Payload, ...]:
         for each in record.attempts
         if each.is_review or each.result is not None
     )
+
+
+_QUESTION = attrgetter(
+    "number", "asked", "attempt", "asked_at", "expires_at", "answer", "answered_by", "answered_at"
+)
+
+
+def _questions_state(record: TaskRecord) -> tuple[Payload, ...]:
+    """The questions of a task as its row has them."""
+    return tuple(map(_QUESTION, (record.questions or {}).values()))
+
+
+def read_questions(kept: Sequence[Sequence[Payload]]) -> dict[str, TaskQuestion] | None:
+    """The questions that a row has, by key; None for none."""
+    read: dict[str, TaskQuestion] = {}
+    for number, asked, *later in kept:
+        text, choices, expires_s, default, key = asked
+        question = QuestionText(text, tuple(choices), expires_s, default, key)
+        read[key] = TaskQuestion(number, question, *later)
+    return read or None
 
 
 def _result_state(result: TaskResult) -> Payload:

@@ -13,11 +13,7 @@ from .task_lifecycle import TaskLifecycle
 
 
 class ScheduleBook:
-    """Keeps the state of schedules, and adds the tasks that they make.
-
-    Args:
-        tasks: the tasks of the board by id.
-    """
+    """Keeps the state of schedules, and adds the tasks that they make."""
 
     def __init__(self, tasks: Mapping[TaskId, TaskRecord]) -> None:
         self._tasks = tasks

@@ -43,16 +43,7 @@ _MAX_REASON_CHARACTERS = 1_000
 
 
 class SecondOpinions:
-    """Sends results to review, counts votes, and settles tasks by the verdict.
-
-    Args:
-        context: the state that the parts of the board share.
-        queue: the task queue.
-        lifecycle: settles and requeues tasks.
-        quarantine: counts the failures of workers.
-        lessons: tells a learning policy of graded attempts.
-        retry: requeues or fails a task whose attempt failed.
-    """
+    """Sends results to review, counts votes, and settles tasks by the verdict."""
 
     def __init__(
         self,

@@ -61,10 +61,6 @@ class Spending:
 
     An attempt costs what its result says. If the result says nothing, or names another unit than
     the run's, it costs what its worker's rates make of its duration.
-
-    Args:
-        context: the state that the parts of the board share.
-        queue: the task queue, which has the budget.
     """
 
     def __init__(self, context: BoardContext, queue: TaskQueue) -> None:

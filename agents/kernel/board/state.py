@@ -52,7 +52,6 @@ class BoardState:
         )
         self.queue.set_thrift(rules.thrift)
         self.queue.set_limits(rules.limits, rules.weights)
-        self.queue.unmatched_timeout.change(rules.unmatched_after_s)
         self.spending = Spending(self.context, self.queue)
         self._follow_rules(rules)
         self.timers: BoardTimers = TimerQueue()

@@ -22,13 +22,6 @@ class Suspensions:
 
     A suspended attempt keeps its lease. It holds no slot, and does not time out meanwhile. Its
     limits count it until its worker has agreed to ask for that before the attempt goes on.
-
-    Args:
-        context: the state that the parts of the board share.
-        tasks: the tasks.
-        membership: knows the connected workers.
-        leases: the leases of the attempts.
-        queue: the task queue, which has the limits.
     """
 
     def __init__(
@@ -58,8 +51,8 @@ class Suspensions:
         key = (message.task_id, message.attempt)
         if key in worker.stopping:
             # It was told to stop, and waits for a slot to do so.
-            worker.stopping.remove(key)
-            worker.withdrawn.add(key)
+            del worker.stopping[key]
+            worker.withdrawn[key] = None
             self._leases.update_slots(worker)
         if key in worker.withdrawn:
             cancelled = self._tasks.by_id.get(message.task_id)
@@ -97,7 +90,7 @@ class Suspensions:
         if (record is None and not is_withdrawn) or not self._make_room(worker):
             return
         if record is None:
-            worker.withdrawn.remove(key)
+            del worker.withdrawn[key]
             cancelled = self._tasks.by_id.get(message.task_id)
             if cancelled is not None:
                 self._count(cancelled.attempts[message.attempt - 1])

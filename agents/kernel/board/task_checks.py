@@ -82,12 +82,10 @@ def _check_review(task: Task) -> None:
         )
 
 
-def named_tasks(task: Task) -> set[TaskId]:
-    """The tasks that a task names: those it depends on, and its parent."""
-    named = set(task.depends_on)
-    if task.parent_id is not None:
-        named.add(task.parent_id)
-    return named
+def named_tasks(task: Task) -> tuple[TaskId, ...]:
+    """The tasks that a task names, once each: those it depends on, then its parent."""
+    parent = () if task.parent_id is None else (task.parent_id,)
+    return tuple(dict.fromkeys((*task.depends_on, *parent)))
 
 
 def find_forgettable(

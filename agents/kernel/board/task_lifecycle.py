@@ -49,16 +49,7 @@ _TASK_ADDED, _TASK_COMPLETED = OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_CO
 
 
 class TaskLifecycle:
-    """Adds, changes and settles tasks.
-
-    Args:
-        context: what the parts of the board share.
-        tasks: the tasks.
-        queue: the task queue.
-        leases: the leases of the tasks' attempts.
-        timers: the timers for expiries and deadlines.
-        spending: sums up what attempts cost.
-    """
+    """Adds, changes and settles tasks."""
 
     def __init__(
         self,
@@ -314,17 +305,12 @@ class TaskLifecycle:
     def give_up(self, timer: Expiry | Lateness) -> None:
         """Fail a task that has not begun in time, or can't be completed in time any more."""
         if isinstance(timer, Expiry):
-            self.expire(timer.record)
+            facts = FailureFacts(FailureCause.EXPIRED, describe_expiry(timer.record))
+            self._fail_unbegun(timer.record, Cause.EXPIRED, facts)
         else:
-            self.fail_late(timer.record)
+            self._fail_late(timer.record)
 
-    def expire(self, record: TaskRecord) -> None:
-        """Fail a task that did not begin before it expired."""
-        facts = FailureFacts(FailureCause.EXPIRED, describe_expiry(record))
-        self._fail_unbegun(record, Cause.EXPIRED, facts)
-
-    def fail_late(self, record: TaskRecord) -> None:
-        """Fail a waiting task that can't be completed by its deadline any more."""
+    def _fail_late(self, record: TaskRecord) -> None:
         facts = FailureFacts(FailureCause.LATE, describe_lateness(record))
         self._fail_unbegun(record, Cause.LATE, facts)
 
@@ -357,7 +343,7 @@ class TaskLifecycle:
         lateness = lateness_of(record, rules.time_scale)
         due_at = None if lateness is None else lateness.due_at()
         if due_at is not None and due_at <= self._context.now:
-            self.fail_late(record)
+            self._fail_late(record)
         else:
             self.watch_deadline(record)
 

@@ -15,7 +15,6 @@ from ....messages import (
 from ..model.records import TaskRecord
 from ..model.story_text import describe_story
 from .context import BoardContext
-from .durations import in_words
 from .transitions import TRANSITIONS, Cause
 
 _FINAL = frozenset(status for status in TaskStatus if status.is_final)
@@ -26,11 +25,7 @@ MAX_FORGOTTEN_IDS = 10_000
 
 
 class TaskRegistry:
-    """The tasks of a board.
-
-    Args:
-        context: what the parts of the board share.
-    """
+    """The tasks of a board."""
 
     def __init__(self, context: BoardContext) -> None:
         self._context = context
@@ -162,3 +157,12 @@ class TaskRegistry:
                 self.end_delay(record)
             for attempt in record.attempts:
                 attempt.result = None
+
+
+def in_words(seconds: float) -> str:
+    """A duration in the unit that suits it, such as "24 h" or "3 days"."""
+    for unit, unit_s in (("days", 86_400.0), ("h", 3_600.0), ("min", 60.0)):
+        # "48 h" says more than "2 days" to whoever wrote 172,800.
+        if seconds >= unit_s * (3 if unit == "days" else 1):
+            return f"{seconds / unit_s:.4g} {unit}"
+    return f"{seconds:.3g} s"

@@ -18,13 +18,7 @@ _RETRIABLE = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED})
 
 
 class TaskRetries:
-    """Puts failed and cancelled tasks back.
-
-    Args:
-        context: what the parts of the board share.
-        tasks: the tasks.
-        lifecycle: enqueues the tasks.
-    """
+    """Puts failed and cancelled tasks back."""
 
     def __init__(
         self, context: BoardContext, tasks: TaskRegistry, lifecycle: TaskLifecycle

@@ -66,11 +66,7 @@ class Challenge:
 
 
 class WorkerRegistry:
-    """The workers that are or were connected.
-
-    Args:
-        context: the state that the parts of the board share.
-    """
+    """The workers that are or were connected."""
 
     def __init__(self, context: BoardContext) -> None:
         self._context = context
@@ -237,11 +233,7 @@ class WorkerRegistry:
 
 
 class StartBarrier:
-    """The start condition: assigning begins when all expected workers have joined.
-
-    Args:
-        context: the state that the parts of the board share.
-    """
+    """The start condition: assigning begins when all expected workers have joined."""
 
     def __init__(self, context: BoardContext) -> None:
         self._context = context

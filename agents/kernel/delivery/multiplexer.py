@@ -263,9 +263,9 @@ class Multiplexer:
                     f"a frame from the address {inside.sender[:80]!r} on the direct connection of "
                     f"{from_direct!r}",
                 )
-            return self._handle_frame(inside, len(frame), now, listens_to, is_direct=True)
+            return self._handle_frame(inside, now, listens_to, is_direct=True)
         if self._seal is None:
-            return self._handle_frame(decode_frame(frame), len(frame), now, listens_to)
+            return self._handle_frame(decode_frame(frame), now, listens_to)
         opened = self._seal.unwrap(frame, now)
         if opened is None:
             return []
@@ -279,7 +279,7 @@ class Multiplexer:
                 Flaw.FORGED_SENDER,
                 f"a frame from the address {sender[:80]!r}, which belongs to another member",
             )
-        arrivals = self._handle_frame(inside, len(opened.frame), now, listens_to)
+        arrivals = self._handle_frame(inside, now, listens_to)
         if self._seal.manages or opened.is_managers:
             return arrivals
         return [arrival._replace(is_managers=False) for arrival in arrivals]
@@ -287,7 +287,6 @@ class Multiplexer:
     def _handle_frame(
         self,
         frame: Frame,
-        size_bytes: int,
         now: float,
         listens_to: frozenset[str],
         *,
@@ -297,7 +296,6 @@ class Multiplexer:
         if sender == self.address:
             return []
         self.counters.frames_received += 1
-        self.counters.bytes_received += size_bytes
         arrivals: list[Arrival] = []
         for section in sections:
             if section.to == self.address or section.to in listens_to:
@@ -336,7 +334,6 @@ class Multiplexer:
 
     def _count(self, frame: bytes) -> bytes:
         self.counters.frames_sent += 1
-        self.counters.bytes_sent += len(frame)
         return frame
 
     def _collect_direct(self, now: float) -> Outgoing | None:

@@ -42,8 +42,6 @@ class DeliveryCounters:
     Args:
         frames_sent: frames that were built.
         frames_received: frames that were decoded, without this member's own.
-        bytes_sent: bytes of the frames that were built.
-        bytes_received: bytes of the frames that were decoded.
         sent: numbered messages that were sent for the first time.
         resent: numbered messages that were sent again.
         delivered: numbered messages that arrived, each counted once.
@@ -56,8 +54,6 @@ class DeliveryCounters:
 
     frames_sent: int = 0
     frames_received: int = 0
-    bytes_sent: int = 0
-    bytes_received: int = 0
     sent: int = 0
     resent: int = 0
     delivered: int = 0

@@ -14,8 +14,7 @@ from ....messages import Task
 from ..model.decision import MAX_NAMED, Candidates
 from ..model.occurrences import DeclineFacts, FailureCause, OccurrenceKind
 from ..model.records import AttemptOutcome, TaskRecord, WorkerRecord
-from ..model.restriction import Restriction
-from ..model.second_opinions import needs_second_opinion, restriction_of
+from ..model.second_opinions import Restriction, needs_second_opinion, restriction_of
 from .budget import Budget, describe_rates
 from .policies import (
     MatchingPolicy,
@@ -23,7 +22,6 @@ from .policies import (
     describe_unavailability,
     find_obstacle,
 )
-from .restricted import describe_restricted_shortfall, find_restricted_obstacle
 
 FAILED_OUTCOMES = frozenset(
     {AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.REJECTED}
@@ -172,7 +170,7 @@ class Eligibility:
         workers, unmatched = tuple(workers), FailureCause.UNMATCHED
         by_policy = [each for each in workers if self._find_obstacle(each) is None]
         if not by_policy:
-            text = describe_restricted_shortfall(
+            text = _describe_restricted_shortfall(
                 self.policy, self.task, self.terms.restriction, workers
             )
             return Shortfall(unmatched, text)
@@ -206,7 +204,7 @@ class Eligibility:
         return obstacle
 
     def _find_obstacle(self, worker: WorkerRecord) -> str | None:
-        return find_restricted_obstacle(self.policy, self.task, self.terms.restriction, worker)
+        return _find_restricted_obstacle(self.policy, self.task, self.terms.restriction, worker)
 
     def _missing_skill(self, worker: WorkerRecord) -> str | None:
         for name, level in self.terms.skills:
@@ -228,13 +226,7 @@ class Eligibility:
 def find_candidates(
     eligibility: Eligibility, workers: Iterable[WorkerRecord], failed_by: frozenset[str]
 ) -> Candidates:
-    """The connected workers that can run the tasks of a group, and why the others can't.
-
-    Args:
-        eligibility: which workers may get them.
-        workers: all connected workers.
-        failed_by: the names of the workers at which they failed.
-    """
+    """The connected workers that can run the tasks of a group, and why the others can't."""
     able: list[tuple[str, int]] = []
     unable: list[tuple[str, str]] = []
     workers = tuple(workers)
@@ -259,3 +251,47 @@ def describe_declines(record: TaskRecord) -> str:
     if others > 0:
         told.append(f"and {others} more")
     return "; ".join(told)
+
+
+def _find_restricted_obstacle(
+    policy: MatchingPolicy, task: Task, restriction: Restriction | None, worker: WorkerRecord
+) -> str | None:
+    """Why a worker can't have the next attempt at a task; None if it can.
+
+    A reviewer needs a reviewer for the type, but neither a handler nor the skill to do the work.
+
+    Args:
+        policy: the matching policy.
+        task: the task.
+        restriction: the workers that may not have the attempt; None if all may.
+        worker: the worker.
+    """
+    if restriction is None:
+        return find_obstacle(policy, task, worker)
+    if restriction.is_review:
+        if task.type not in worker.review_types:
+            return f"has no reviewer for {task.type!r}"
+        return "did the work that is to be reviewed" if worker.name in restriction.barred else None
+    if worker.name in restriction.barred:
+        return "has voted, or is about to"
+    return find_obstacle(policy, task, worker)
+
+
+def _describe_restricted_shortfall(
+    policy: MatchingPolicy,
+    task: Task,
+    restriction: Restriction | None,
+    workers: Iterable[WorkerRecord],
+) -> str:
+    """Why none of these workers can have the next attempt at a task."""
+    if restriction is None:
+        return describe_shortfall(policy, task, workers)
+    if restriction.is_review:
+        reviewers = sorted(each.name for each in workers if task.type in each.review_types)
+        if not reviewers:
+            return f"no connected worker has a reviewer for {task.type!r}"
+        return f"only {reviewers[0]} has a reviewer for {task.type!r}, and did the work itself"
+    others = [each for each in workers if each.name not in restriction.barred]
+    if not others:
+        return "all connected workers have voted"
+    return describe_shortfall(policy, task, others)

@@ -70,7 +70,7 @@ class Limiter:
         self._held: dict[tuple[TaskId, int], tuple[LimitGate, ...]] = {}
         self.grants = GrantQueue(self._held, self._shut_full)
         """The suspended attempts that want to go on."""
-        self._absent: dict[str, set[tuple[TaskId, int]]] = {}
+        self._absent: dict[str, dict[tuple[TaskId, int], None]] = {}
         self._due: list[tuple[float, int, LimitGate]] = []
         self._planned = 0
         self._now = 0.0
@@ -196,7 +196,7 @@ class Limiter:
     def await_worker(self, worker: str, key: tuple[TaskId, int]) -> None:
         """Count an attempt as in progress until its worker is back, or lost for good."""
         if key in self._held:
-            self._absent.setdefault(worker, set()).add(key)
+            self._absent.setdefault(worker, {})[key] = None
 
     def forget_worker(self, worker: str, now: float) -> None:
         """Count the attempts for which a worker was awaited as ended."""

@@ -14,12 +14,7 @@ from .waiting_queue import Match, WaitingQueue
 
 
 class Offers:
-    """The matches that a learning policy makes.
-
-    Args:
-        queue: the waiting tasks and the workers.
-        policy: the learning policy.
-    """
+    """The matches that a learning policy makes."""
 
     def __init__(self, queue: WaitingQueue, policy: LearningPolicy) -> None:
         self._queue = queue

@@ -18,12 +18,7 @@ _PAIRED_AT_ONCE = 1_000
 
 
 class PairedMatches:
-    """The matches that a pairing policy makes.
-
-    Args:
-        queue: the waiting tasks and the workers.
-        policy: the pairing policy.
-    """
+    """The matches that a pairing policy makes."""
 
     def __init__(self, queue: WaitingQueue, policy: PairingPolicy) -> None:
         self._queue = queue

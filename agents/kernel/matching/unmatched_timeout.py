@@ -25,10 +25,6 @@ class UnmatchedTimeout:
         self._not_before = -math.inf
         self._begun: deque[tuple[float, TaskGroup | QueueEntry]] = deque()
 
-    def change(self, after_s: float | None) -> None:
-        """Change the timeout; after a wait without limit, only of tasks that begin to wait."""
-        self.lasts_s = math.inf if after_s is None else after_s
-
     def suspend(self) -> None:
         """Let no timeout end until `resume`."""
         self._is_suspended = True

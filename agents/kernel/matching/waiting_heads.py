@@ -21,12 +21,7 @@ class WaitingHeads:
         """A number that changes when a group is listed that was not listed before."""
 
     def rebuild(self, groups: Collection[TaskGroup], changed: Sequence[TaskGroup]) -> None:
-        """List groups anew, because the workers that can run them may have changed.
-
-        Args:
-            groups: all groups.
-            changed: the groups that have changed.
-        """
+        """List groups anew, because the workers that can run them may have changed."""
         if len(changed) < len(groups) // 8:
             for group in changed:
                 if group.candidate_set is not None:

@@ -14,9 +14,6 @@ from .ready_queue import CandidateSet, TaskGroup
 RankedWorker: TypeAlias = tuple[float, int, WorkerRecord]
 """A worker with its rank: the lowest is the best; equals follow the order of the workers."""
 
-_SORTED = 2 * MAX_NAMED - 1
-"""How many entries of a heap are sorted to name the best `MAX_NAMED`."""
-
 
 class WorkerRanking:
     """The free workers that can run the tasks of one group, as a heap with the best at the top.
@@ -60,8 +57,14 @@ class WorkerRanking:
 
 def name_best(ranked: Sequence[RankedWorker]) -> tuple[tuple[str, float], ...]:
     """The names and scores of the best workers of a heap, the best first."""
-    # The first entries of a heap are not in order, but the best few are among them.
-    best = sorted(ranked[:_SORTED])[:MAX_NAMED] if len(ranked) > 1 else ranked
+    # Each entry of a heap is after its parent, so the next best is a child of one named before.
+    best: list[RankedWorker] = []
+    nearest = [(ranked[0], 0)]
+    while nearest and len(best) < MAX_NAMED:
+        entry, place = heapq.heappop(nearest)
+        best.append(entry)
+        for child in range(2 * place + 1, min(2 * place + 3, len(ranked))):
+            heapq.heappush(nearest, (ranked[child], child))
     return tuple([(worker.name, -score) for score, _, worker in best])
 
 

@@ -202,10 +202,6 @@ _CAUSES: dict[
 def read_older_detail(what: OccurrenceKind, detail: str) -> Facts | str | None:
     """Parse the text that an older version stored for an occurrence.
 
-    Args:
-        what: the kind of occurrence.
-        detail: the text.
-
     Returns:
         The facts; the text itself if it contains none, and None if it only repeats the kind.
     """

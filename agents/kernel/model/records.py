@@ -16,7 +16,6 @@ from .events import WorkerId
 from .failed_attempt import FailedAttempt
 from .occurrences import CancellationFacts, Occurrence, OccurrenceKind, move_occurrence
 from .questions import TaskQuestion
-from .restriction import Restriction
 from .worker_stats import WorkerStats
 
 MAX_STORY = 64
@@ -88,11 +87,11 @@ class WorkerRecord:
     awaited_until: float | None = None
     call: int = 1
     running: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
-    stopping: set[tuple[TaskId, int]] = field(default_factory=set)
+    stopping: dict[tuple[TaskId, int], None] = field(default_factory=dict)
     prefetched: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
     prefetched_s: float = 0.0
     suspended: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
-    withdrawn: set[tuple[TaskId, int]] = field(default_factory=set)
+    withdrawn: dict[tuple[TaskId, int], None] = field(default_factory=dict)
     stats: WorkerStats = field(default_factory=WorkerStats)
     failures_in_a_row: int = 0
     quarantined_until: float | None = None
@@ -278,8 +277,6 @@ class TaskRecord:
         children: the tasks that are cancelled with it, by id; None for none.
         place: the number of the task whose place in the queue it has; None for its own.
         queue_entry: its entry in the task queue while it waits there; only the queue reads it.
-        restriction: the workers that may not have its next attempt; None if all may. The queue
-            sets it.
         decision: the decision that assigned its last attempt.
         questions: what it has asked people, by key, since it last began anew; None for nothing.
         forgotten: the number of occurrences dropped from the story.
@@ -315,7 +312,6 @@ class TaskRecord:
     children: dict[TaskId, TaskRecord] | None = None
     place: int | None = None
     queue_entry: object | None = None
-    restriction: Restriction | None = None
     decision: Decision | None = None
     questions: dict[str, TaskQuestion] | None = None
     forgotten: int = 0

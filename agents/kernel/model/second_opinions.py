@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from typing import NamedTuple
+from operator import itemgetter
+from typing import NamedTuple, cast
 
-from ....messages import Task, TaskResult, TaskStatus
-from .answers import answer_key
+from ....messages import Payload, Task, TaskResult, TaskStatus
+from ....messages.values import pack
 from .records import Attempt, AttemptOutcome, TaskRecord
-from .restriction import Restriction
 
 EXTRA_VOTES = 4
 """How many more workers than `votes` may run a task whose votes have no majority."""
@@ -18,6 +19,9 @@ MAX_FAILED_REVIEWS = 3
 
 ACCEPTED_FROM = 0.5
 """The lowest grade with which a reviewer accepts a result."""
+
+_EXACT = 2.0**53
+"""The floats below it are exact integers if they have no fraction."""
 
 _FAILED = frozenset({AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.POSTPONED})
 
@@ -37,6 +41,21 @@ class Tally(NamedTuple):
     leading: list[Attempt]
     answers: tuple[int, ...]
     has_majority: bool
+
+
+class Restriction(NamedTuple):
+    """The workers that may not have the next attempt at a task.
+
+    Args:
+        is_review: whether the attempt is a review, which only workers with a reviewer can do.
+        barred: the names of the workers that may not have it: the one whose result is reviewed, or
+            those that vote already.
+        avoided: the names of the workers that get it only if no other can.
+    """
+
+    is_review: bool
+    barred: frozenset[str]
+    avoided: frozenset[str]
 
 
 def needs_second_opinion(task: Task) -> bool:
@@ -152,3 +171,25 @@ def describe_votes(record: TaskRecord) -> str:
     if len(answers) < 2:  # noqa: PLR2004 - one answer, or none
         return counted
     return f"{counted}, for {len(answers)} different answers ({', '.join(map(str, answers))})"
+
+
+def answer_key(output: Payload) -> bytes:
+    """A short key that is equal for equal outputs.
+
+    The order of the keys of a dict does not matter, and a float without a fraction equals the
+    integer.
+    """
+    return hashlib.sha256(pack(_canonical(output))).digest()
+
+
+def _canonical(value: object) -> Payload:
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < _EXACT else value
+    if isinstance(value, dict):
+        items = cast("dict[Payload, Payload]", value).items()
+        pairs = [(pack(_canonical(key)), _canonical(item)) for key, item in items]
+        # A list of pairs in a list, so that it differs from any list of values.
+        return {"": sorted(pairs, key=itemgetter(0))}
+    if isinstance(value, list | tuple):
+        return [_canonical(each) for each in cast("list[Payload]", value)]
+    return value

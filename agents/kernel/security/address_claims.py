@@ -20,11 +20,7 @@ class _Claim(NamedTuple):
 
 
 class AddressClaims:
-    """Checks whether a member sends from its own address.
-
-    Args:
-        limit: how many addresses are kept.
-    """
+    """Checks whether a member sends from its own address."""
 
     def __init__(self, limit: int = MAX_CLAIMS) -> None:
         self._claims: OrderedDict[str, _Claim] = OrderedDict()

@@ -16,8 +16,7 @@ from ..delivery.frame_seal import Outgoing
 from .address_claims import AddressClaims
 from .alerts import AlertDelay, read_alert
 from .identity import Identity
-from .peer_sessions import MAX_SENDERS, PeerSessions
-from .replay_window import ReplayWindow
+from .peer_sessions import MAX_SENDERS, PeerSessions, ReplayWindow
 from .seal import Opened
 from .sealed_frame import SEALED_VERSION, FrameKey, FrameKind, Header, KeyRing, Speaker, read_header
 from .workspace_secret import WorkspaceSecret

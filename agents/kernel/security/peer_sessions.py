@@ -6,11 +6,45 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from ....messages import DecodeError, Flaw
-from .replay_window import ReplayWindow
 from .sealed_frame import FrameKey, Header, KeyRing, Speaker
 
 MAX_SENDERS = 16_384
 """How many clients' passes are remembered; about 1 kB each."""
+
+
+WINDOW_COUNTERS = 4096
+"""How far a frame may lag behind the newest of its session before it counts as too old."""
+
+_ALL_SEEN = (1 << WINDOW_COUNTERS) - 1
+
+
+class ReplayWindow:
+    """Accepts each number once, in any order within the window.
+
+    Args:
+        floor: this number and all below it count as seen.
+    """
+
+    __slots__ = ("_highest", "_seen")
+
+    def __init__(self, floor: int = 0) -> None:
+        self._highest = floor
+        # Bit n stands for the number that is n below the highest.
+        self._seen = _ALL_SEEN
+
+    def accept(self, number: int) -> bool:
+        """Record a number; return False if it was seen before, or is too old to tell."""
+        ahead = number - self._highest
+        if ahead > 0:
+            kept = self._seen << ahead if ahead < WINDOW_COUNTERS else 0
+            self._seen = (kept | 1) & _ALL_SEEN
+            self._highest = number
+            return True
+        bit = 1 << -ahead if -ahead < WINDOW_COUNTERS else 0
+        if not bit or self._seen & bit:
+            return False
+        self._seen |= bit
+        return True
 
 
 class _Sender(NamedTuple):
@@ -24,10 +58,6 @@ class PeerSessions:
     Only a frame that can be decrypted creates an entry. If there are too many, the one with the
     lowest pass is dropped. That pass and all below it then count as stale, so that dropping the
     entry does not allow replays. A client that is still there then gets a new pass.
-
-    Args:
-        keys: the workspace's keys.
-        limit: how many are remembered.
     """
 
     def __init__(self, keys: KeyRing, limit: int = MAX_SENDERS) -> None:

@@ -182,12 +182,7 @@ class FrameKey:
 
 
 class KeyRing:
-    """Derives the keys of a workspace from its secret.
-
-    Args:
-        secret: the workspace's secret.
-        workspace_id: the workspace.
-    """
+    """Derives the keys of a workspace from its secret."""
 
     def __init__(self, secret: WorkspaceSecret, workspace_id: str) -> None:
         self._secret = secret

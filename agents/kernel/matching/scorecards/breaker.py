@@ -46,9 +46,6 @@ class Breaker:
     Closed, it lets every task pass. Open, it lets none pass until its pause is over; then one easy
     task at a time, the probe. A failed probe makes the next pause longer. A few successes in a row
     close it, and what opened it is kept: fewer failures of that kind open it again, for longer.
-
-    Args:
-        none; it begins closed.
     """
 
     __slots__ = ("failures", "opened_at", "pause_s", "reason", "strikes", "successes")
@@ -67,11 +64,6 @@ class Breaker:
     def is_open(self) -> bool:
         """Whether it lets only probes pass."""
         return bool(self.reason)
-
-    @property
-    def is_disturbed(self) -> bool:
-        """Whether a success would change anything."""
-        return bool(self.failures or self.reason)
 
     @property
     def probes_from(self) -> float:

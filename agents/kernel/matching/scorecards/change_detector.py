@@ -51,9 +51,6 @@ class ChangeDetector:
     The longer nothing has changed, the more evidence a change takes. With a fixed threshold, false
     alarms would come at a fixed rate. The threshold rises with twice the logarithm of the results,
     so that the expected number of false alarms stays bounded however many results come.
-
-    Args:
-        none; it begins without evidence.
     """
 
     __slots__ = ("fall", "results", "rise")

@@ -75,9 +75,6 @@ class Scorecards:
     """What all workers have shown, learned from their results.
 
     It has no clock and no randomness: the same results give the same figures.
-
-    Args:
-        none; it begins with no results. `restore` begins with earlier ones.
     """
 
     def __init__(self) -> None:

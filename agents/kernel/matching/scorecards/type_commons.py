@@ -15,11 +15,7 @@ _TYPES_PER_UPDATE = 4
 
 
 class TypeCommons:
-    """What all workers have in common for one type of task.
-
-    Args:
-        ease: the expected ease of a type.
-    """
+    """What all workers have in common for one type of task."""
 
     __slots__ = ("ease", "pace", "results")
 
@@ -35,9 +31,6 @@ class CommonEase:
 
     The mean of the types' ease, shrunk to 0, becomes the prior of each type's ease. It follows in
     small steps, and is computed the less often the more types there are.
-
-    Args:
-        none; it begins at 0.
     """
 
     __slots__ = ("due", "mean", "updates")

@@ -51,9 +51,6 @@ class NotedResults:
 
     The more results are known, the less one more tells, so it waits for others. That keeps the cost
     of a result low.
-
-    Args:
-        none; it begins empty.
     """
 
     __slots__ = ("cost_sum", "costs", "outcomes", "pace_sum", "paces", "weight")
@@ -178,11 +175,7 @@ class TypeCard:
 
 
 class WorkerCard:
-    """What is known of one worker.
-
-    Args:
-        worker: its record.
-    """
+    """What is known of one worker."""
 
     __slots__ = ("detector", "general", "named", "pace", "profile", "shift", "types")
 
