@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from muster.agents.kernel.model.records import AttemptOutcome
 from muster.agents.simulation.estimate import Estimate
 from muster.agents.simulation.hidden_skills import (
     HiddenWorker,
@@ -18,12 +19,12 @@ from muster.agents.simulation.hidden_skills import (
     mixed_cast,
     streaming_world,
 )
-from muster.agents.simulation.hidden_skills_run import play_world
+from muster.agents.simulation.hidden_skills_run import PlayedAttempt, play_world
 from muster.agents.simulation.reference_policies import Oracle, RandomPolicy
 
 from .matching.bound import most_successes
 from .matching.hindsight import fitted_chance, played_results, told_gaps
-from .matching.measures import calibration_error
+from .matching.measures import busy_share, calibration_error
 from .matching.plots import draw_plots
 from .matching.real_rows import COSTS, STRONG, WEAK, oracle_by_type, outcomes_world
 from .matching.row import Job
@@ -60,6 +61,20 @@ def test_the_bound_gives_each_task_to_its_best_worker_as_far_as_time_allows() ->
     world = HiddenWorld(1, (good, bad), (Wave(tasks),))
     assert most_successes(world, tasks, 10.0) == pytest.approx(10.0)
     assert most_successes(world, tasks, 5.0) == pytest.approx(5.0)
+
+
+def test_a_slot_that_idles_half_the_time_takes_a_quarter_from_the_busy_share_of_two() -> None:
+    ada, ben = HiddenWorker("Ada", 9, 9.0), HiddenWorker("Ben", 9, 9.0)
+    task, ended = make_tasks(1, 1)[0], AttemptOutcome.SUCCEEDED
+    began = [(ada, float(second)) for second in range(100)]
+    began += [(ben, float(second)) for second in range(0, 100, 2)]
+    attempts = [
+        PlayedAttempt(
+            task, worker, 1, 1.0, succeeded=True, started_at=at, ended_at=at + 1.0, outcome=ended
+        )
+        for worker, at in sorted(began, key=lambda each: each[1])
+    ]
+    assert busy_share(attempts, 2) == pytest.approx(0.75, abs=0.02)
 
 
 def test_the_oracle_reaches_nearly_the_bound() -> None:

@@ -30,6 +30,17 @@ def span_over_bound(played: PlayedWorld, wave: int) -> float:
     return played.span_s(wave) / (len(real) / at_once)
 
 
+def busy_share(attempts: Sequence[PlayedAttempt], slots: int) -> float:
+    """The share of their time for which slots have work while tasks always wait.
+
+    Args:
+        attempts: attempts that began one after the other, some hundreds of them.
+        slots: how many slots there are.
+    """
+    lasted_s = attempts[-1].started_at - attempts[0].started_at
+    return min(sum(each.busy_s for each in attempts) / (lasted_s * slots), 1.0)
+
+
 def wait_s(played: PlayedWorld, attempts: Sequence[PlayedAttempt]) -> float:
     """How long tasks waited for their first attempt on average, in seconds."""
     return statistics.fmean(

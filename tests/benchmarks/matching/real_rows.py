@@ -21,7 +21,7 @@ from muster.messages import Task, TaskId
 
 from .bound import most_successes
 from .hindsight import all_results, fitted_chance, played_results, told_gaps
-from .measures import between, expected_successes
+from .measures import between, busy_share, expected_successes
 from .row import Figure, Job, Outcome, Row, find
 
 OUTCOMES_FILE = "llm_outcomes.csv"
@@ -225,12 +225,14 @@ def play_rates(job: Job) -> Outcome:
         late = between(played.attempts, half + 1, count)
         known = fitted_chance(played_results(between(played.attempts, 1, half)))
         hindsight = most_successes(world, measured, window_s, known)
+        busy = busy_share(played.attempts[half:count], len(models))
         outcome.figures[policy] = {
             "of_bound": expected_successes(late) / bound,
+            "busy": busy,
+            "of_own_bound": expected_successes(late)
+            / most_successes(world, measured, window_s / busy),
             "hindsight": hindsight / bound,
             "right": statistics.fmean(each.succeeded for each in late),
-            "span": (max(each.ended_at for each in late) - min(each.started_at for each in late))
-            / window_s,
         }
     return outcome
 
@@ -262,9 +264,10 @@ REAL_ROWS = (
         "eleven models, 41 types, all busy, after 1,000 tasks",
         (
             Figure("of_bound", "of the LP's bound", 0.95),
+            Figure("busy", "share of time busy"),
+            Figure("of_own_bound", "of the LP's bound in that time"),
             Figure("hindsight", "LP on a fit to its first 1,000"),
             Figure("right", "right"),
-            Figure("span", "span over the LP's", digits=2),
         ),
         play_rates,
         ("best_fit", "random", "true_skills", "oracle"),
