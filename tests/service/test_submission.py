@@ -434,7 +434,7 @@ def test_the_end_of_the_run_is_told_after_the_results_that_there_are(
 ) -> None:
     async def story() -> Any:
         manager = await open_hall(hall())
-        tasks = [Task(task_id=n, type="last", data=s) for n, s in enumerate([60, 1, 1, 60], 1)]
+        tasks = [Task(task_id=n, type="last", data=s) for n, s in enumerate([60, 1, 2, 60], 1)]
         seen: list[TaskResult] = []
         results = manager.submit_many(tasks, in_order=in_order)
         consuming = asyncio.ensure_future(take_all(results, seen))
