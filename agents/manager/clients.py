@@ -256,10 +256,15 @@ class Clients:
         client.is_paused = False
         while client.unread and not client.is_paused and self._clients.get(sender) is client:
             message = client.unread.popleft()
-            self._take(sender, client, message)
-            if isinstance(message, SubmitTasks) and len(message.tasks) >= MANY_TASKS:
-                client.is_paused = True
-                asyncio.get_running_loop().call_soon(self._read, sender, client)
+            is_long = isinstance(message, SubmitTasks) and len(message.tasks) >= MANY_TASKS
+            client.is_paused = True
+            try:
+                self._take(sender, client, message)
+                client.is_paused = is_long
+            finally:
+                # Also after one that raises.
+                if client.is_paused:
+                    asyncio.get_running_loop().call_soon(self._read, sender, client)
 
     def _take(self, sender: str, client: _Client, message: BaseModel) -> None:
         match message:

@@ -540,6 +540,35 @@ def test_few_messages_of_a_client_wait_at_a_time() -> None:
     assert play(story) == (1 + 3 * MAX_UNREAD, MAX_UNREAD - 1)
 
 
+def test_what_waits_behind_a_message_that_raises_is_read() -> None:
+    async def story() -> Any:
+        place = Place()
+        manager = await place.open()
+        client = await place.client()
+        raised: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: raised.append(told))
+        take, taken = manager._shell._clients._take, 0
+
+        def break_once(*given: Any) -> None:
+            nonlocal taken
+            taken += 1
+            if taken == 2:
+                raise RuntimeError("broken")
+            take(*given)
+
+        manager._shell._clients._take = break_once  # type: ignore[method-assign]
+        adding = client.add_tasks([doubling(1 + number) for number in range(MANY_TASKS)])
+        asked = [asyncio.ensure_future(each) for each in (adding, client.status(1), client.counts())]
+        await asked[0]
+        counts = await asked[2]
+        asked[1].cancel()
+        await client.stop()
+        await place.close()
+        return counts[TaskStatus.PENDING], [str(each["exception"]) for each in raised]
+
+    assert play(story) == (MANY_TASKS, ["broken"])
+
+
 def test_only_its_own_process_may_make_a_manager_forget() -> None:
     async def story() -> None:
         place = Place()
