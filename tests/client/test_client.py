@@ -558,7 +558,9 @@ def test_what_waits_behind_a_message_that_raises_is_read() -> None:
 
         manager._shell._clients._take = break_once  # type: ignore[method-assign]
         adding = client.add_tasks([doubling(1 + number) for number in range(MANY_TASKS)])
-        asked = [asyncio.ensure_future(each) for each in (adding, client.status(1), client.counts())]
+        asked = [
+            asyncio.ensure_future(each) for each in (adding, client.status(1), client.counts())
+        ]
         await asked[0]
         counts = await asked[2]
         asked[1].cancel()
