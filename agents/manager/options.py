@@ -96,7 +96,7 @@ class ManagerOptions:
     tls_ca: str | Path | None
 
     def __post_init__(self) -> None:
-        if not self.name.strip():
+        if not isinstance(self.name, str) or not self.name.strip():  # pyright: ignore[reportUnnecessaryIsInstance] - users'
             raise InvalidInput(f"a manager needs a name that is not blank, not {self.name!r}")
         if not is_ipv4(self.host):
             raise InvalidInput(

@@ -305,6 +305,8 @@ class TaskManager(ManagerLifeCycle):
                 f"the run of {self.name!r} is in a store already; name only one store"
             )
         opened = open_store(store, name=self.name) if isinstance(store, str | Path) else store
+        if not hasattr(opened, "load"):
+            raise InvalidInput(f"store is {opened!r}; it must be a file, a URL or a store")
         self._shell.driver.keep_in(opened)
         if isinstance(opened, SqliteStore):
             self._blob_directory = opened.path.with_name(f"{opened.path.name}.blobs")

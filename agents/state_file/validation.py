@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from ...messages import InvalidInput, InvalidTask, TaskStatus
 from ...messages.task import MAX_ATTEMPTS, MAX_NAME_CHARACTERS
+from ...messages.wording import show
 from .json_values import explain_unwritable, to_timestamp
 from .table import TaskEntry
 
@@ -200,7 +201,8 @@ def find_sqlite_path(state_file: str | Path) -> Path | None:
     """The path of the SQLite file, or None for a JSON file.
 
     Raises:
-        InvalidInput: it begins with "sqlite:" but is not a valid name of a SQLite file.
+        InvalidInput: it is no path, or it begins with "sqlite:" but is not a valid name of a SQLite
+            file.
     """
     if isinstance(state_file, Path):
         if state_file.parts[:1] == (_SQLITE,):
@@ -208,6 +210,8 @@ def find_sqlite_path(state_file: str | Path) -> Path | None:
                 f"state_file is the path {str(state_file)!r}; give 'sqlite:///NAME.db' as text"
             )
         return None
+    if not isinstance(state_file, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users'
+        raise InvalidInput(f"state_file is {show(state_file)}; it must be a path")
     if not state_file.startswith(_SQLITE):
         return None
     name = state_file.removeprefix(_SQLITE_PREFIX)

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from ...messages import InvalidInput, UnknownTask
+from ..kernel.model.config import check_is_number
 from ..kernel.model.occurrences import Facts, Occurrence, OccurrenceKind, Watcher
 from ..runtime.log import log
 from .json_file import StateFile
@@ -73,6 +74,8 @@ class StateFileWorkflow:
         survives_power_loss: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        check_is_number("lock_timeout", lock_timeout)
+        check_is_number("task_timeout_hours", task_timeout_hours)
         if not (lock_timeout >= 0 and math.isfinite(lock_timeout)):
             raise InvalidInput(f"lock_timeout is {lock_timeout!r}; it must be 0 s or more")
         if not (task_timeout_hours > 0 and math.isfinite(task_timeout_hours)):

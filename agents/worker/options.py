@@ -74,7 +74,7 @@ def check_abilities(name: str, skill_level: int | None, slots: int, time_scale: 
     Raises:
         InvalidInput: one is missing or out of range.
     """
-    if not name.strip():
+    if not isinstance(name, str) or not name.strip():  # pyright: ignore[reportUnnecessaryIsInstance] - users'
         raise InvalidInput(f"a worker needs a name that is not blank, not {name!r}")
     if skill_level is None:
         raise InvalidInput(

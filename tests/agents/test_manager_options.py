@@ -109,6 +109,7 @@ def test_each_argument_reaches_the_options(
         ({"link": "nats://a", "admin_peer": "p"}, InvalidInput, "leave one of them out"),
         ({"lane_ports": [0]}, InvalidInput, "a lane port is 0; it must be 1 to 65535"),
         ({"on_missing": "wait"}, InvalidInput, "on_missing"),
+        ({"name": 5}, InvalidInput, "a manager needs a name that is not blank, not 5"),
         ({"name": " "}, InvalidInput, "a manager needs a name that is not blank, not ' '"),
         ({"host": "localhost"}, InvalidInput, "host is 'localhost'; it must be an IPv4 address"),
         ({"expected_workers": "Ada", "num_workers": None}, InvalidInput, "is the text 'Ada'"),
@@ -125,6 +126,12 @@ def test_the_options_refuse_what_is_out_of_range(
     with pytest.raises(kind) as refused:
         ManagerOptions(**{**options, **given})
     assert message in str(refused.value)
+
+
+def test_a_store_of_another_kind_is_refused() -> None:
+    store: Any = 5
+    with pytest.raises(InvalidInput, match="store is 5; it must be a file, a URL or a store"):
+        TaskManager(store=store)
 
 
 def test_each_lane_port_is_kept_once() -> None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from muster.agents import StateFileTaskManager
 from muster.agents.kernel.board.transitions import TRANSITIONS
 from muster.agents.kernel.model.occurrence_text import describe_facts
 from muster.agents.kernel.model.occurrences import OccurrenceKind
@@ -348,11 +349,19 @@ def test_the_managers_own_metadata_is_not_overwritten(make_either: Any) -> None:
     "options",
     [
         {"lock_timeout": -1},
+        {"lock_timeout": "5"},
         {"lock_timeout": math.inf},
         {"task_timeout_hours": 0},
         {"task_timeout_hours": math.nan},
+        {"task_timeout_hours": "24"},
     ],
 )
 def test_times_out_of_range_are_refused(make_either: Any, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match=next(iter(options))):
         make_either(**options)
+
+
+def test_a_state_file_that_is_no_path_is_refused() -> None:
+    state_file: Any = None
+    with pytest.raises(InvalidInput, match="state_file is None; it must be a path"):
+        StateFileTaskManager(state_file)

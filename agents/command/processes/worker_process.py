@@ -42,13 +42,12 @@ def load() -> None:
 def work_and_leave(spec: WorkerSpec) -> NoReturn:
     """Work as the spec says, and end the process with its exit code."""
     from ..console.exit import exit_code_of, exit_process, replace_unencodable_characters  # noqa: PLC0415
-    from ..console.reserved_stdout import keep_stdout_reserved, reserve_stdout  # noqa: PLC0415
+    from ..console.reserved_stdout import reserve_stdout  # noqa: PLC0415
 
     replace_unencodable_characters()
     # What handlers print is for people to see, too; the summary of the worker is not.
     with reserve_stdout():
         code = exit_code_of(partial(_work, spec))
-    keep_stdout_reserved()
     exit_process(code)
 
 
