@@ -44,6 +44,15 @@ class Head:
     """A cluster of one node with two processors, in processes of its own, on loopback."""
 
     def __init__(self) -> None:
+        # On a busy machine Ray gives up after half a minute.
+        for _ in range(5):
+            self._start()
+            if self.address:
+                return
+            self.end()
+        pytest.fail("Ray did not start")
+
+    def _start(self) -> None:
         # Its sockets need a short path.
         self._folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
         here = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
@@ -57,7 +66,7 @@ class Head:
         )
         assert self.process.stdout is not None
         lines = (line.split() for line in self.process.stdout)
-        self.address = next(words[1] for words in lines if words[:1] == ["address"])
+        self.address = next((words[1] for words in lines if words[:1] == ["address"]), "")
 
     def end(self) -> None:
         with contextlib.suppress(BrokenPipeError):
