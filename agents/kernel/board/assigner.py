@@ -91,10 +91,6 @@ class Assigner:
                 del held[task_id]
                 self._lifecycle.enqueue(self._tasks.by_id[task_id])
 
-    def release_all(self) -> None:
-        """Enqueue all tasks that are held back."""
-        self.release(tuple(self._tasks.held))
-
     # ------------------------------------------------------------------ assigned
 
     def assign_waiting(self) -> None:
@@ -112,7 +108,7 @@ class Assigner:
             if queue.limiter is not None and queue.limiter.is_shut:
                 return
         given: dict[WorkerRecord, None] = {}
-        for match in queue.take_prefetched():
+        for match in queue.prefetched.take():
             self._assign(match, is_prefetched=True)
             _, worker, _, _ = match
             given[worker] = None

@@ -226,7 +226,7 @@ class Board(BoardState):
 
     def _begin_assigning(self, _: AssigningBegun | None = None) -> None:
         if not self.has_ended:
-            self._assigner.release_all()
+            self._assigner.release(tuple(self.task_registry.held))
             self._note_assigning_begun()
 
     def _note_assigning_begun(self) -> None:

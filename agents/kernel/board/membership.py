@@ -60,7 +60,7 @@ class Membership:
             if warning is not None:
                 context.note(OccurrenceKind.WORKER_REFUSED, event.name, warning)
             return JoinDecision(lost)
-        if not workers.may_join(event.name):
+        if context.rules.allow is not None and event.name not in context.rules.allow:
             self._refuse(event, f"worker {event.name!r} is not in the manager's allow list")
             return JoinDecision(lost)
         there = workers.present.get(event.worker_id)

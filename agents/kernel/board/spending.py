@@ -9,7 +9,6 @@ from types import MappingProxyType
 
 from ....messages import Payload, TaskResult
 from ....messages.usage import ModelUsage
-from ..matching.budget import Budget
 from ..matching.task_queue import TaskQueue
 from ..model.duration_estimate import DurationEstimate
 from ..model.occurrences import ChargeFacts, OccurrenceKind
@@ -66,6 +65,7 @@ class Spending:
     def __init__(self, context: BoardContext, queue: TaskQueue) -> None:
         self._context = context
         self._queue = queue
+        self.budget = queue.budget
         self.on_forgotten = 0.0
         """What the attempts of forgotten tasks have cost."""
         self.in_other_units: dict[str, float] = {}
@@ -78,11 +78,6 @@ class Spending:
         self.forgotten_sums = CostSums()
         """The same of the attempts of forgotten tasks."""
         self._reserving = 0
-
-    @property
-    def budget(self) -> Budget:
-        """The budget of the run."""
-        return self._queue.budget
 
     # ------------------------------------------------------------------ one attempt
 

@@ -50,13 +50,25 @@ class BoardState:
             rules.quarantine_after,
             Budget(rules.budget, rules.cost_unit),
         )
+        self.budget = self.queue.budget
+        """What the run may cost, and what it has cost."""
         self.queue.set_thrift(rules.thrift)
         self.queue.set_limits(rules.limits, rules.weights)
         self.spending = Spending(self.context, self.queue)
         self._follow_rules(rules)
         self.timers: BoardTimers = TimerQueue()
         self.task_registry = TaskRegistry(self.context)
+        self.tasks: Mapping[TaskId, TaskRecord] = self.task_registry.by_id
+        """The tasks by id, in the order of adding, without forgotten ones."""
+        self.counts: Mapping[TaskStatus, int] = self.task_registry.counts
+        """How many tasks have each status."""
+        self.forgotten: Mapping[TaskStatus, int] = self.task_registry.forgotten
+        """How many tasks of each status were forgotten."""
+        self.ignored: Mapping[str, int] = self.task_registry.ignored
+        """The number of ignored results, by reason."""
         self.worker_registry = WorkerRegistry(self.context)
+        self.workers: Mapping[str, WorkerRecord] = self.worker_registry.by_name
+        """The workers by name, in the order of joining, including the latest lost ones."""
         self.start_barrier = StartBarrier(self.context)
         self.prefetch = Prefetch(self.context, self.queue)
         self.membership = Membership(
@@ -132,44 +144,14 @@ class BoardState:
         return timer_at
 
     @property
-    def tasks(self) -> Mapping[TaskId, TaskRecord]:
-        """The tasks by id, in the order of adding, without forgotten ones."""
-        return self.task_registry.by_id
-
-    @property
-    def workers(self) -> Mapping[str, WorkerRecord]:
-        """The workers by name, in the order of joining, including the latest lost ones."""
-        return self.worker_registry.by_name
-
-    @property
-    def counts(self) -> Mapping[TaskStatus, int]:
-        """How many tasks have each status."""
-        return self.task_registry.counts
-
-    @property
-    def forgotten(self) -> Mapping[TaskStatus, int]:
-        """How many tasks of each status were forgotten."""
-        return self.task_registry.forgotten
-
-    @property
     def results(self) -> Sequence[TaskResult]:
         """The recorded results in the order of recording, at most one per task."""
         return tuple(self.task_registry.results.values())
 
     @property
-    def ignored(self) -> Mapping[str, int]:
-        """The number of ignored results, by reason."""
-        return self.task_registry.ignored
-
-    @property
     def policy_name(self) -> str:
         """The name of the matching policy; of a suspended run, the name of its former policy."""
         return (self.is_suspended and self.former_policy) or self.queue.policy.name
-
-    @property
-    def budget(self) -> Budget:
-        """What the run may cost, and what it has cost."""
-        return self.queue.budget
 
     @property
     def last_event_at(self) -> float:
