@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from ....messages import Task, TaskId, TaskStatus
 from ..matching.paired_matches import PairedMatches
-from ..matching.task_queue import TaskQueue
 from ..matching.waiting_queue import Match
 from ..model.events import TasksHandedOut
 from ..model.instructions import SendAssignment
@@ -39,7 +38,6 @@ class Assigner:
         self,
         context: BoardContext,
         tasks: TaskRegistry,
-        queue: TaskQueue,
         prefetch: Prefetch,
         *,
         lifecycle: TaskLifecycle,
@@ -48,7 +46,7 @@ class Assigner:
     ) -> None:
         self._context = context
         self._tasks = tasks
-        self._queue = queue
+        self._queue = context.queue
         self._prefetch = prefetch
         self._lifecycle = lifecycle
         self._timers = timers

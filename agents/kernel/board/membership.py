@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ....messages import TaskId
-from ..matching.task_queue import TaskQueue
 from ..model.events import WorkerId, WorkerJoined, WorkerLeft
 from ..model.instructions import DropWorker, RefuseWorker, SendWelcome, StartAssigning
 from ..model.occurrences import JoinFacts, OccurrenceKind, ReturnFacts
@@ -41,14 +40,13 @@ class Membership:
         context: BoardContext,
         workers: WorkerRegistry,
         barrier: StartBarrier,
-        queue: TaskQueue,
         timers: BoardTimers,
     ) -> None:
         self._context = context
         self._limit = JoinLimit()
         self._workers = workers
         self._barrier = barrier
-        self._queue = queue
+        self._queue = context.queue
         self._timers = timers
 
     def join(self, event: WorkerJoined) -> JoinDecision:

@@ -9,7 +9,6 @@ from types import MappingProxyType
 
 from ....messages import Payload, TaskResult
 from ....messages.usage import ModelUsage
-from ..matching.task_queue import TaskQueue
 from ..model.duration_estimate import DurationEstimate
 from ..model.occurrences import ChargeFacts, OccurrenceKind
 from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
@@ -62,10 +61,10 @@ class Spending:
     the run's, it costs what its worker's rates make of its duration.
     """
 
-    def __init__(self, context: BoardContext, queue: TaskQueue) -> None:
+    def __init__(self, context: BoardContext) -> None:
         self._context = context
-        self._queue = queue
-        self.budget = queue.budget
+        self._queue = context.queue
+        self.budget = context.queue.budget
         self.on_forgotten = 0.0
         """What the attempts of forgotten tasks have cost."""
         self.in_other_units: dict[str, float] = {}

@@ -42,7 +42,6 @@ class BoardState:
 
     def __init__(self, rules: Rules | None = None, policy: MatchingPolicy | None = None) -> None:
         rules = rules or Rules()
-        self.context = BoardContext(rules)
         self.queue = TaskQueue(
             policy or BestFit(),
             rules.unmatched_after_s,
@@ -50,11 +49,12 @@ class BoardState:
             rules.quarantine_after,
             Budget(rules.budget, rules.cost_unit),
         )
+        self.context = BoardContext(rules, self.queue)
         self.budget = self.queue.budget
         """What the run may cost, and what it has cost."""
         self.queue.set_thrift(rules.thrift)
         self.queue.set_limits(rules.limits, rules.weights)
-        self.spending = Spending(self.context, self.queue)
+        self.spending = Spending(self.context)
         self._follow_rules(rules)
         self.timers: BoardTimers = TimerQueue()
         self.task_registry = TaskRegistry(self.context)
@@ -70,19 +70,15 @@ class BoardState:
         self.workers: Mapping[str, WorkerRecord] = self.worker_registry.by_name
         """The workers by name, in the order of joining, including the latest lost ones."""
         self.start_barrier = StartBarrier(self.context)
-        self.prefetch = Prefetch(self.context, self.queue)
+        self.prefetch = Prefetch(self.context)
         self.membership = Membership(
-            self.context, self.worker_registry, self.start_barrier, self.queue, self.timers
+            self.context, self.worker_registry, self.start_barrier, self.timers
         )
-        self.quarantine = QuarantinePolicy(
-            self.context, self.worker_registry, self.queue, self.timers
-        )
-        self.retention = Retention(
-            self.context, self.task_registry, self.queue, self.spending, self.timers
-        )
+        self.quarantine = QuarantinePolicy(self.context, self.worker_registry, self.timers)
+        self.retention = Retention(self.context, self.task_registry, self.spending, self.timers)
         self._list_settled()
-        self.draining = Draining(self.context, self.worker_registry, self.queue, self.prefetch)
-        self.pause = Pause(self.context, self.queue, self.prefetch)
+        self.draining = Draining(self.context, self.worker_registry, self.prefetch)
+        self.pause = Pause(self.context, self.prefetch)
         self.lease_check = LeaseCheck(self.context, self.task_registry.by_id)
         self.questions = TaskQuestions(self.context, self.task_registry, self.timers)
         """What tasks ask people."""
