@@ -7,6 +7,8 @@ from typing import Any
 
 from muster.agents.kernel.board.context import BoardContext
 from muster.agents.kernel.board.worker_registry import MAX_CHALLENGES, MAX_LOST_KEPT, WorkerRegistry
+from muster.agents.kernel.matching.policies import BestFit
+from muster.agents.kernel.matching.task_queue import TaskQueue
 from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import WorkerHeard, WorkerJoined, WorkerLeft
 from muster.agents.kernel.model.instructions import (
@@ -271,7 +273,7 @@ def test_no_more_newcomers_wait_than_may(watched: Make) -> None:
 
 
 def test_only_the_latest_lost_workers_are_remembered() -> None:
-    workers = WorkerRegistry(BoardContext(Rules()))
+    workers = WorkerRegistry(BoardContext(Rules(), TaskQueue(BestFit(), None)))
     for number in range(MAX_LOST_KEPT + 5):
         worker, _ = workers.connect(_hello(f"w{number}", f"at {number}"), 0.0)
         workers.lose(worker, 1.0)
@@ -281,7 +283,7 @@ def test_only_the_latest_lost_workers_are_remembered() -> None:
 
 
 def test_a_worker_that_has_returned_is_not_forgotten_among_the_lost() -> None:
-    workers = WorkerRegistry(BoardContext(Rules()))
+    workers = WorkerRegistry(BoardContext(Rules(), TaskQueue(BestFit(), None)))
     returned, _ = workers.connect(_hello("returned", "at first"), 0.0)
     workers.lose(returned, 1.0)
     workers.connect(_hello("returned", "at last"), 2.0)

@@ -75,7 +75,7 @@ def test_another_type_is_not_blocked():
 def test_after_a_pause_one_probe_runs_at_a_time():
     scorecards = Scorecards()
     fall_into(scorecards, 5)
-    due = scorecards.probes_from("hole", "t")
+    due = scorecards.workers["hole"].types["t"].breaker.probes_from
     assert due is not None
     assert scorecards.is_blocked(HOLE, "t", due - 0.1)
     assert scorecards.is_blocked(HOLE, "t", due) is None
@@ -91,10 +91,10 @@ def test_after_a_pause_one_probe_runs_at_a_time():
 def test_a_failed_probe_makes_the_next_pause_longer():
     scorecards = Scorecards()
     fall_into(scorecards, 5)
-    due = scorecards.probes_from("hole", "t")
+    due = scorecards.workers["hole"].types["t"].breaker.probes_from
     assert due is not None
     learned(attempt(HOLE, task(), False, at=due + 1), scorecards=scorecards)
-    next_due = scorecards.probes_from("hole", "t")
+    next_due = scorecards.workers["hole"].types["t"].breaker.probes_from
     assert next_due is not None
     assert next_due - due - 1 > 2 * FIRST_PAUSE_S
 
@@ -102,7 +102,7 @@ def test_a_failed_probe_makes_the_next_pause_longer():
 def test_successful_probes_close_it_and_two_failures_open_it_again():
     scorecards = Scorecards()
     fall_into(scorecards, 5)
-    due = scorecards.probes_from("hole", "t")
+    due = scorecards.workers["hole"].types["t"].breaker.probes_from
     assert due is not None
     known = scorecards.version("hole", "t")
     learned(*[attempt(HOLE, task(1), at=due + n) for n in range(3)], scorecards=scorecards)

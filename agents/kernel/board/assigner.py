@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from ....messages import Task, TaskId, TaskStatus
 from ..matching.paired_matches import PairedMatches
-from ..matching.task_queue import TaskQueue
 from ..matching.waiting_queue import Match
 from ..model.events import TasksHandedOut
 from ..model.instructions import SendAssignment
@@ -39,7 +38,6 @@ class Assigner:
         self,
         context: BoardContext,
         tasks: TaskRegistry,
-        queue: TaskQueue,
         prefetch: Prefetch,
         *,
         lifecycle: TaskLifecycle,
@@ -48,7 +46,7 @@ class Assigner:
     ) -> None:
         self._context = context
         self._tasks = tasks
-        self._queue = queue
+        self._queue = context.queue
         self._prefetch = prefetch
         self._lifecycle = lifecycle
         self._timers = timers
@@ -91,10 +89,6 @@ class Assigner:
                 del held[task_id]
                 self._lifecycle.enqueue(self._tasks.by_id[task_id])
 
-    def release_all(self) -> None:
-        """Enqueue all tasks that are held back."""
-        self.release(tuple(self._tasks.held))
-
     # ------------------------------------------------------------------ assigned
 
     def assign_waiting(self) -> None:
@@ -112,7 +106,7 @@ class Assigner:
             if queue.limiter is not None and queue.limiter.is_shut:
                 return
         given: dict[WorkerRecord, None] = {}
-        for match in queue.take_prefetched():
+        for match in queue.prefetched.take():
             self._assign(match, is_prefetched=True)
             _, worker, _, _ = match
             given[worker] = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import inf
 
 from ....messages import TaskId
-from ..matching.task_queue import TaskQueue
 from ..model.instructions import SendCancel
 from ..model.occurrences import OccurrenceKind
 from ..model.records import Attempt, AttemptOutcome, WorkerRecord
@@ -23,13 +22,12 @@ class AttemptLeases:
     def __init__(
         self,
         context: BoardContext,
-        queue: TaskQueue,
         prefetch: Prefetch,
         timers: BoardTimers,
         spending: Spending,
     ) -> None:
         self._context = context
-        self._queue = queue
+        self._queue = context.queue
         self.prefetch = prefetch
         self.timers = timers
         self.spending = spending

@@ -6,7 +6,6 @@ from ....messages import TaskId, TaskProgress, TaskResult, TaskStatus
 from ....messages.task import MAX_ATTEMPTS
 from ..matching.eligibility import describe_declines, max_attempts_of
 from ..matching.scorecards.skill_errors import is_skill_error
-from ..matching.task_queue import TaskQueue
 from ..model.error_kind import error_kind
 from ..model.events import WorkerId
 from ..model.failed_attempt import FailedAttempt
@@ -58,7 +57,6 @@ class AttemptResults:
         context: BoardContext,
         tasks: TaskRegistry,
         workers: WorkerRegistry,
-        queue: TaskQueue,
         *,
         leases: AttemptLeases,
         lifecycle: TaskLifecycle,
@@ -69,7 +67,7 @@ class AttemptResults:
         self._context = context
         self._tasks = tasks
         self._workers = workers
-        self._queue = queue
+        self._queue = context.queue
         self._leases = leases
         self._lifecycle = lifecycle
         self._quarantine = quarantine
@@ -79,7 +77,6 @@ class AttemptResults:
         self._fails_late = context.rules.on_late == "fail"
         self._opinions = SecondOpinions(
             context,
-            queue,
             lifecycle=lifecycle,
             quarantine=quarantine,
             lessons=lessons,

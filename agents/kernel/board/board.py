@@ -89,29 +89,25 @@ class Board(BoardState):
 
     def __init__(self, rules: Rules | None = None, policy: MatchingPolicy | None = None) -> None:
         super().__init__(rules, policy)
-        context, tasks, queue, timers = self.context, self.task_registry, self.queue, self.timers
+        context, tasks, timers = self.context, self.task_registry, self.timers
         spending = self.spending
-        self._leases = AttemptLeases(context, queue, self.prefetch, timers, spending)
-        self.lifecycle = TaskLifecycle(
-            context, tasks, queue, self._leases, timers, spending=spending
-        )
-        self._suspensions = Suspensions(context, tasks, self.membership, self._leases, queue)
+        self._leases = AttemptLeases(context, self.prefetch, timers, spending)
+        self.lifecycle = TaskLifecycle(context, tasks, self._leases, timers, spending=spending)
+        self._suspensions = Suspensions(context, tasks, self.membership, self._leases)
         self._retries = TaskRetries(context, tasks, self.lifecycle)
         self._results = AttemptResults(
             context,
             tasks,
             self.worker_registry,
-            queue,
             leases=self._leases,
             lifecycle=self.lifecycle,
             quarantine=self.quarantine,
-            lessons=Lessons(context, queue),
+            lessons=Lessons(context),
             spending=spending,
         )
         self._assigner = Assigner(
             context,
             tasks,
-            queue,
             self.prefetch,
             lifecycle=self.lifecycle,
             timers=timers,
@@ -226,7 +222,7 @@ class Board(BoardState):
 
     def _begin_assigning(self, _: AssigningBegun | None = None) -> None:
         if not self.has_ended:
-            self._assigner.release_all()
+            self._assigner.release(tuple(self.task_registry.held))
             self._note_assigning_begun()
 
     def _note_assigning_begun(self) -> None:

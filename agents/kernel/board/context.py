@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..matching.task_queue import TaskQueue
 from ..model.config import Rules
 from ..model.instructions import Instruction
 from ..model.named_tuples import make_named
@@ -15,12 +16,14 @@ class BoardContext:
 
     Args:
         rules: the board's configuration; the parts have no copy of it.
+        queue: the task queue, which matches connected workers with tasks.
     """
 
-    __slots__ = ("forgotten_begins", "instructions", "now", "rules")
+    __slots__ = ("forgotten_begins", "instructions", "now", "queue", "rules")
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, queue: TaskQueue) -> None:
         self.rules = rules
+        self.queue = queue
         self.now = 0.0
         """The time of the current or last event, in seconds."""
         self.instructions: list[Instruction] = []

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
 from ....messages import TaskId, TaskStatus
-from ..matching.task_queue import TaskQueue
 from ..model.occurrences import CancellationCause, CancellationFacts, OccurrenceKind
 from ..model.records import AttemptOutcome, TaskRecord
 from ..model.second_opinions import open_attempts
@@ -29,13 +28,12 @@ class Dependents:
         self,
         context: BoardContext,
         tasks: TaskRegistry,
-        queue: TaskQueue,
         leases: AttemptLeases,
         enqueue: Callable[[TaskRecord], None],
     ) -> None:
         self._context = context
         self._tasks = tasks
-        self._queue = queue
+        self._queue = context.queue
         self._leases = leases
         self._enqueue = enqueue
 

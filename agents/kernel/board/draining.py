@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ....messages import UnknownName
-from ..matching.task_queue import TaskQueue
 from ..model.events import DrainEnded, DrainRequested, WorkerHeard
 from ..model.instructions import RetireWorker
 from ..model.occurrences import OccurrenceKind
@@ -20,12 +19,11 @@ class Draining:
         self,
         context: BoardContext,
         workers: WorkerRegistry,
-        queue: TaskQueue,
         prefetch: Prefetch,
     ) -> None:
         self._context = context
         self._workers = workers
-        self._queue = queue
+        self._queue = context.queue
         self._prefetch = prefetch
         self.leaving: dict[str, WorkerRecord] = {}
         """The connected workers that leave once they have finished their tasks."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ....messages import TaskResult
 from ..matching.learning_policy import SettledAttempt
 from ..matching.scorecards.skill_errors import is_skill_error
-from ..matching.task_queue import TaskQueue
 from ..model.error_kind import error_kind
 from ..model.named_tuples import make_named
 from ..model.records import Attempt, AttemptOutcome
@@ -28,9 +27,9 @@ _UNSKILLED = frozenset(
 class Lessons:
     """Tells a learning policy of the attempts that have ended, before it chooses again."""
 
-    def __init__(self, context: BoardContext, queue: TaskQueue) -> None:
+    def __init__(self, context: BoardContext) -> None:
         self._context = context
-        self._queue = queue
+        self._queue = context.queue
 
     def tell(
         self,

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ....messages import TaskId
-from ..matching.task_queue import TaskQueue
 from ..model.events import WorkerId, WorkerJoined, WorkerLeft
 from ..model.instructions import DropWorker, RefuseWorker, SendWelcome, StartAssigning
 from ..model.occurrences import JoinFacts, OccurrenceKind, ReturnFacts
@@ -41,14 +40,13 @@ class Membership:
         context: BoardContext,
         workers: WorkerRegistry,
         barrier: StartBarrier,
-        queue: TaskQueue,
         timers: BoardTimers,
     ) -> None:
         self._context = context
         self._limit = JoinLimit()
         self._workers = workers
         self._barrier = barrier
-        self._queue = queue
+        self._queue = context.queue
         self._timers = timers
 
     def join(self, event: WorkerJoined) -> JoinDecision:
@@ -60,7 +58,7 @@ class Membership:
             if warning is not None:
                 context.note(OccurrenceKind.WORKER_REFUSED, event.name, warning)
             return JoinDecision(lost)
-        if not workers.may_join(event.name):
+        if context.rules.allow is not None and event.name not in context.rules.allow:
             self._refuse(event, f"worker {event.name!r} is not in the manager's allow list")
             return JoinDecision(lost)
         there = workers.present.get(event.worker_id)

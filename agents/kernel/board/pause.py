@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..matching.task_queue import TaskQueue
 from ..model.events import ClosingBegun, PauseEnded, PauseRequested
 from ..model.occurrences import OccurrenceKind
 from .context import BoardContext
@@ -12,9 +11,9 @@ from .prefetch import Prefetch
 class Pause:
     """Knows whether tasks are assigned."""
 
-    def __init__(self, context: BoardContext, queue: TaskQueue, prefetch: Prefetch) -> None:
+    def __init__(self, context: BoardContext, prefetch: Prefetch) -> None:
         self._context = context
-        self._queue = queue
+        self._queue = context.queue
         self._prefetch = prefetch
         self.since: float | None = None
         """When the run was paused, in seconds; None if it is not. It is stored."""

@@ -15,7 +15,6 @@ from itertools import islice
 from ....messages import TaskId
 from ..matching.policies import describe_unavailability
 from ..matching.prefetched_matches import max_prefetched
-from ..matching.task_queue import TaskQueue
 from ..model.instructions import SendRecall
 from ..model.leases import limit_attempt
 from ..model.records import Attempt, TaskRecord, WorkerRecord
@@ -40,9 +39,9 @@ class PrefetchRecall:
 class Prefetch:
     """Tracks the prefetched attempts of workers."""
 
-    def __init__(self, context: BoardContext, queue: TaskQueue) -> None:
+    def __init__(self, context: BoardContext) -> None:
         self._context = context
-        self._queue = queue
+        self._queue = context.queue
         self.recall = PrefetchRecall()
 
     def hold(self, attempt: Attempt) -> bool:

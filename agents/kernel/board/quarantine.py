@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ....messages import IllegalTransition, UnknownName
-from ..matching.task_queue import TaskQueue
 from ..model.events import RetirementRequested
 from ..model.instructions import RetireWorker
 from ..model.occurrences import OccurrenceKind, QuarantineFacts
@@ -20,12 +19,11 @@ class QuarantinePolicy:
         self,
         context: BoardContext,
         workers: WorkerRegistry,
-        queue: TaskQueue,
         timers: BoardTimers,
     ) -> None:
         self._context = context
         self._workers = workers
-        self._queue = queue
+        self._queue = context.queue
         self._timers = timers
 
     def count_failure(self, worker: WorkerRecord) -> None:

@@ -17,7 +17,7 @@ from ....messages import (
 from ....messages.codec import decode_task
 from ....messages.usage import ModelUsage
 from ....messages.values import unpack
-from ..matching.policies import MatchingPolicy
+from ..matching.policies import BestFit, MatchingPolicy
 from ..matching.policy_names import POLICIES
 from ..model.config import Rules
 from ..model.decision import Candidates, Decision, WorkerFigures
@@ -78,7 +78,8 @@ def read_board(
         restore_schedules(board.schedules, rows.schedules)
         return board
     snapshot = read_snapshot(rows)
-    board = Board(rules or _rules_of(snapshot), policy or _policy_of(snapshot))
+    make_policy = POLICIES.get(snapshot.policy, BestFit)
+    board = Board(rules or _rules_of(snapshot), policy or make_policy())
     restore_learned(board.queue.policy, rows.learned)
     restore_schedules(board.schedules, rows.schedules)
     _restore(board, snapshot, now)
@@ -216,11 +217,6 @@ def read_snapshot(rows: Rows) -> Snapshot:
     snapshot.tasks.extend(tasks)
     snapshot.workers.extend(workers.values())
     return snapshot
-
-
-def _policy_of(snapshot: Snapshot) -> MatchingPolicy | None:
-    make = POLICIES.get(snapshot.policy)
-    return None if make is None else make()
 
 
 def _rules_of(snapshot: Snapshot) -> Rules:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ....messages import TaskId
-from ..matching.task_queue import TaskQueue
 from ..model.events import TasksForgotten
 from ..model.occurrences import OccurrenceKind
 from ..model.records import TaskRecord
@@ -32,13 +31,12 @@ class Retention:
         self,
         context: BoardContext,
         tasks: TaskRegistry,
-        queue: TaskQueue,
         spending: Spending,
         timers: BoardTimers,
     ) -> None:
         self._context = context
         self._tasks = tasks
-        self._queue = queue
+        self._queue = context.queue
         self._spending = spending
         self._timers = timers
         self._end = RetentionEnd()

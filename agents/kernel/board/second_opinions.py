@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ....messages import TaskResult
-from ..matching.task_queue import TaskQueue
 from ..model.leases import failure_of
 from ..model.occurrences import (
     DelayFacts,
@@ -48,7 +47,6 @@ class SecondOpinions:
     def __init__(
         self,
         context: BoardContext,
-        queue: TaskQueue,
         *,
         lifecycle: TaskLifecycle,
         quarantine: QuarantinePolicy,
@@ -56,7 +54,7 @@ class SecondOpinions:
         retry: Callable[[Attempt, FailureFacts, TaskResult], None],
     ) -> None:
         self._context = context
-        self._queue = queue
+        self._queue = context.queue
         self._lifecycle = lifecycle
         self._quarantine = quarantine
         self._lessons = lessons

@@ -9,8 +9,6 @@ from types import MappingProxyType
 
 from ....messages import Payload, TaskResult
 from ....messages.usage import ModelUsage
-from ..matching.budget import Budget
-from ..matching.task_queue import TaskQueue
 from ..model.duration_estimate import DurationEstimate
 from ..model.occurrences import ChargeFacts, OccurrenceKind
 from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
@@ -63,9 +61,10 @@ class Spending:
     the run's, it costs what its worker's rates make of its duration.
     """
 
-    def __init__(self, context: BoardContext, queue: TaskQueue) -> None:
+    def __init__(self, context: BoardContext) -> None:
         self._context = context
-        self._queue = queue
+        self._queue = context.queue
+        self.budget = context.queue.budget
         self.on_forgotten = 0.0
         """What the attempts of forgotten tasks have cost."""
         self.in_other_units: dict[str, float] = {}
@@ -78,11 +77,6 @@ class Spending:
         self.forgotten_sums = CostSums()
         """The same of the attempts of forgotten tasks."""
         self._reserving = 0
-
-    @property
-    def budget(self) -> Budget:
-        """The budget of the run."""
-        return self._queue.budget
 
     # ------------------------------------------------------------------ one attempt
 

@@ -42,7 +42,6 @@ class BoardState:
 
     def __init__(self, rules: Rules | None = None, policy: MatchingPolicy | None = None) -> None:
         rules = rules or Rules()
-        self.context = BoardContext(rules)
         self.queue = TaskQueue(
             policy or BestFit(),
             rules.unmatched_after_s,
@@ -50,27 +49,36 @@ class BoardState:
             rules.quarantine_after,
             Budget(rules.budget, rules.cost_unit),
         )
+        self.context = BoardContext(rules, self.queue)
+        self.budget = self.queue.budget
+        """What the run may cost, and what it has cost."""
         self.queue.set_thrift(rules.thrift)
         self.queue.set_limits(rules.limits, rules.weights)
-        self.spending = Spending(self.context, self.queue)
+        self.spending = Spending(self.context)
         self._follow_rules(rules)
         self.timers: BoardTimers = TimerQueue()
         self.task_registry = TaskRegistry(self.context)
+        self.tasks: Mapping[TaskId, TaskRecord] = self.task_registry.by_id
+        """The tasks by id, in the order of adding, without forgotten ones."""
+        self.counts: Mapping[TaskStatus, int] = self.task_registry.counts
+        """How many tasks have each status."""
+        self.forgotten: Mapping[TaskStatus, int] = self.task_registry.forgotten
+        """How many tasks of each status were forgotten."""
+        self.ignored: Mapping[str, int] = self.task_registry.ignored
+        """The number of ignored results, by reason."""
         self.worker_registry = WorkerRegistry(self.context)
+        self.workers: Mapping[str, WorkerRecord] = self.worker_registry.by_name
+        """The workers by name, in the order of joining, including the latest lost ones."""
         self.start_barrier = StartBarrier(self.context)
-        self.prefetch = Prefetch(self.context, self.queue)
+        self.prefetch = Prefetch(self.context)
         self.membership = Membership(
-            self.context, self.worker_registry, self.start_barrier, self.queue, self.timers
+            self.context, self.worker_registry, self.start_barrier, self.timers
         )
-        self.quarantine = QuarantinePolicy(
-            self.context, self.worker_registry, self.queue, self.timers
-        )
-        self.retention = Retention(
-            self.context, self.task_registry, self.queue, self.spending, self.timers
-        )
+        self.quarantine = QuarantinePolicy(self.context, self.worker_registry, self.timers)
+        self.retention = Retention(self.context, self.task_registry, self.spending, self.timers)
         self._list_settled()
-        self.draining = Draining(self.context, self.worker_registry, self.queue, self.prefetch)
-        self.pause = Pause(self.context, self.queue, self.prefetch)
+        self.draining = Draining(self.context, self.worker_registry, self.prefetch)
+        self.pause = Pause(self.context, self.prefetch)
         self.lease_check = LeaseCheck(self.context, self.task_registry.by_id)
         self.questions = TaskQuestions(self.context, self.task_registry, self.timers)
         """What tasks ask people."""
@@ -132,44 +140,14 @@ class BoardState:
         return timer_at
 
     @property
-    def tasks(self) -> Mapping[TaskId, TaskRecord]:
-        """The tasks by id, in the order of adding, without forgotten ones."""
-        return self.task_registry.by_id
-
-    @property
-    def workers(self) -> Mapping[str, WorkerRecord]:
-        """The workers by name, in the order of joining, including the latest lost ones."""
-        return self.worker_registry.by_name
-
-    @property
-    def counts(self) -> Mapping[TaskStatus, int]:
-        """How many tasks have each status."""
-        return self.task_registry.counts
-
-    @property
-    def forgotten(self) -> Mapping[TaskStatus, int]:
-        """How many tasks of each status were forgotten."""
-        return self.task_registry.forgotten
-
-    @property
     def results(self) -> Sequence[TaskResult]:
         """The recorded results in the order of recording, at most one per task."""
         return tuple(self.task_registry.results.values())
 
     @property
-    def ignored(self) -> Mapping[str, int]:
-        """The number of ignored results, by reason."""
-        return self.task_registry.ignored
-
-    @property
     def policy_name(self) -> str:
         """The name of the matching policy; of a suspended run, the name of its former policy."""
         return (self.is_suspended and self.former_policy) or self.queue.policy.name
-
-    @property
-    def budget(self) -> Budget:
-        """What the run may cost, and what it has cost."""
-        return self.queue.budget
 
     @property
     def last_event_at(self) -> float:

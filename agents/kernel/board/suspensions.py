@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ....messages.work import LimitGrant
 from ..matching.limiter import Limiter
-from ..matching.task_queue import TaskQueue
 from ..model.events import ResumptionReported, SuspensionReported
 from ..model.instructions import SendGrant
 from ..model.occurrences import OccurrenceKind
@@ -30,10 +29,9 @@ class Suspensions:
         tasks: TaskRegistry,
         membership: Membership,
         leases: AttemptLeases,
-        queue: TaskQueue,
     ) -> None:
         self._context = context
-        self._queue = queue
+        self._queue = context.queue
         self._tasks = tasks
         self._membership = membership
         self._leases = leases

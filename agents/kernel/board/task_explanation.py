@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ....messages import TaskId, TaskStatus
 from ..matching.budget import describe_rates
-from ..matching.eligibility import describe_declines
+from ..matching.eligibility import describe_declines, find_candidates
 from ..matching.explanation import (
     Explanation,
     describe_dependencies,
@@ -20,7 +20,7 @@ from ..matching.explanation import (
 )
 from ..matching.learning_policy import Hold
 from ..matching.policies import describe_unavailability
-from ..matching.ready_queue import entry_of
+from ..matching.ready_queue import TaskGroup, entry_of
 from ..matching.task_queue import TaskQueue
 from ..model.occurrence_text import describe_delay, describe_time
 from ..model.occurrences import DelayFacts, FailureCause
@@ -101,7 +101,8 @@ def find_wait(board: BoardState, record: TaskRecord) -> Wait:
     hold = queue.hold(record, now) if limit is None else None
     if hold is not None:
         return Wait(WaitKind.BETTER_WORKER, _describe_hold(hold, now), hold)
-    if queue.has_candidates(record) and not _is_anybody_available(queue, record):
+    group = entry_of(record).group
+    if group.candidate_set is not None and not _is_anybody_available(queue, group):
         text = f"waits for a worker: all that can {describe_next(record)} are in quarantine"
         return Wait(WaitKind.UNAVAILABLE, f"{text} or leaving")
     if not queue.workers:
@@ -134,9 +135,9 @@ def describe_suspension(record: TaskRecord, attempt: Attempt, now: float) -> str
     return attempt.suspended_for + (f", until {describe_time(min(ends), now)}" if ends else "")
 
 
-def _is_anybody_available(queue: TaskQueue, record: TaskRecord) -> bool:
+def _is_anybody_available(queue: TaskQueue, group: TaskGroup) -> bool:
     """Whether a worker that may get a task is neither in quarantine nor leaving."""
-    eligibility = queue.eligibility_for(entry_of(record).group)
+    eligibility = queue.eligibility_for(group)
     workers = tuple(queue.workers)
     eligible = eligibility.able(workers)
     return any(
@@ -147,7 +148,7 @@ def _is_anybody_available(queue: TaskQueue, record: TaskRecord) -> bool:
 
 def _find_lack(queue: TaskQueue, record: TaskRecord, left_s: float) -> Wait:
     """What no connected worker has that a task needs, and when it fails for that."""
-    shortfall = queue.shortfall_of(record)
+    shortfall = queue.eligibility_of(record).shortfall(queue.workers)
     kind = WaitKind.NOBODY
     text = f"waits: no connected worker can {describe_next(record)}: {shortfall.text}"
     if shortfall.cause is FailureCause.BUDGET:
@@ -173,12 +174,12 @@ def _explain(board: BoardState, record: TaskRecord) -> Explanation:
         if wait.kind is WaitKind.TIME and record.wait_until is not None:
             left = f", {max(record.wait_until - now, 0.0):.1f} s more"
         return explain_wait(record, policy, wait.text + left)
-    workers = queue.workers
+    workers, group = queue.workers, entry_of(record).group
     return explain_wait(
         record,
         policy,
         wait.text,
-        queue.candidates_for(record),
+        find_candidates(queue.eligibility_for(group), workers, group.failed_by),
         workers,
         held_back={each.name for each in workers if queue.is_held_back(each)},
         held={

@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from ....messages import IllegalTransition, InvalidTask, Task, TaskId, TaskResult, TaskStatus
 from ..matching.eligibility import describe_declines
-from ..matching.task_queue import TaskQueue
 from ..model.duration_estimate import DurationEstimate
 from ..model.events import CancelRequested, PriorityChanged, RecoveryRequested
 from ..model.occurrences import (
@@ -55,7 +54,6 @@ class TaskLifecycle:
         self,
         context: BoardContext,
         tasks: TaskRegistry,
-        queue: TaskQueue,
         leases: AttemptLeases,
         timers: BoardTimers,
         *,
@@ -63,11 +61,11 @@ class TaskLifecycle:
     ) -> None:
         self._context = context
         self._tasks = tasks
-        self._queue = queue
+        self._queue = context.queue
         self._leases = leases
         self._timers = timers
         self._spending = spending
-        self.dependents = Dependents(context, tasks, queue, leases, self.enqueue)
+        self.dependents = Dependents(context, tasks, leases, self.enqueue)
         """Follows what becomes of the tasks that others wait for or belong to."""
 
     # ------------------------------------------------------------------ added

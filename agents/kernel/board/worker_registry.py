@@ -196,10 +196,6 @@ class WorkerRegistry:
         known = self.by_name.get(event.name)
         return known is not None and known.session == event.session
 
-    def may_join(self, name: str) -> bool:
-        """Whether a worker with this name is allowed to join."""
-        return self._context.rules.allow is None or name in self._context.rules.allow
-
     def challenge(self, newcomer: WorkerJoined, now: float) -> Challenge | None:
         """Let a newcomer wait for a name; returns None if it already waits or too many wait."""
         earlier = self.challenges.get(newcomer.name)

@@ -353,7 +353,11 @@ class Limiter:
         for gate in self._gates.values():
             if not gate.is_shut:
                 gate.look(self._now)
-        used = {name: gates for name, gates in self._key_gates.items() if not _are_idle(gates)}
+        used = {
+            name: gates
+            for name, gates in self._key_gates.items()
+            if not all(gate.is_idle for gate in gates)
+        }
         kept = {gate for gates in used.values() for gate in gates}
         self._key_gates = used
         self._gates = {
@@ -396,7 +400,3 @@ class Limiter:
         queue.settle()
         if queue.first is not before:
             self._show_head(queue.group)
-
-
-def _are_idle(gates: Iterable[LimitGate]) -> bool:
-    return all(gate.is_idle for gate in gates)

@@ -41,7 +41,8 @@ class PairedMatches:
         waiting = {entry.record.task_id: entry for entry in entries}
         free = sorted(queue.free, key=lambda worker: worker.order)
         has_paired = False
-        for worker, task in [*self._addressed(waiting, free), *self._pair(waiting, free)]:
+        paired = self._policy.pair([entry.record.task for entry in waiting.values()], free)
+        for worker, task in [*self._addressed(waiting, free), *paired]:
             entry = waiting.get(task.id)
             if entry is None or worker not in queue.free:
                 continue
@@ -68,11 +69,6 @@ class PairedMatches:
                 # All workers are idle, so no event will change the pairing: they are unmatched.
                 group.unmatched_since = now
                 queue.unmatched_timeout.begin(now, group)
-
-    def _pair(
-        self, waiting: Mapping[TaskId, QueueEntry], free: Sequence[WorkerRecord]
-    ) -> Iterable[tuple[WorkerRecord, Task]]:
-        return self._policy.pair([entry.record.task for entry in waiting.values()], free)
 
     def _addressed(
         self, waiting: Mapping[TaskId, QueueEntry], free: Sequence[WorkerRecord]

@@ -45,7 +45,7 @@ class PrefetchedMatches:
             self._ready.discard(worker)
 
     def take(self) -> list[Match]:
-        """Remove and return the tasks to prefetch; call it when no free worker gets a task.
+        """Remove and return the tasks to prefetch; call it after `next_match` returned None.
 
         Tasks are taken in the order of urgency. If the most urgent one is not short, none is taken.
         """

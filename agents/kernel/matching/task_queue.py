@@ -60,7 +60,7 @@ class TaskQueue:
         self._is_spent = self.budget.is_spent
         self.pairs = PairedMatches(self, policy) if isinstance(policy, PairingPolicy) else None
         self.offers = Offers(self, policy) if isinstance(policy, LearningPolicy) else None
-        self._prefetched = PrefetchedMatches(self, self.offers, prefetch_s, quarantine_after)
+        self.prefetched = PrefetchedMatches(self, self.offers, prefetch_s, quarantine_after)
         self._quarantine_after = quarantine_after
         self.urgency = Urgency(policy)
         # Bounded by the tasks, by `max_workers`, and for groups by `_drop_empty_groups`.
@@ -201,7 +201,7 @@ class TaskQueue:
         """Remove a worker that is not connected any more."""
         del self.workers[worker]
         self.free.discard(worker)
-        self._prefetched.update(worker, is_busy=False)
+        self.prefetched.update(worker, is_busy=False)
         self._is_stale = True
         if self.offers is not None:
             self.offers.forget_workers()
@@ -210,12 +210,12 @@ class TaskQueue:
         """Update whether a worker is free, after its number of tasks has changed."""
         if self.is_free(worker):
             self.free.add(worker)
-            self._prefetched.update(worker, is_busy=False)
+            self.prefetched.update(worker, is_busy=False)
         else:
             self.free.discard(worker)
             # What a prefetched task will cost is not known when the worker begins it.
             is_limited = self.budget.limit is not None and worker.is_paid
-            self._prefetched.update(worker, is_busy=not is_limited)
+            self.prefetched.update(worker, is_busy=not is_limited)
 
     def is_free(self, worker: WorkerRecord) -> bool:
         """Whether a worker may get a task now."""
@@ -294,7 +294,7 @@ class TaskQueue:
         for group in waiting:
             able = able_for.get(group.kind)
             if able is None:
-                able = able_for[group.kind] = self._find_able(group)
+                able = able_for[group.kind] = self.eligibility_for(group).able(self.workers)
             self._assign_candidates(group, able, now)
         if self.offers is not None:
             self.offers.waiting.rebuild(self.groups.values(), waiting)
@@ -318,10 +318,11 @@ class TaskQueue:
         )
         if best is None:
             return None
-        candidate_set = self.take(best)
         record, group = best.record, best.group
-        worker, decision = self._choose(record, group, candidate_set)
-        return record, worker, decision, group.duration
+        ranked = self._ranking.rank(self.policy, record, group, self.take(best), free)
+        scored = name_best(ranked)
+        decision = Decision(record.attempt + 1, self.candidates_of(group), scored, len(ranked))
+        return record, ranked[0][2], decision, group.duration
 
     def has_free_for(self, record: TaskRecord) -> bool:
         """Whether a worker with a free slot can run a task and has not failed it."""
@@ -332,18 +333,6 @@ class TaskQueue:
             and (self.offers is None or self.offers.policy.suits(record.task, worker))
             for worker in self.free
         )
-
-    def _choose(
-        self, record: TaskRecord, group: TaskGroup, candidate_set: CandidateSet
-    ) -> tuple[WorkerRecord, Decision]:
-        ranked = self._ranking.rank(self.policy, record, group, candidate_set, self.free)
-        scored = name_best(ranked)
-        decision = Decision(record.attempt + 1, self.candidates_of(group), scored, len(ranked))
-        return ranked[0][2], decision
-
-    def take_prefetched(self) -> list[Match]:
-        """Remove and return the tasks to prefetch; call it after `next_match` returned None."""
-        return self._prefetched.take()
 
     def take(self, head: QueueEntry) -> CandidateSet:
         """Remove the most urgent task of a candidate set. Returns the set."""
@@ -370,19 +359,6 @@ class TaskQueue:
     def eligibility_of(self, record: TaskRecord) -> Eligibility:
         """Which workers may get a task, whether it waits or not."""
         return Eligibility(self.policy, record.task, terms_of(record), self.budget)
-
-    def shortfall_of(self, record: TaskRecord) -> Shortfall:
-        """Why no connected worker may get a waiting task."""
-        return self.eligibility_of(record).shortfall(self.workers)
-
-    def candidates_for(self, record: TaskRecord) -> Candidates:
-        """The connected workers that can run a waiting task, and why the others can't."""
-        group = entry_of(record).group
-        return find_candidates(self.eligibility_for(group), self.workers, group.failed_by)
-
-    def has_candidates(self, record: TaskRecord) -> bool:
-        """Whether a waiting task had candidates at the last `refresh`."""
-        return entry_of(record).group.candidate_set is not None
 
     def hold(self, record: TaskRecord, now: float) -> Hold | None:
         """Why a learning policy holds a waiting task back, if it does."""
@@ -416,9 +392,6 @@ class TaskQueue:
                 self.limiter.drop(group for group in self.groups.values() if not group.count)
             self.groups = {key: group for key, group in self.groups.items() if group.count}
             self._max_groups = 2 * len(self.groups) + _EMPTY_GROUPS_KEPT
-
-    def _find_able(self, group: TaskGroup) -> list[WorkerRecord]:
-        return self.eligibility_for(group).able(self.workers)
 
     def _assign_candidates(self, group: TaskGroup, able: list[WorkerRecord], now: float) -> None:
         """Add a group to the candidate set of the workers that can run it, if there are any."""

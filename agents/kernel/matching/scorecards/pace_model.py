@@ -24,16 +24,6 @@ _RESULT_PRECISION = 1.0 / 0.7**2
 _FADING = 1.0 - 1.0 / REMEMBERED
 
 
-def new_worker_pace() -> SharedBelief:
-    """The belief about the pace of a worker before its first result."""
-    return SharedBelief(0.0, WORKER_DEVIATION)
-
-
-def new_type_pace() -> SharedBelief:
-    """The belief about the pace of a type before its first result: about a second."""
-    return SharedBelief(0.0, TYPE_DEVIATION)
-
-
 def new_pace(
     worker: SharedBelief, task_type: SharedBelief, worker_name: str, type_name: str
 ) -> AdditiveCell:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .....messages import Payload, Task
 from ...model.records import AttemptOutcome
 from .additive_belief import SharedBelief
+from .breaker import Breaker
 from .card_state import load_shared, load_worker, save_shared, save_worker
 from .change_detector import weigh_change
 from .pace_model import log_duration, observe_pace
@@ -144,11 +145,9 @@ class Scorecards:
 
         After a pause, a blocked worker gets one task at a time as a probe: give it an easy one.
         """
-        card = self.workers.get(worker.name)
-        of_type = None if card is None else card.types.get(task_type)
-        if of_type is None or not of_type.breaker.reason:
+        breaker = self._open_breaker(worker.name, task_type)
+        if breaker is None:
             return None
-        breaker = of_type.breaker
         if now < breaker.probes_from:
             left_s = breaker.probes_from - now
             return f"{breaker.describe(task_type)}; next probe in {left_s:.0f} s"
@@ -159,15 +158,12 @@ class Scorecards:
 
     def is_on_probation(self, worker_name: str, task_type: str) -> bool:
         """Whether a task of this type would be a probe, so that it should be an easy one."""
-        return self.probes_from(worker_name, task_type) is not None
+        return self._open_breaker(worker_name, task_type) is not None
 
-    def probes_from(self, worker_name: str, task_type: str) -> float | None:
-        """When a blocked worker gets its next probe, in seconds of the board; None if it is not."""
+    def _open_breaker(self, worker_name: str, task_type: str) -> Breaker | None:
         card = self.workers.get(worker_name)
         of_type = None if card is None else card.types.get(task_type)
-        if of_type is None or not of_type.breaker.is_open:
-            return None
-        return of_type.breaker.probes_from
+        return None if of_type is None or not of_type.breaker.is_open else of_type.breaker
 
     def version(self, worker_name: str, task_type: str) -> int:
         """A number that changes when the figures of the worker for the type, or its breaker, do."""

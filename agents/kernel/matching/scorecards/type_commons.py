@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import fsum
 
 from .additive_belief import SharedBelief
-from .pace_model import new_type_pace
+from .pace_model import TYPE_DEVIATION
 from .skill_model import COMMON_EASE_DEVIATION, EASE_DEVIATION
 
 _SHIFT_TO_PUBLISH = 0.1
@@ -21,7 +21,7 @@ class TypeCommons:
 
     def __init__(self, ease: float) -> None:
         self.ease = SharedBelief(ease, EASE_DEVIATION)
-        self.pace = new_type_pace()
+        self.pace = SharedBelief(0.0, TYPE_DEVIATION)
         # The number of results of all workers.
         self.results = 0
 

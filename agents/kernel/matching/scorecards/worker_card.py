@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .additive_belief import AdditiveCell, SharedBelief
 from .breaker import Breaker
 from .change_detector import ChangeDetector
-from .pace_model import expect_duration_s, new_pace, new_worker_pace
+from .pace_model import WORKER_DEVIATION, expect_duration_s, new_pace
 from .sharpness import Sharpness
 from .skill_model import (
     GENERAL_DEVIATION,
@@ -185,7 +185,7 @@ class WorkerCard:
         self.shift = 0.0
         declared = MIDDLE if worker is None else believe_general(worker)
         self.general = SharedBelief(declared, GENERAL_DEVIATION)
-        self.pace = new_worker_pace()
+        self.pace = SharedBelief(0.0, WORKER_DEVIATION)
         self.detector = ChangeDetector()
         self.types: dict[str, TypeCard] = {}
         self.named: dict[str, TypeCard] = {}
