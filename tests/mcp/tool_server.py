@@ -73,6 +73,8 @@ async def call_tool(name, arguments):
                 await context.session.send_progress_notification(
                     token, number, arguments["to"], f"at {number}"
                 )
+            while not (folder / "counted").exists():
+                await asyncio.sleep(0.02)
             return text("counted")
         case "picture":
             data = base64.b64encode(b"\x89PNG").decode()
