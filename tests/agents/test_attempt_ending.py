@@ -131,10 +131,10 @@ def test_in_another_thread_nothing_comes_from_a_signal() -> None:
     told: list[bool] = []
     with handling(signal.SIGINT, signal.default_int_handler):
         fault = raised_by(ask_for(signal.SIGINT))
-    assert is_from_signal(fault)
-    thread = threading.Thread(target=lambda: told.append(is_from_signal(fault)))
-    thread.start()
-    thread.join()
+        assert is_from_signal(fault)
+        thread = threading.Thread(target=lambda: told.append(is_from_signal(fault)))
+        thread.start()
+        thread.join()
     assert told == [False]
 
 

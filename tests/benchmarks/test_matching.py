@@ -27,10 +27,18 @@ from .matching.hindsight import fitted_chance, played_results, told_gaps
 from .matching.measures import busy_share, calibration_error
 from .matching.plots import draw_plots
 from .matching.real_rows import COSTS, STRONG, WEAK, oracle_by_type, outcomes_world
-from .matching.row import Job
+from .matching.row import Figure, Job, Outcome, Row
+from .matching.table import verdicts_of
 
 BENCHMARK = Path(__file__).parent / "matching"
 DATA = BENCHMARK / "data"
+
+
+def test_a_target_is_missed_if_its_figure_could_not_be_made() -> None:
+    row = Row("thrift", "", (Figure("saved", "saved", 0.25),), lambda _: Outcome())
+    made = {"adaptive": {"saved": Estimate.of([0.3])}, "other": {"done": Estimate.of([1.0])}}
+    found = verdicts_of(row, made, ["adaptive", "other"])
+    assert [verdict.missed for verdict in found] == [(), ("saved -",)]
 
 
 def test_an_interval_is_as_wide_as_students_distribution_says() -> None:

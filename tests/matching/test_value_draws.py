@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 
+import pytest
 from muster.agents.kernel.matching.adaptive import AdaptivePolicy
+from muster.agents.kernel.matching.market import Market
+from muster.agents.kernel.matching.task_kinds import TaskKind
 from muster.agents.simulation.hidden_skills import HiddenWorker, HiddenWorld, Wave, seeded
 from muster.agents.simulation.hidden_skills_run import PlayedAttempt, play_world
 from muster.messages import Task
@@ -61,6 +64,25 @@ def test_a_cheap_worker_gets_the_types_it_is_good_at_though_it_is_poor_at_most()
                 shares[attempt.task.type in EASY].append(attempt.worker.name == "cheap")
     assert sum(shares[True]) / len(shares[True]) > 0.8
     assert sum(shares[False]) / len(shares[False]) < 0.15
+
+
+@pytest.mark.parametrize(("max_attempts", "are_drawn"), [(1, True), (3, False)])
+def test_values_are_drawn_unless_a_failure_brings_others_results_anyway(
+    max_attempts: int, are_drawn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Task] = []
+
+    def note(_: Market, kind: TaskKind, task: Task) -> Sequence[float]:
+        drawn.append(task)
+        return kind.values
+
+    monkeypatch.setattr(Market, "draw_values", note)
+    whole = world(0)
+    tasks = [task.model_copy(update={"max_attempts": max_attempts}) for task in whole.tasks[:40]]
+    play_world(
+        replace(whole, waves=(Wave(tuple(tasks), rate=1.0),)), AdaptivePolicy(), thrift=THRIFT
+    )
+    assert bool(drawn) is are_drawn
 
 
 def test_the_same_seed_gives_the_same_run_with_costs() -> None:

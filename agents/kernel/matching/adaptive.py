@@ -301,7 +301,9 @@ class AdaptivePolicy:
         kind = self.market.kind_of(head)
         able, values = head.able, kind.values
         best = kind.best if able is kind.able else self.market.best_value(kind, head)
-        if waiting.thrift and not waiting.is_ahead and kind.is_drawn:
+        # If a task may have several attempts, its failures bring other workers results.
+        is_drawn = waiting.thrift and not waiting.is_ahead and not _may_retry(head.task)
+        if is_drawn and kind.is_drawn:
             index = self.market.crew.index
             values = self.market.draw_values(kind, head.task)
             best = max([values[index[worker]] for worker in able if worker in index], default=best)

@@ -79,10 +79,12 @@ def render_verdict(verdicts: Sequence[Verdict]) -> str:
 
 
 def _missed(row: Row, by_key: Mapping[str, Estimate]) -> tuple[str, ...]:
+    # A figure that could not be made, such as a saving at a bearable loss, is missed too.
     return tuple(
-        f"{figure.label} {by_key[figure.key].text(figure.digits)}"
+        f"{figure.label} {by_key[figure.key].text(figure.digits) if figure.key in by_key else '-'}"
         for figure in row.figures
-        if figure.key in by_key and figure.is_met(by_key[figure.key].mean) is False
+        if figure.target is not None
+        and (figure.key not in by_key or not figure.is_met(by_key[figure.key].mean))
     )
 
 
