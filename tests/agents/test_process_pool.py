@@ -7,7 +7,6 @@ import gc
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -30,6 +29,7 @@ from .process_work import (
     exit_with_nine,
     interrupted,
     make_lock,
+    wait_for,
 )
 
 pytestmark = pytest.mark.processes
@@ -204,16 +204,21 @@ def test_a_process_that_goes_on_after_its_cancel_is_killed_and_the_slot_comes_ba
     assert not is_alive(pid)
 
 
-def test_a_process_that_ends_in_time_after_its_cancel_is_not_killed() -> None:
+def test_a_process_that_ends_in_time_after_its_cancel_is_not_killed(tmp_path: Path) -> None:
     # Of one process, so that the second task shows that the first one's goes on.
-    pool = ProcessPool(1)
+    pool, its_end = ProcessPool(1), tmp_path / "end"
 
     async def story() -> Any:
-        worker = WorkerAgent("Ada", 5, executor=pool, kill_after_s=30)
+        worker = WorkerAgent("Ada", 5, executor=pool, kill_after_s=MAY_TAKE_S)
         worker.task("nap")(nap)
         worker.task("quick")(quick)
-        tasks = [Task(task_id=1, type="nap", timeout=0.1), Task(task_id=2, type="quick")]
-        return await asyncio.wait_for(rehearse(TaskManager(tasks, 1, quiet=True), [worker]), 60)
+        nap_task = Task(task_id=1, type="nap", data=str(its_end), timeout=0.1)
+        manager = TaskManager([nap_task, Task(task_id=2, type="quick")], 1, quiet=True)
+        rehearsing = asyncio.ensure_future(rehearse(manager, [worker]))
+        while manager.get_task_status(1) != "Failed":
+            await asyncio.sleep(0.01)
+        its_end.touch()
+        return await asyncio.wait_for(rehearsing, MAY_TAKE_S)
 
     pool.submit(int).result(MAY_TAKE_S)
     before = {child._process.pid for child in pool._idle}
@@ -224,7 +229,7 @@ def test_a_process_that_ends_in_time_after_its_cancel_is_not_killed() -> None:
 
 
 def nap(task: Task) -> None:
-    time.sleep(0.5)
+    wait_for(task.data)
 
 
 @pytest.mark.parametrize(

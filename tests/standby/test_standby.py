@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from muster.agents import Standby, TaskManager
-from muster.agents.standby.standby import GIVE_WAY_S
 from muster.agents.store.sqlite import SqliteStore
 from muster.messages import InvalidInput, StoreUnusable, Task
 
@@ -64,8 +63,10 @@ def test_a_run_without_a_standby_can_not_be_handed_over(tmp_path: Path) -> None:
 
 
 def test_a_manager_that_has_handed_over_leaves_the_store_to_another_standby(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("muster.agents.standby.standby.GIVE_WAY_S", 3_600.0)
+
     async def hand_over_and_back() -> None:
         with Standby(tmp_path / "run.db") as former, Standby(tmp_path / "run.db") as other:
             former.give_way()
@@ -79,6 +80,6 @@ def test_a_manager_that_has_handed_over_leaves_the_store_to_another_standby(
                 await asyncio.sleep(0.01)
             taken.close()
             # Once another has led, it takes its turn at once.
-            (await asyncio.wait_for(waiting, GIVE_WAY_S / 2)).close()
+            (await asyncio.wait_for(waiting, 60)).close()
 
     asyncio.run(hand_over_and_back())
