@@ -135,7 +135,8 @@ def _candidates(rule: Any, name: str, number: int, payload: Any) -> Iterator[Any
             yield origin([each])
     elif origin is dict or origin is Mapping:
         key = next(_candidates(inside[0], name, number, payload))
-        yield {key: next(_candidates(inside[1], name, number, payload))}
+        # A dict whose values are None is an ordered set.
+        yield {key: next(_candidates(inside[1], name, number, payload), None)}
     elif rule is Any or rule is object:
         yield payload
     elif isinstance(rule, type):

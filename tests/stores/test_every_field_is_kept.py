@@ -39,7 +39,6 @@ NOT_KEPT: Mapping[type[Any], Mapping[str, str]] = {
         "_story": "compared as the story",
         "attempts": "compared one by one",
         "declined_by": "found anew in the attempts",
-        "restriction": "found anew in the attempts",
         "place": "found anew, it is the parent's",
         "retry": "found anew in the task and the rules",
         "failure": "kept in the result, or until there is one as a value of its own",
