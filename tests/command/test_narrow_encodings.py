@@ -50,11 +50,13 @@ def run(invoke: Any, monkeypatch: pytest.MonkeyPatch) -> Run:
     return go
 
 
+QUICKLY = ("--time-scale", "0.02")
+
 COMMANDS = [
     (("--help",), "replay"),
     (("manager", "--help"), "--skills"),
-    (("run", "all_well"), "Tasks: 3 completed"),
-    (("run", "all_well", "--json"), '"Simple calculation"'),
+    (("run", "all_well", *QUICKLY), "Tasks: 3 completed"),
+    (("run", "all_well", "--json", *QUICKLY), '"Simple calculation"'),
     (("scenarios",), "word_count"),
     (("simulate", "all_well", "--runs", "2"), "2 runs"),
     (("check", "all_well"), "holds for all_well"),
