@@ -41,7 +41,11 @@ def _no_garbage_collection() -> Generator[None]:
 
 def _close(client: Client) -> None:
     with _no_garbage_collection():
-        client.close(timeout=CLOSE_TIMEOUT_S)
+        try:
+            client.close(timeout=CLOSE_TIMEOUT_S)
+        finally:
+            # One that could not close in time would try again when it is collected.
+            client.status = "closed"
 
 
 class DaskCluster(Cluster):
@@ -91,13 +95,17 @@ class DaskCluster(Cluster):
     def _connect(self) -> Client:
         from distributed import Client  # noqa: PLC0415 - optional, and takes a second to import
 
-        try:
-            with _no_garbage_collection():
+        with _no_garbage_collection():
+            try:
                 return Client(
                     self.address, timeout=self._connecting_may_take_s, set_as_default=False
                 )
-        except (OSError, TimeoutError, ValueError, TypeError) as fault:
-            raise self._no_answer(fault) from None
+            except (OSError, TimeoutError, ValueError, TypeError) as fault:
+                refused = self._no_answer(fault)
+            # A client that did not connect closes itself when it is collected: now, where nobody in
+            # this thread holds Dask's lock, and not while others, as a program of the user, do.
+            gc.collect()
+        raise refused
 
 
 class DaskExecutor(Executor):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import subprocess
@@ -274,6 +275,9 @@ def test_an_address_where_no_scheduler_answers_is_told() -> None:
     for address in ("tcp://127.0.0.1:9", "ftp://nowhere"):
         with pytest.raises(InvalidInput, match="no Dask scheduler answers at"):
             DaskCluster(address, connecting_may_take_s=0.3).count_threads()
+        # One that is not closed would take Dask's lock when it is collected.
+        clients = [each for each in gc.get_objects() if isinstance(each, Client)]
+        assert {each.status for each in clients} <= {"closed"}
 
 
 def test_without_dask_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
