@@ -184,10 +184,14 @@ async def test_two_thousand_tasks_with_failures_and_twenty_workers_to_the_end(
         await expect(kinds.first).to_have_text("ValueError 480")
         await expect(page).to_have_title("72 % done, 539 failed · task_manager")
         assert await page.locator("#icon").get_attribute("href") == "assets/icon-failed.svg"
-        # All workers are seen at once, and the page does not scroll for them.
-        in_sight = "list => [...list.children].filter(each => each.getBoundingClientRect().bottom"
-        in_sight += " <= list.getBoundingClientRect().bottom + 1).length"
-        assert await page.locator("#workers").evaluate(in_sight) == 20
+        # All workers are seen at once, and the page does not scroll for them. On a busy machine one
+        # may hold a slot for a while after its cancel, which takes a line more.
+        end = "workers.getBoundingClientRect().bottom + 1"
+        is_seen = f"each => each.getBoundingClientRect().bottom <= {end}"
+        all_are = f"list.length === 20 && list.every({is_seen})"
+        await page.wait_for_function(
+            f"() => {{ const list = [...workers.children]; return {all_are} }}"
+        )
         await here.check("many")
 
         await kinds.filter(has_text="timed out").click()
